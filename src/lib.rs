@@ -1,0 +1,14 @@
+//! vintner collects security telemetry from Datto RMM, maps it to OCSF per customer organization, and delivers it to a SIEM.
+//!
+//! A journal stands between collectors and sinks; the README tells how. Layers: a file imports its own folder and strictly
+//! lower layers only, which `tests/tidy.rs` enforces.
+
+pub mod clock;
+pub mod datto;
+pub mod event;
+pub mod inventory;
+pub mod journal;
+pub mod normalize;
+pub mod org;
+pub mod record;
+pub mod secret;

@@ -1,0 +1,299 @@
+//! A source record and its envelope: what the journal keeps, and from which normalization makes exactly one event.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+use crate::clock::Millis;
+
+/// Namespace of event ids (event-schema.md section 4).
+const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3f4e_5a7b_5c0e_9b1a_0c5f_2a7d_9e10);
+
+/// A Datto RMM account's own uid, short text such as `ab1c0002`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AccountUid(pub Arc<str>);
+
+/// The kind of a source record; its text is `metadata.type` and the stream that routes name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum RecordKind {
+    /// An alert opened, updated or closed.
+    #[serde(rename = "alert")]
+    Alert,
+    /// An activity-log row with entity DEVICE.
+    #[serde(rename = "activity.device")]
+    ActivityDevice,
+    /// An activity-log row with entity USER, or any other entity.
+    #[serde(rename = "activity.user")]
+    ActivityUser,
+    /// A device of the inventory.
+    #[serde(rename = "device")]
+    Device,
+    /// A change of a device's antivirus, patch or reboot state between two polls.
+    #[serde(rename = "device.posture")]
+    DevicePosture,
+    /// A site of the inventory.
+    #[serde(rename = "site")]
+    Site,
+    /// A portal user.
+    #[serde(rename = "user")]
+    User,
+    /// A device's software audit.
+    #[serde(rename = "software")]
+    Software,
+}
+
+/// What a route calls a group of record kinds (contract.md section 2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    /// Alerts, open and resolved.
+    Alerts,
+    /// The activity log.
+    Activity,
+    /// Sites, devices, users, software and posture.
+    Inventory,
+}
+
+/// How a record names its site.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SiteRef {
+    /// It names none.
+    #[default]
+    None,
+    /// By uid, as alerts and devices do.
+    Uid(String),
+    /// By numeric id, as the activity log does.
+    Id(i64),
+    /// By name only.
+    Name(String),
+}
+
+/// How a record names its device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeviceRef {
+    /// It names none.
+    #[default]
+    None,
+    /// By uid.
+    Uid(String),
+    /// By numeric id.
+    Id(i64),
+}
+
+/// What distinguishes the records of one native id (event-schema.md section 4, "Markers"). Computed from source fields by
+/// the collector, so that it does not depend on the mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Marker {
+    /// Alert opened.
+    Open,
+    /// The n-th update of an alert, from 1; 12 hex digits of SHA-256 over the canonical JSON of the changed fields.
+    Update(u32, String),
+    /// Alert resolved, with `resolvedOn` where it is known.
+    Resolved(Option<Millis>),
+    /// Alert gone without being resolved.
+    Vanished,
+    /// An activity record: there is only one.
+    Once,
+    /// The n-th change of an inventory item, from 1; 8 hex digits; the day (`yyyymmdd`) of a snapshot.
+    Item(u32, String, Option<u32>),
+    /// A posture change: aspect, new state, time.
+    Posture(String, String, Millis),
+}
+
+/// The id of an event, the same on every delivery (`metadata.uid`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub Uuid);
+
+/// Everything about a record that is not in its source JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The account that showed the record.
+    pub account: AccountUid,
+    /// What it is.
+    pub kind: RecordKind,
+    /// Its identity at Datto: `alertUid`, activity `id`, device or site uid.
+    pub native_id: String,
+    /// Which of the records of this native id it is.
+    pub marker: Marker,
+    /// The site that decides its organization. An alert keeps the site of its Create.
+    #[serde(default)]
+    pub site: SiteRef,
+    /// The device it speaks of, for enrichment.
+    #[serde(default)]
+    pub device: DeviceRef,
+    /// API path without host and query, e.g. `/v2/account/alerts/open`.
+    pub path: String,
+    /// When the API's answer was received (`metadata.logged_time`; also the time of the poll).
+    pub received_at: Millis,
+    /// Alert update: names of the source fields that changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<String>,
+    /// A Create made up for an alert first seen resolved.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub synthesized: bool,
+}
+
+/// A source record as the journal keeps it: secrets stripped (event-schema.md section 10), every other byte as received.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    /// What it is, whose, when.
+    #[serde(rename = "e")]
+    pub envelope: Envelope,
+    /// The source JSON, compact.
+    #[serde(rename = "s")]
+    pub source: Box<RawValue>,
+}
+
+impl Envelope {
+    /// The id of the one event that this record becomes: UUIDv5 over the unique key.
+    pub fn event_id(&self) -> EventId {
+        let name = format!("{}|{}|{}|{}", self.account, self.kind, self.native_id, self.marker);
+        EventId(Uuid::new_v5(&EVENT_NAMESPACE, name.as_bytes()))
+    }
+}
+
+impl RecordKind {
+    /// The text of `metadata.type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alert => "alert",
+            Self::ActivityDevice => "activity.device",
+            Self::ActivityUser => "activity.user",
+            Self::Device => "device",
+            Self::DevicePosture => "device.posture",
+            Self::Site => "site",
+            Self::User => "user",
+            Self::Software => "software",
+        }
+    }
+
+    /// The stream that it belongs to.
+    pub fn stream(self) -> Stream {
+        match self {
+            Self::Alert => Stream::Alerts,
+            Self::ActivityDevice | Self::ActivityUser => Stream::Activity,
+            Self::Device | Self::DevicePosture | Self::Site | Self::User | Self::Software => Stream::Inventory,
+        }
+    }
+}
+
+impl Stream {
+    /// All streams, in the order that `status` shows them.
+    pub const ALL: [Self; 3] = [Self::Alerts, Self::Activity, Self::Inventory];
+
+    /// The name used in configuration, routes and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Alerts => "alerts",
+            Self::Activity => "activity",
+            Self::Inventory => "inventory",
+        }
+    }
+}
+
+impl AccountUid {
+    /// Wraps the uid that `/v2/account` gave.
+    pub fn new(uid: &str) -> Self {
+        Self(Arc::from(uid))
+    }
+
+    /// The uid as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for RecordKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for Marker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("open"),
+            Self::Update(n, hex) => write!(f, "update:{n}:{hex}"),
+            Self::Resolved(Some(on)) => write!(f, "resolved:{}", on.0),
+            Self::Resolved(None) => f.write_str("resolved"),
+            Self::Vanished => f.write_str("vanished"),
+            Self::Once => f.write_str("1"),
+            Self::Item(n, hex, None) => write!(f, "{n}:{hex}"),
+            Self::Item(n, hex, Some(day)) => write!(f, "{n}:{hex}:{day}"),
+            Self::Posture(aspect, state, at) => write!(f, "{aspect}:{state}:{}", at.0),
+        }
+    }
+}
+
+impl fmt::Display for SiteRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("no site"),
+            Self::Uid(uid) => write!(f, "site {uid}"),
+            Self::Id(id) => write!(f, "site id {id}"),
+            Self::Name(name) => write!(f, "site named {name:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(kind: RecordKind, native_id: &str, marker: Marker) -> String {
+        let envelope = Envelope {
+            account: AccountUid::new("ab1c0002"),
+            kind,
+            native_id: native_id.into(),
+            marker,
+            site: SiteRef::None,
+            device: DeviceRef::None,
+            path: String::new(),
+            received_at: Millis(0),
+            changed: Vec::new(),
+            synthesized: false,
+        };
+        envelope.event_id().to_string()
+    }
+
+    /// The examples of event-schema.md section 16.
+    #[test]
+    fn event_ids_follow_the_published_recipe() {
+        let alert = "0f6c1d1e-7a43-4a2e-9c55-3d2f0f6b8a10";
+        assert_eq!(id(RecordKind::Alert, alert, Marker::Open), "6f0dff4b-c119-5411-8e41-e08aedb429fb");
+        assert_eq!(
+            id(RecordKind::Alert, alert, Marker::Resolved(Some(Millis(1_795_219_545_000)))),
+            "2242d2fc-3854-53e9-a39a-99f83caf0238"
+        );
+        assert_eq!(
+            id(RecordKind::ActivityUser, "1f0a6b8c-6c0e-3d5b-9d43-51b0a8f6d101", Marker::Once),
+            "b2ee9e66-56a3-598f-adcc-55817611c516"
+        );
+    }
+}
