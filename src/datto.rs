@@ -1,4 +1,31 @@
 //! The client of the Datto RMM API: a good guest on a shared quota (architecture.md section 6).
+//!
+//! [`client::Client`] is the door: one per account, cheap to clone. It logs in, keeps within the budget, waits out a 429,
+//! retries what may pass, and stops at what may not. [`page`] walks lists, [`model`] decodes their items.
+
+mod answer;
+mod auth;
+pub mod breaker;
+mod budget;
+pub mod client;
+mod count;
+pub mod credential;
+pub mod endpoint;
+pub mod error;
+mod exchange;
+pub mod lane;
+mod login;
+pub mod memory;
+pub mod model;
+pub mod page;
+mod redact;
+mod retry;
+mod saver;
+mod session;
+pub mod state;
+#[cfg(test)]
+mod testing;
+pub mod transport;
 
 use std::future::Future;
 use std::pin::Pin;

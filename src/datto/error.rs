@@ -1,0 +1,76 @@
+//! Why a call gave nothing, by what the caller does next.
+
+use crate::clock::Millis;
+use crate::datto::memory::MemoryError;
+
+use super::endpoint::EndpointError;
+
+/// Why a call gave nothing. Whatever it is, no cursor may move.
+///
+/// [`ClientError::Rejected`] and [`ClientError::Blocked`] are states that many callers meet: the client has logged them once
+/// when they began, so a caller only waits. The others are the caller's to log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The login was refused, or the credentials cannot be read: the account stops; ask again at `retry_at`, not earlier.
+    #[error("{text}; vintner asks again at {retry_at}")]
+    Rejected {
+        /// Which account, what the platform said, and the usual causes.
+        text: String,
+        /// When another login may be tried.
+        retry_at: Millis,
+    },
+    /// The platform blocks this machine's address: nothing is sent to it until then, and nothing is lost.
+    #[error("{host} blocks this address; nothing is sent to it until {until}, and nothing is lost")]
+    Blocked {
+        /// Host of the API.
+        host: String,
+        /// When to ask again.
+        until: Millis,
+    },
+    /// The API user lacks the right to this path; others go on. Ask again after an hour or so.
+    #[error("the API user may not read `{path}`: {needs}")]
+    Forbidden {
+        /// The path.
+        path: String,
+        /// Which right it needs.
+        needs: &'static str,
+    },
+    /// The API says that there is no such thing.
+    #[error("there is no `{path}`")]
+    NotFound {
+        /// The path.
+        path: String,
+    },
+    /// The tries of this call are used up, or trying again cannot help: the pass fails, the next one starts anew.
+    #[error("`{path}` failed after {attempts} attempts: {reason}")]
+    Failed {
+        /// The path.
+        path: String,
+        /// What went wrong at last, without secrets.
+        reason: String,
+        /// How many requests were made.
+        attempts: usize,
+    },
+    /// A list went on at a place that is not this list on this host: nothing was sent there.
+    #[error("the list `{path}` goes on at `{target}`, which is not followed")]
+    ForeignPage {
+        /// The list.
+        path: String,
+        /// Where it pointed, without its query.
+        target: String,
+    },
+    /// The client was told to stop.
+    #[error("stopping")]
+    Stopped,
+}
+
+/// Why a client cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The address of the API is refused.
+    #[error("the address of the API is refused")]
+    Endpoint(#[from] EndpointError),
+    /// What must not be forgotten over a restart cannot be read.
+    #[error("pauses and send times of the last run cannot be read")]
+    Memory(#[from] MemoryError),
+}

@@ -1,0 +1,236 @@
+//! Pages of a list: how one is asked for, cut into items, and followed by the next.
+//!
+//! Items stay undecoded. What cannot be told from an empty list with certainty is a failure, never an empty list: taken
+//! for empty, it would make every alert vanish.
+
+use serde_json::value::RawValue;
+use url::Url;
+
+use super::endpoint::API_ROOT;
+use super::model::object::{Fields, text_of};
+use crate::clock::Millis;
+
+/// Largest page that the API gives (datto-rmm-api.md section 5.1).
+const PAGE_SIZE: u32 = 250;
+/// The parameters that move through a list; all others stay as they were asked.
+const PAGE: &str = "page";
+const SEARCH_AFTER: &str = "searchAfter";
+
+/// One page to ask for. Make the first with [`PageRequest::list`] or [`PageRequest::activity`]; each page names the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageRequest {
+    path: String,
+    array: &'static str,
+    query: Vec<(String, String)>,
+    paging: Paging,
+    foreign: Option<String>,
+}
+
+/// How a list is walked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Paging {
+    /// By page number, counted from 0.
+    Offset,
+    /// By the cursor that the API gives.
+    Cursor,
+}
+
+/// One page.
+#[derive(Clone, Debug)]
+pub struct ListPage {
+    /// Its items, as received.
+    pub items: Vec<Box<RawValue>>,
+    /// The next page; `None` at the end of the list. Stop also at a page without items, and at a request whose
+    /// [`PageRequest::key`] was asked before.
+    pub next: Option<PageRequest>,
+    /// Items in the whole list, where the API tells.
+    pub total_count: Option<u64>,
+    /// When the answer was received.
+    pub received_at: Millis,
+}
+
+/// A page as it stands in an answer.
+#[derive(Debug)]
+pub(super) struct Slice {
+    pub(super) items: Vec<Box<RawValue>>,
+    pub(super) next: Option<PageRequest>,
+    pub(super) total_count: Option<u64>,
+}
+
+impl PageRequest {
+    /// The first page of an ordinary list, e.g. `("/v2/account/alerts/open", "alerts")`.
+    pub fn list(path: &str, array: &'static str) -> Self {
+        let query = vec![("max".to_owned(), PAGE_SIZE.to_string()), (PAGE.to_owned(), "0".to_owned())];
+        Self { path: path.to_owned(), array, query, paging: Paging::Offset, foreign: None }
+    }
+
+    /// The first page of the activity log from `from` to `until`, oldest first; both have a resolution of one second.
+    pub fn activity(from: Millis, until: Millis, size: u32) -> Self {
+        let query = [
+            ("from", from.to_rfc3339_seconds()),
+            ("until", until.to_rfc3339_seconds()),
+            ("size", size.to_string()),
+            ("order", "asc".to_owned()),
+        ];
+        let query = query.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let path = "/v2/activity-logs".to_owned();
+        Self { path, array: "activities", query, paging: Paging::Cursor, foreign: None }
+    }
+
+    /// The same with a filter more, e.g. `("entities", "user")`.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Path of the list, for records and messages.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The parameters.
+    pub fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+
+    /// Equal for requests that ask for the same page, whatever the order of their parameters.
+    pub fn key(&self) -> String {
+        let mut query: Vec<&(String, String)> = self.query.iter().collect();
+        query.sort();
+        format!("{}?{query:?}", self.path)
+    }
+
+    /// Where the list goes on instead, if that is not this list on this host.
+    pub(super) fn foreign_target(&self) -> Option<&str> {
+        self.foreign.as_deref()
+    }
+
+    /// The page after this one, by the address that the API gave.
+    ///
+    /// The address is data. It must point to the same list on the same host; of its parameters only the cursor and those
+    /// that were never asked for count, since it drops some (datto-rmm-api.md section 5.1) and a changed one would make the
+    /// list another. Numbered pages are simply counted on, so that no address can skip a page or lead back.
+    fn following(&self, root: &Url, address: &str) -> Result<Self, String> {
+        let Ok(url) = root.join(address) else { return Err("the next page's address cannot be read".to_owned()) };
+        let mut next = self.clone();
+        if !self.is_same_list(root, &url) {
+            next.foreign = Some(shown(&url));
+            return Ok(next);
+        }
+        let given: Vec<(String, String)> = url.query_pairs().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+        let value_of = |name: &str| given.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
+        next.query.retain(|(name, _)| name != PAGE && name != SEARCH_AFTER);
+        match self.paging {
+            Paging::Offset => {
+                let page = value_of(PAGE).filter(|page| page.parse::<u64>().is_err());
+                next.query.push((PAGE.to_owned(), page.unwrap_or_else(|| self.next_number())));
+            }
+            Paging::Cursor => {
+                let Some(cursor) = value_of(SEARCH_AFTER).filter(|cursor| !cursor.is_empty()) else {
+                    return Err("the next page's address holds no cursor".to_owned());
+                };
+                next.query.push((SEARCH_AFTER.to_owned(), cursor));
+                next.query.push((PAGE.to_owned(), "next".to_owned()));
+            }
+        }
+        for (name, value) in given {
+            let moves = name == PAGE || name == SEARCH_AFTER;
+            let was_asked = next.query.iter().any(|(known, _)| *known == name);
+            if !moves && !was_asked {
+                next.query.push((name, value));
+            }
+        }
+        Ok(next)
+    }
+
+    fn is_same_list(&self, root: &Url, url: &Url) -> bool {
+        url.scheme() == root.scheme()
+            && url.host() == root.host()
+            && url.port_or_known_default() == root.port_or_known_default()
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.path().strip_prefix(API_ROOT) == Some(&self.path)
+    }
+
+    fn next_number(&self) -> String {
+        let current = self.query.iter().find(|(name, _)| name == PAGE).and_then(|(_, page)| page.parse::<u64>().ok());
+        current.unwrap_or(0).saturating_add(1).to_string()
+    }
+}
+
+/// Cuts an answer into items. The error says what is wrong with it.
+pub(super) fn slice(body: &str, request: &PageRequest, root: &Url) -> Result<Slice, String> {
+    let Fields(fields) =
+        serde_json::from_str(body).map_err(|error| format!("the answer is not a whole object: {error}"))?;
+    let envelope = Envelope(fields);
+    if let Some(error) = envelope.one("error")?.filter(|raw| !is_blank(raw)) {
+        return Err(format!("the API says that it failed: {}", text_of(error.get()).unwrap_or(error.get().into())));
+    }
+    let details = envelope.one("pageDetails")?.map(|raw| serde_json::from_str::<Fields<'_>>(raw.get()));
+    let details = match details {
+        None => None,
+        Some(Ok(Fields(details))) => Some(Envelope(details)),
+        Some(Err(_)) => return Err("`pageDetails` is not an object".to_owned()),
+    };
+    let number = |name: &str| -> Result<Option<u64>, String> {
+        let raw = details.as_ref().map(|details| details.one(name)).transpose()?.flatten();
+        Ok(raw.and_then(|raw| text_of(raw.get()).unwrap_or(raw.get().into()).parse().ok()))
+    };
+    let next_url = match details.as_ref().map(|details| details.one("nextPageUrl")).transpose()?.flatten() {
+        None => None,
+        Some(raw) => {
+            Some(text_of(raw.get()).ok_or("`nextPageUrl` is not a text")?).filter(|url| !url.trim().is_empty())
+        }
+    };
+    let items = match envelope.one(request.array)? {
+        Some(raw) => serde_json::from_str::<Vec<Box<RawValue>>>(raw.get())
+            .map_err(|_| format!("`{}` is not a list", request.array))?,
+        // An empty list may come as null, but only with a word that it is empty.
+        None if number("count")? == Some(0) && next_url.is_none() => Vec::new(),
+        None => return Err(format!("`{}` is missing", request.array)),
+    };
+    let next = match (&details, next_url) {
+        (_, Some(url)) => Some(request.following(root, &url)?),
+        (Some(_), None) => None,
+        (None, None) => request.next_without_details(root, items.len())?,
+    };
+    Ok(Slice { items, next, total_count: number("totalCount")? })
+}
+
+impl PageRequest {
+    /// Without `pageDetails` nobody knows whether the list goes on: numbered pages are asked for until one is empty.
+    fn next_without_details(&self, root: &Url, items: usize) -> Result<Option<Self>, String> {
+        if items == 0 {
+            return Ok(None);
+        }
+        match self.paging {
+            Paging::Offset => self.following(root, &format!("{API_ROOT}{}", self.path)).map(Some),
+            Paging::Cursor => Err("`pageDetails` is missing".to_owned()),
+        }
+    }
+}
+
+/// Fields of which none may occur twice: one of two lists would be lost.
+struct Envelope<'a>(Vec<(std::borrow::Cow<'a, str>, &'a RawValue)>);
+
+impl<'a> Envelope<'a> {
+    /// The value of a field; `None` if it is missing or null.
+    fn one(&self, name: &str) -> Result<Option<&'a RawValue>, String> {
+        let mut found = self.0.iter().filter(|(key, _)| key == name);
+        let first = found.next();
+        match found.next() {
+            Some(_) => Err(format!("`{name}` occurs twice")),
+            None => Ok(first.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")),
+        }
+    }
+}
+
+fn is_blank(raw: &RawValue) -> bool {
+    matches!(raw.get(), "null" | "false" | "{}" | "[]") || text_of(raw.get()).is_some_and(|text| text.trim().is_empty())
+}
+
+/// An address without what may be secret in it.
+fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+}

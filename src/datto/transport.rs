@@ -1,0 +1,135 @@
+//! Requests over HTTP: the only place of the client that opens connections.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::redirect::Policy;
+
+use super::endpoint::is_loopback;
+use super::{Auth, Request, Response, Transport, TransportError};
+
+/// Limit on connecting, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit on silence while an answer comes.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Most that is read of the body of an answer that is no success: it is only for a message.
+const ERROR_BODY_BYTES: u64 = 64 * 1024;
+/// Longest header value that is kept.
+const MAX_HEADER_BYTES: usize = 200;
+/// Longest description of a failure.
+const MAX_WORDS: usize = 300;
+/// Datto's fixed public OAuth client; the same for everyone and no secret (datto-rmm-api.md section 2).
+const PUBLIC_CLIENT: (&str, &str) = ("public-client", "public");
+
+/// HTTP with TLS and a pool of connections. One serves all accounts.
+///
+/// It follows no redirect, repeats nothing by itself, and uses no proxy: `HTTPS_PROXY` and the like are ignored, so that the
+/// credentials take no way that the configuration does not show.
+#[derive(Clone, Debug)]
+pub struct HttpTransport {
+    client: reqwest::Client,
+}
+
+/// The HTTP client cannot be made (no usable roots of trust, or a user agent that no header can hold).
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client cannot be made")]
+pub struct TransportOpenError(#[source] reqwest::Error);
+
+impl HttpTransport {
+    /// A transport that names itself `user_agent` to the API.
+    pub fn new(user_agent: &str) -> Result<Self, TransportOpenError> {
+        // The only error means that a provider is already set, which serves as well.
+        let _already_set = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .user_agent(user_agent)
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .pool_idle_timeout(Duration::from_secs(60))
+            .tcp_keepalive(Duration::from_secs(30))
+            .build()
+            .map_err(TransportOpenError)?;
+        Ok(Self { client })
+    }
+
+    async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
+        let loopback = request.url.host().is_some_and(|host| is_loopback(&host));
+        if request.url.scheme() != "https" && !loopback {
+            return Err(TransportError::Connect("plain http goes to loopback addresses only".to_owned()));
+        }
+        let call = match &request.auth {
+            Auth::None => self.client.get(request.url.clone()),
+            Auth::Bearer(token) => self.client.get(request.url.clone()).bearer_auth(token.expose()),
+            Auth::Password { username, password } => self
+                .client
+                .post(request.url.clone())
+                .basic_auth(PUBLIC_CLIENT.0, Some(PUBLIC_CLIENT.1))
+                .form(&[("grant_type", "password"), ("username", username.expose()), ("password", password.expose())]),
+        };
+        let sent = call.timeout(request.timeout).send().await;
+        let answer = sent.map_err(|error| failure(error, request.timeout))?;
+        let status = answer.status().as_u16();
+        let content_type = header(&answer, &CONTENT_TYPE);
+        let retry_after = header(&answer, &RETRY_AFTER);
+        let body = read_body(answer, &request).await?;
+        Ok(Response { status, content_type, retry_after, body })
+    }
+}
+
+impl Transport for HttpTransport {
+    fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
+        Box::pin(self.exchange(request))
+    }
+}
+
+/// Reads the body as it comes, decompressed, and stops at the limit.
+async fn read_body(mut answer: reqwest::Response, request: &Request) -> Result<Bytes, TransportError> {
+    let success = answer.status().is_success();
+    let limit = if success { request.max_body } else { request.max_body.min(ERROR_BODY_BYTES) };
+    if success && answer.content_length().is_some_and(|length| length > limit) {
+        return Err(TransportError::TooLarge(limit));
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(error, request.timeout))? {
+        let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(body.len());
+        if chunk.len() > room {
+            if success {
+                return Err(TransportError::TooLarge(limit));
+            }
+            body.extend_from_slice(chunk.get(..room).unwrap_or_default());
+            break;
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+fn header(answer: &reqwest::Response, name: &HeaderName) -> Option<String> {
+    let value = answer.headers().get(name)?.to_str().ok()?;
+    (value.len() <= MAX_HEADER_BYTES).then(|| value.to_owned())
+}
+
+/// What went wrong, without the address (it is known, and its query is nobody's business).
+fn failure(error: reqwest::Error, timeout: Duration) -> TransportError {
+    if error.is_timeout() && !error.is_connect() {
+        return TransportError::Timeout(timeout);
+    }
+    let connecting = error.is_connect();
+    let words = root_cause(&error.without_url());
+    if connecting { TransportError::Connect(words) } else { TransportError::Broken(words) }
+}
+
+/// The innermost words of an error: the outer ones only say that sending failed.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string().chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect()
+}
