@@ -184,6 +184,10 @@ impl Inner {
         let mut attempts: usize = 0;
         let mut renewed = false;
         loop {
+            // Also for those who would only wait for another's login: all get to know of a block at once.
+            if let Some(until) = session.link.platform.blocked_now() {
+                return Err(session.blocked(until));
+            }
             let token = session.token().await?;
             session.calibrate(&token).await?;
             let outcome = session.link.exchange(lane, &url, Auth::Bearer(token.secret.clone())).await;

@@ -23,7 +23,7 @@ pub enum Malformed {
     DuplicateKey {
         /// The key, shortened.
         key: String,
-        /// 1 for the item's own fields.
+        /// 1 for the item's own fields; lists count too.
         depth: usize,
     },
     /// The field that identifies it is missing, null, empty or neither text nor number.

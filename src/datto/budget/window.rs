@@ -24,7 +24,8 @@ pub(super) struct Window {
 /// Calls whose answer came at the same instant.
 #[derive(Clone, Copy, Debug)]
 struct Call {
-    sent: Instant,
+    /// `None` for calls that this log learned of only by the API's count: nobody knows when that forgets them.
+    sent: Option<Instant>,
     answered: Instant,
     count: u32,
 }
@@ -41,7 +42,7 @@ impl Window {
     /// Notes that the call's answer came now, or that nobody waits for it any more; says when it was sent.
     pub(super) fn answered(&mut self, id: u64, now: Instant) -> Option<Instant> {
         let sent = self.in_flight.remove(&id)?;
-        self.answered.push_back(Call { sent, answered: now, count: 1 });
+        self.answered.push_back(Call { sent: Some(sent), answered: now, count: 1 });
         Some(sent)
     }
 
@@ -53,7 +54,7 @@ impl Window {
     /// Notes calls of ours that this log does not know, as if they were answered now.
     pub(super) fn add_unknown(&mut self, count: u32, now: Instant) {
         if count > 0 {
-            self.answered.push_back(Call { sent: now, answered: now, count });
+            self.answered.push_back(Call { sent: None, answered: now, count });
         }
     }
 
@@ -86,8 +87,8 @@ impl Window {
     /// answered early enough.
     pub(super) fn surely_counted(&self, from: Instant, until: Instant) -> u32 {
         let oldest = until.checked_sub(WINDOW);
-        let counted =
-            self.answered.iter().filter(|call| oldest.is_none_or(|oldest| call.sent > oldest) && call.answered <= from);
+        let is_late_enough = |call: &Call| call.sent.is_some_and(|sent| oldest.is_none_or(|oldest| sent > oldest));
+        let counted = self.answered.iter().filter(|call| is_late_enough(call) && call.answered < from);
         counted.fold(0_u32, |sum, call| sum.saturating_add(call.count))
     }
 
@@ -112,7 +113,7 @@ impl Window {
             // The process may be younger than the call: an instant before its start may not exist.
             let Some(answered) = now.checked_sub(age) else { continue };
             if age < WINDOW {
-                self.answered.push_back(Call { sent: answered, answered, count: *count });
+                self.answered.push_back(Call { sent: Some(answered), answered, count: *count });
             }
         }
         self.answered.make_contiguous().sort_by_key(|call| call.answered);

@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn duplicates_are_found_at_any_depth() {
         assert_eq!(found(r#"{"a":1,"b":2,"a":3}"#), Some(("a".into(), 1)));
-        assert_eq!(found(r#"{"a":[{"b":{"c":1,"d":"}","c":2}}]}"#), Some(("c".into(), 3)));
+        assert_eq!(found(r#"{"a":[{"b":{"c":1,"d":"}","c":2}}]}"#), Some(("c".into(), 4)));
         assert_eq!(found(r#"{"":1,"":2}"#), Some((String::new(), 1)));
         assert_eq!(found(r#"{"@class":1,"\u0040class":2}"#), Some(("@class".into(), 1)));
         assert_eq!(found(r#"{"a\"":1,"a\"":2}"#), Some(("a\"".into(), 1)));

@@ -35,6 +35,7 @@ async fn a_429_pauses_the_account_and_the_call_succeeds_later() {
 #[tokio::test(start_paused = true)]
 async fn while_the_account_pauses_nothing_is_sent_and_then_the_count_comes_first() {
     let world = World::new();
+    world.script.latency(Duration::from_millis(10));
     let client = world.client().await;
     look(&client).await.expect("an answer");
     world.script.next(OPEN_ALERTS, [Ok(throttled(Some("30")))]);
