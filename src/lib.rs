@@ -12,3 +12,4 @@ pub mod normalize;
 pub mod org;
 pub mod record;
 pub mod secret;
+pub mod sim;

@@ -1,0 +1,80 @@
+//! A page of a list: its items, what it says about its neighbours, and its bytes.
+
+use serde_json::{Map, Value, json};
+
+use crate::sim::world::List;
+
+/// What was shown in a page, so that the oracle can note it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Alert(u32),
+    Row(u32),
+}
+
+/// A page before it is written. Items are texts already, so that a page of large items is never held as a tree.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) list: List,
+    pub(crate) items: Vec<Vec<u8>>,
+    pub(crate) shown: Vec<Shown>,
+    pub(crate) total: Option<usize>,
+    pub(crate) prev: Option<String>,
+    pub(crate) next: Option<String>,
+    /// Of the activity log only.
+    pub(crate) error: Option<String>,
+}
+
+impl Page {
+    /// An empty page of `list`.
+    pub(crate) fn new(list: List) -> Self {
+        Self { list, items: Vec::new(), shown: Vec::new(), total: None, prev: None, next: None, error: None }
+    }
+
+    /// Adds an item.
+    pub(crate) fn push(&mut self, item: &Value) {
+        self.items.push(item.to_string().into_bytes());
+    }
+
+    /// The body.
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        let mut details = Map::new();
+        details.insert("count".to_owned(), json!(self.items.len()));
+        if let Some(total) = self.total {
+            details.insert("totalCount".to_owned(), json!(total));
+        }
+        details.insert("prevPageUrl".to_owned(), json!(self.prev));
+        details.insert("nextPageUrl".to_owned(), json!(self.next));
+        let mut body = format!("{{\"pageDetails\":{},\"{}\":[", Value::Object(details), self.list.array()).into_bytes();
+        body.extend(self.items.join(&b','));
+        body.push(b']');
+        if self.list == List::Activities {
+            body.extend_from_slice(b",\"error\":");
+            body.extend_from_slice(json!(self.error).to_string().as_bytes());
+        }
+        body.push(b'}');
+        body
+    }
+}
+
+impl List {
+    /// The name of the array that holds the items (datto-rmm-api.md section 3).
+    pub(crate) fn array(self) -> &'static str {
+        match self {
+            Self::Sites => "sites",
+            Self::Devices => "devices",
+            Self::Users => "users",
+            Self::OpenAlerts | Self::ResolvedAlerts => "alerts",
+            Self::Activities => "activities",
+        }
+    }
+
+    /// The key that identifies an item.
+    pub(crate) fn id_key(self) -> &'static str {
+        match self {
+            Self::Sites | Self::Devices => "uid",
+            Self::Users => "username",
+            Self::OpenAlerts | Self::ResolvedAlerts => "alertUid",
+            Self::Activities => "id",
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Over real sockets: what the in-process form cannot show.

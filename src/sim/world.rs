@@ -1,0 +1,272 @@
+//! What a simulated world is like: how big, how lively, how odd, and how the service in front of it behaves.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::clock::Millis;
+use crate::secret::Secret;
+use crate::sim::fault::Faults;
+
+/// Everything that decides a world. The same options and the same clock times give the same world and the same answers.
+///
+/// Readable from JSON; what is left out has the value of [`Options::default`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Decides every draw.
+    pub seed: u64,
+    /// When the live part of the world begins; everything before is history. 0: the clock's time when the world is made.
+    pub start: Millis,
+    /// Number of sites. From three on, the last two are the on-demand site and the system site "Deleted Devices".
+    pub sites: u32,
+    /// Number of devices, spread over the sites.
+    pub devices: u32,
+    /// Alerts that are open at the start.
+    pub open_alerts: u32,
+    /// Alerts that were resolved before the start.
+    pub resolved_alerts: u32,
+    /// Activity rows from before the start.
+    pub activity_history: u32,
+    /// How many days the history reaches back.
+    pub history_days: u32,
+
+    /// New alerts an hour, on average.
+    pub alert_rate_per_hour: f64,
+    /// Ends of open alerts an hour, on average.
+    pub resolve_rate_per_hour: f64,
+    /// Changes of open alerts an hour, on average.
+    pub update_rate_per_hour: f64,
+    /// Share of new alerts that resolve within seconds.
+    pub brief_share: f64,
+    /// Share of ends that leave no resolved alert behind: the alert is gone, `/alert/{uid}` answers 404.
+    pub vanish_share: f64,
+    /// Share of resolved alerts that open again under the same uid after some minutes.
+    pub reopen_share: f64,
+    /// Share of alerts and activity rows with an odd shape: unknown class, missing context, broken details.
+    pub oddity_share: f64,
+    /// Activity rows an hour, on average, besides those that portal resolutions and moves cause.
+    pub activity_rate_per_hour: f64,
+    /// Longest time between an activity row's `date` and the moment when it can be read.
+    pub activity_delay_max_ms: u64,
+    /// Inventory changes an hour, on average: postures, moves, renames, new devices.
+    pub inventory_rate_per_hour: f64,
+
+    /// Platform name, for portal links.
+    pub platform: String,
+    /// The account's own uid.
+    pub account_uid: String,
+    /// The account's name.
+    pub account_name: String,
+    /// API key that a login must show.
+    #[serde(deserialize_with = "secret")]
+    pub api_key: Secret,
+    /// API secret key that a login must show.
+    #[serde(deserialize_with = "secret")]
+    pub api_secret: Secret,
+    /// How long a token works.
+    pub token_lifetime_seconds: u32,
+    /// Status of a refused login: 400 is likely, 401 was measured (datto-rmm-api.md section 2).
+    pub login_failure_status: u16,
+
+    /// Requests that a rolling minute admits.
+    pub request_limit: u32,
+    /// Requests a minute by other integrations on the same account.
+    pub foreign_rate_per_minute: u32,
+    /// Refused requests (429) in a rolling minute, above which the address is blocked.
+    pub block_after: u32,
+    /// How long a block lasts.
+    pub block_seconds: u32,
+    /// What a 429 says about waiting.
+    pub retry_after: RetryAfter,
+
+    /// Largest page; a larger `max` or `size` is capped silently.
+    pub page_cap: u32,
+    /// Page size of the activity log without `size`.
+    pub activity_default_size: u32,
+    /// Lists whose pages carry `totalCount`.
+    pub total_count: Vec<List>,
+    /// Order of the open alerts.
+    pub open_order: Order,
+    /// Order of the resolved alerts.
+    pub resolved_order: Order,
+    /// How many resolved alerts the list shows at most; 0: all.
+    pub resolved_limit: u32,
+    /// Query parameters that `nextPageUrl` forgets.
+    pub dropped_parameters: Vec<String>,
+    /// How the last page of the activity log ends.
+    pub activity_last_page: LastPage,
+    /// Whether an alert shows the site where its device is now, or the one where it was when the alert opened.
+    pub alert_site: AlertSite,
+    /// What goes wrong.
+    pub faults: Faults,
+}
+
+/// Order of an alert list. The real one is undocumented (datto-rmm-api.md section 8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Order {
+    /// Latest first.
+    Newest,
+    /// Earliest first.
+    Oldest,
+    /// Neither, but stable.
+    Shuffled,
+}
+
+/// The lists that the service serves in pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum List {
+    /// Sites.
+    Sites,
+    /// Devices.
+    Devices,
+    /// Portal users.
+    Users,
+    /// Open alerts.
+    OpenAlerts,
+    /// Resolved alerts.
+    ResolvedAlerts,
+    /// The activity log.
+    Activities,
+}
+
+/// What a 429 says about waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RetryAfter {
+    /// Seconds until the window has room.
+    Seconds,
+    /// The same as an HTTP date.
+    Date,
+    /// No `Retry-After`.
+    None,
+    /// A number that nobody should believe.
+    Absurd,
+}
+
+/// How the last page of the activity log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LastPage {
+    /// `nextPageUrl` is null.
+    NullUrl,
+    /// `nextPageUrl` leads to an empty page.
+    EmptyPage,
+}
+
+/// Which site an alert shows after its device has moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertSite {
+    /// The one where it opened.
+    AtOpening,
+    /// The one where its device is now.
+    OfDevice,
+}
+
+impl Options {
+    /// A lively provider with some twenty customers, for `vintner demo`: something happens every few seconds.
+    pub fn demo() -> Self {
+        Self {
+            devices: 220,
+            open_alerts: 60,
+            resolved_alerts: 90,
+            activity_history: 250,
+            history_days: 2,
+            alert_rate_per_hour: 900.0,
+            resolve_rate_per_hour: 880.0,
+            update_rate_per_hour: 400.0,
+            activity_rate_per_hour: 1800.0,
+            activity_delay_max_ms: 10_000,
+            inventory_rate_per_hour: 120.0,
+            ..Self::default()
+        }
+    }
+
+    /// A world where nothing happens by itself, without oddities: for tests that cause every event themselves.
+    pub fn quiet() -> Self {
+        Self {
+            sites: 4,
+            devices: 12,
+            open_alerts: 0,
+            resolved_alerts: 0,
+            activity_history: 0,
+            alert_rate_per_hour: 0.0,
+            resolve_rate_per_hour: 0.0,
+            update_rate_per_hour: 0.0,
+            reopen_share: 0.0,
+            oddity_share: 0.0,
+            activity_rate_per_hour: 0.0,
+            inventory_rate_per_hour: 0.0,
+            ..Self::default()
+        }
+    }
+
+    /// An account with `open_alerts` open alerts, most of them never looked at (30,410 were seen, datto-rmm-api.md section 8.1).
+    pub fn large(open_alerts: u32) -> Self {
+        Self {
+            sites: 280,
+            devices: 6_000,
+            open_alerts,
+            resolved_alerts: 1_500,
+            activity_history: 20_000,
+            alert_rate_per_hour: 600.0,
+            resolve_rate_per_hour: 600.0,
+            update_rate_per_hour: 300.0,
+            activity_rate_per_hour: 2_000.0,
+            ..Self::default()
+        }
+    }
+}
+
+/// A mid-sized provider on an ordinary day.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 1,
+            start: Millis(0),
+            sites: 20,
+            devices: 150,
+            open_alerts: 40,
+            resolved_alerts: 120,
+            activity_history: 400,
+            history_days: 20,
+            alert_rate_per_hour: 30.0,
+            resolve_rate_per_hour: 30.0,
+            update_rate_per_hour: 20.0,
+            brief_share: 0.08,
+            vanish_share: 0.04,
+            reopen_share: 0.02,
+            oddity_share: 0.05,
+            activity_rate_per_hour: 60.0,
+            activity_delay_max_ms: 240_000,
+            inventory_rate_per_hour: 4.0,
+            platform: "merlot".to_owned(),
+            account_uid: "ab1c0002".to_owned(),
+            account_name: "Simulated Managed Services".to_owned(),
+            api_key: Secret::new("SIMULATEDKEY0001"),
+            api_secret: Secret::new("simulated+secret/0001&="),
+            token_lifetime_seconds: 360_000,
+            login_failure_status: 400,
+            request_limit: 600,
+            foreign_rate_per_minute: 0,
+            block_after: 20,
+            block_seconds: 300,
+            retry_after: RetryAfter::Seconds,
+            page_cap: 250,
+            activity_default_size: 28,
+            total_count: vec![List::Sites, List::Devices, List::Users],
+            open_order: Order::Newest,
+            resolved_order: Order::Newest,
+            resolved_limit: 0,
+            dropped_parameters: ["muted", "size", "from", "until", "order"].map(str::to_owned).to_vec(),
+            activity_last_page: LastPage::NullUrl,
+            alert_site: AlertSite::AtOpening,
+            faults: Faults::default(),
+        }
+    }
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Secret, D::Error> {
+    String::deserialize(from).map(|text| Secret::new(&text))
+}
