@@ -1,10 +1,19 @@
 //! Record + context → event: pure functions, run on the way out, so that a mapping can be mended and told again.
 
+use self::ocsf::severity::Overrides;
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::inventory::Device;
 use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
+
+mod check;
+mod json;
+mod notes;
+pub mod ocsf;
+mod raw;
+pub mod redact;
+pub mod time;
 
 /// The form of an event's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -39,6 +48,12 @@ pub struct Options {
     pub format: Format,
     /// Which events carry the source text.
     pub raw_data: RawData,
+    /// Severities that the operator puts in place of the defaults.
+    pub severities: Overrides,
+    /// Address of an alert in the portal: `{alert_uid}`, `{device_uid}`, `{site_uid}` and `{platform}` are filled in.
+    pub alert_url: Option<String>,
+    /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`.
+    pub udfs: Vec<u16>,
 }
 
 /// What an event needs besides its record.
@@ -62,7 +77,21 @@ pub struct Context<'a> {
 pub struct Unmappable(pub String);
 
 /// Makes the one event of a record.
+///
+/// The event's id is the record's ([`crate::record::Envelope::event_id`]) whatever the format; its pivots are the same too.
 pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmappable> {
-    let _ = (record, context);
-    Err(Unmappable("not built yet".into()))
+    let id = record.envelope.event_id();
+    let (json, pivots) = match context.options.format {
+        Format::Ocsf => ocsf::encode(record, context)?,
+        Format::Raw => {
+            let pivots = ocsf::pivots(record, context)?;
+            (raw::encode(record, context, pivots.site_uid.as_deref())?, pivots)
+        }
+        // The configuration refuses this format, so that no sink ever asks for it.
+        Format::Ecs => return Err(Unmappable("the format ecs is not available".into())),
+    };
+    Ok(Event { id, json, pivots })
 }
+
+#[cfg(test)]
+mod tests;

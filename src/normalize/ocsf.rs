@@ -1,0 +1,142 @@
+//! Records as OCSF events (event-schema.md): mapping, envelope, limits.
+
+use serde_json::value::RawValue;
+
+use self::event::{Draft, Finished, OcsfEvent};
+use self::scope::Scope;
+use super::json::Json;
+use super::json::fields::Fields;
+use super::notes::{MAX_STRING, Notes};
+use super::{Context, Unmappable, redact};
+use crate::event::Pivots;
+use crate::record::{Record, RecordKind};
+
+mod activity;
+mod alert;
+#[rustfmt::skip]
+mod captions;
+mod choice;
+mod class;
+mod device;
+mod event;
+mod object;
+mod posture;
+mod residue;
+mod scope;
+pub mod severity;
+mod site;
+mod software;
+mod user;
+mod version;
+
+/// Kafka's default limit of a message is 1 MB; this leaves room for its headers (event-schema.md section 10).
+const MAX_EVENT: usize = 900 * 1024;
+/// The limit of any string in an event that stays over [`MAX_EVENT`] without everything that can go.
+const TIGHT_STRING: usize = 1024;
+
+/// The event as JSON, and its pivots.
+pub(crate) fn encode(record: &Record, context: &Context<'_>) -> Result<(String, Pivots), Unmappable> {
+    let input = Input::new(record, context);
+    let scope = Scope::new(&record.envelope, context);
+    let (finished, pivots) = input.build(&scope, MAX_STRING)?;
+    let json = to_json(&finished.event)?;
+    if finished.cut == 0 && json.len() <= MAX_EVENT {
+        return Ok((json, pivots));
+    }
+    let untruncated = json.len().saturating_add(finished.cut);
+    let fitted = match shrink(finished.event, untruncated)? {
+        Some(json) => Some(json),
+        None => shrink(input.build(&scope, TIGHT_STRING)?.0.event, untruncated)?,
+    };
+    let json =
+        fitted.ok_or_else(|| Unmappable("it is too large for an event even without what can be left out".into()))?;
+    Ok((json, pivots))
+}
+
+/// The pivots alone, for formats that do not carry the event.
+pub(crate) fn pivots(record: &Record, context: &Context<'_>) -> Result<Pivots, Unmappable> {
+    let scope = Scope::new(&record.envelope, context);
+    Ok(Input::new(record, context).build(&scope, MAX_STRING)?.1)
+}
+
+/// What an event borrows from: the record without secrets, and its details decoded.
+struct Input<'a> {
+    record: &'a Record,
+    source: std::borrow::Cow<'a, str>,
+    details: Option<String>,
+}
+
+impl<'a> Input<'a> {
+    fn new(record: &'a Record, context: &Context<'_>) -> Self {
+        // The journal holds records without secrets already; an operator may since have shortened the list of what is told.
+        let source = redact::rewritten(record.envelope.kind, record.source.get(), &context.options.udfs);
+        let is_activity = matches!(record.envelope.kind, RecordKind::ActivityDevice | RecordKind::ActivityUser);
+        let details = if is_activity { details(&source) } else { None };
+        Self { record, source, details }
+    }
+
+    /// Builds the event with strings of at most `max_string` bytes.
+    fn build<'b>(&'b self, scope: &Scope<'b>, max_string: usize) -> Result<(Finished<'b>, Pivots), Unmappable> {
+        let mut scope = scope.clone();
+        let mut notes = Notes::within(max_string);
+        let fields = Fields::open(Json::trusted(&self.source), "");
+        let fields = fields.ok_or_else(|| Unmappable("its source is not a JSON object".into()))?;
+        let draft = self.draft(&mut scope, fields, &mut notes);
+        notes.add_cut_observables(draft.observables.surplus);
+        let pivots = draft.pivots(&scope);
+        Ok((draft.finish(self.record.envelope.event_id(), &scope, &self.source, notes), pivots))
+    }
+
+    fn draft<'b>(&'b self, scope: &mut Scope<'b>, fields: Fields<'b>, notes: &mut Notes) -> Draft<'b> {
+        match self.record.envelope.kind {
+            RecordKind::Alert => alert::draft(scope, fields, notes),
+            RecordKind::ActivityDevice | RecordKind::ActivityUser => {
+                activity::draft(scope, fields, self.details.as_deref(), notes)
+            }
+            RecordKind::Device => device::draft(scope, fields, notes),
+            RecordKind::DevicePosture => posture::draft(scope, fields, notes),
+            RecordKind::Site => site::draft(scope, fields, notes),
+            RecordKind::User => user::draft(scope, fields, notes),
+            RecordKind::Software => software::draft(scope, fields, notes),
+        }
+    }
+}
+
+/// The text of an activity's details, decoded.
+fn details(source: &str) -> Option<String> {
+    let record = Fields::open(Json::trusted(source), "")?;
+    record.get("details")?.string().map(std::borrow::Cow::into_owned)
+}
+
+/// The event as JSON within [`MAX_EVENT`], giving up ever more of it; `None` if even the least is too much.
+fn shrink(mut event: OcsfEvent<'_>, untruncated: usize) -> Result<Option<String>, Unmappable> {
+    event.metadata.is_truncated = Some(true);
+    event.metadata.untruncated_size = i32::try_from(untruncated.div_ceil(1024)).ok();
+    let steps: [fn(&mut OcsfEvent<'_>); 4] = [
+        |_| {},
+        |event| event.raw_data = None,
+        |event| event.unmapped = None,
+        |event| {
+            event.body.shed();
+            // They point at what is gone now.
+            event.observables.clear();
+            event.metadata.debug.clear();
+        },
+    ];
+    for step in steps {
+        step(&mut event);
+        let json = to_json(&event)?;
+        if json.len() <= MAX_EVENT {
+            return Ok(Some(json));
+        }
+    }
+    Ok(None)
+}
+
+fn to_json(event: &OcsfEvent<'_>) -> Result<String, Unmappable> {
+    let raw: Option<&RawValue> = event.unmapped.as_deref();
+    let guess = raw.map_or(0, |raw| raw.get().len()).saturating_add(4096);
+    let mut out = Vec::with_capacity(guess);
+    serde_json::to_writer(&mut out, event).map_err(|error| Unmappable(error.to_string()))?;
+    String::from_utf8(out).map_err(|error| Unmappable(error.to_string()))
+}

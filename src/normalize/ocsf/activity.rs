@@ -1,0 +1,62 @@
+//! Activity log → the most specific class whose needs the record meets (event-schema.md section 7).
+
+use self::row::Row;
+use super::captions;
+use super::choice::{Choice, Text};
+use super::class::{Base, Body};
+use super::event::Draft;
+use super::scope::Scope;
+use super::severity;
+use crate::normalize::json::fields::Fields;
+use crate::normalize::notes::Notes;
+
+mod access;
+mod entity;
+mod row;
+mod rules;
+mod session;
+mod work;
+
+/// The event of an activity record. `details` is the decoded text of the record's `details`, where that is a text.
+pub(crate) fn draft<'a>(
+    scope: &mut Scope<'a>,
+    fields: Fields<'a>,
+    details: Option<&'a str>,
+    notes: &mut Notes,
+) -> Draft<'a> {
+    let mut row = Row::open(fields, details, notes);
+    row.name_site(scope, notes);
+    let event_code = row.event_code(notes);
+    let mut draft = rules::apply(&mut row, scope, notes).unwrap_or_else(|| base(&row, scope, notes));
+    draft.event_code = event_code;
+    draft.original_time = row.original_time.clone();
+    row.leave(&mut draft.residue, notes);
+    draft
+}
+
+/// A draft of a class with what every activity has: time, outcome, severity, label.
+fn start<'a>(
+    row: &Row<'a>,
+    scope: &Scope<'a>,
+    class: &'static captions::Class,
+    activity: Choice<'a>,
+    body: Body<'a>,
+) -> Draft<'a> {
+    let (key, severity, status) = if row.failed { ("activity.failed", 2, 2) } else { ("activity", 1, 1) };
+    let severity = severity::of_event(key, severity, &scope.options().severities);
+    let mut draft = Draft::new(class, activity, row.time(scope), severity, body);
+    draft.status = Some(Choice::of(class.statuses, status));
+    draft.labels = vec!["audit"];
+    draft
+}
+
+/// The last resort, for a record without a category: nothing can be said of it but what it holds.
+fn base<'a>(row: &Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> Draft<'a> {
+    notes.add("no rule for a record without a category".to_owned());
+    let activity = Choice::other(Text::Borrowed("unmapped record"));
+    let mut draft = start(row, scope, &captions::BASE_EVENT, activity, Body::Base(Base {}));
+    draft.status = None;
+    draft.message = "Datto RMM record that no rule maps".to_owned();
+    draft.labels = vec!["audit", "unmapped"];
+    draft
+}

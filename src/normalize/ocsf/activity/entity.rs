@@ -1,0 +1,235 @@
+//! Everything else that administrators do → Entity Management 3004, which takes any console action.
+
+use super::row::Row;
+use super::start;
+use crate::normalize::notes::Notes;
+use crate::normalize::ocsf::captions;
+use crate::normalize::ocsf::choice::{Choice, OTHER, Text};
+use crate::normalize::ocsf::class::{Body, EntityManagement};
+use crate::normalize::ocsf::event::Draft;
+use crate::normalize::ocsf::object::device::Device;
+use crate::normalize::ocsf::object::identity::{Entity, Named, Organization, User};
+use crate::normalize::ocsf::object::observable::Pivot;
+use crate::normalize::ocsf::scope::Scope;
+use crate::org::directory::Decision;
+use crate::record::SiteRef;
+
+/// `type_id`s of a managed entity.
+const DEVICE: u32 = 1;
+const USER: u32 = 2;
+const GROUP: u32 = 3;
+const ORGANIZATION: u32 = 4;
+const POLICY: u32 = 5;
+
+/// A device moved from one site to another; needs the device. The event is the old owner's.
+pub(super) fn device_move<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
+    let names = row.device_names(notes);
+    let mut device = scope.device(names.clone());
+    if !device.is_identified() {
+        return None;
+    }
+    row.drop_device(&names);
+    let who = row.who();
+    let from = Site::read(row, "data.from_site_", notes);
+    let to = Site::read(row, "data.to_site_", notes);
+    let org = scope.org();
+    let from_org = Organization {
+        ou_uid: from.uid.clone().or_else(|| org.ou_uid.clone()),
+        ou_name: from.name.clone().or_else(|| org.ou_name.clone()),
+        ..org
+    };
+    let message = format!(
+        "{who} moved device {} from site {} to {}",
+        device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default(),
+        from_org.ou_name.as_deref().or(from_org.ou_uid.as_deref()).unwrap_or("unknown"),
+        to.name.as_deref().or(to.uid.as_deref()).unwrap_or("unknown"),
+    );
+    from.drop_repeats(row, "data.from_site_");
+    device.org = Some(from_org);
+    // An organization that is not known cannot be named: what the record says of the site then stays in the details.
+    let entity_result = to.owner(scope).map(|org| {
+        to.drop_repeats(row, "data.to_site_");
+        device_entity(Device { org: Some(org), ..device.clone() })
+    });
+    let tag = to.reference().and_then(|site| scope.moved_to(&site));
+    let activity = Choice::of(captions::ENTITY_MANAGEMENT.activities, 5);
+    let mut draft = manage(row, scope, activity, device_entity(device), entity_result, notes);
+    draft.message = message;
+    draft.tags.extend(tag);
+    Some(draft)
+}
+
+/// Any other action on anything.
+pub(super) fn managed<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
+    let who = row.who();
+    let (category, action) = (row.record.copy("category", notes)?, row.action(notes));
+    let resolves = row.is_user() && row.category == "monitor" && row.tokens == ["resolve", "alert"];
+    if resolves {
+        return Some(resolved_alerts(row, scope, &who, notes));
+    }
+    let entity = entity(row, scope, &category, notes);
+    let about = entity.name.as_deref().filter(|name| *name != category).or(entity.uid.as_deref());
+    let about = about.map(|about| format!(" ({about})")).unwrap_or_default();
+    let message = format!("{who}: {category} {action}{about}");
+    let activity = match row.tokens.iter().find_map(|token| verb(token)) {
+        Some(known) => Choice::of(captions::ENTITY_MANAGEMENT.activities, known),
+        None => Choice::other(action),
+    };
+    let mut draft = manage(row, scope, activity, entity, None, notes);
+    draft.message = message;
+    Some(draft)
+}
+
+/// Who closed an alert in the portal: joined to the finding that it closed, where it is one.
+fn resolved_alerts<'a>(row: &mut Row<'a>, scope: &Scope<'a>, who: &str, notes: &mut Notes) -> Draft<'a> {
+    let list = row.details.get("data.alert_uid_list");
+    let text = list.map(|list| list.scalar().unwrap_or(list.source().into())).unwrap_or_default();
+    let separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '[' | ']' | '"' | '\'');
+    let uids: Vec<String> = text.split(separator).filter(|uid| !uid.is_empty()).map(str::to_owned).collect();
+    let first = uids.first().map(|uid| notes.limit(Text::Owned(uid.clone())));
+    let mut entity = Entity::of(Choice::other(Text::Borrowed("alert")));
+    entity.name = first.is_none().then_some(Text::Borrowed("alert"));
+    entity.uid = first.clone();
+    let message = match uids.as_slice() {
+        [] => format!("{who} resolved alerts"),
+        [uid] => format!("{who} resolved alert {uid}"),
+        many => format!("{who} resolved {} alerts", many.len()),
+    };
+    let activity = Choice::other(row.action(notes));
+    let mut draft = manage(row, scope, activity, entity, None, notes);
+    draft.message = message;
+    draft.correlation_uid = first.filter(|_| uids.len() == 1);
+    draft
+}
+
+/// The draft of an action on `entity`, with who did it and from where.
+fn manage<'a>(
+    row: &mut Row<'a>,
+    scope: &Scope<'a>,
+    activity: Choice<'a>,
+    entity: Entity<'a>,
+    entity_result: Option<Entity<'a>>,
+    notes: &mut Notes,
+) -> Draft<'a> {
+    let actor = row.take_actor(scope, notes);
+    let src_endpoint = row.take_source(notes);
+    let hostname = entity.device.as_ref().and_then(|device| device.hostname.clone());
+    let (acting, source) = (actor.clone(), src_endpoint.clone());
+    let body = Body::EntityManagement(Box::new(EntityManagement { entity, entity_result, actor, src_endpoint }));
+    let mut draft = start(row, scope, &captions::ENTITY_MANAGEMENT, activity, body);
+    draft.observables.add("entity.device.hostname", Pivot::Hostname, hostname.as_ref());
+    acting.iter().for_each(|actor| draft.observables.add_actor(&actor.user));
+    draft.observables.add_source(source.as_ref());
+    draft
+}
+
+/// What was acted on, by its category.
+fn entity<'a>(row: &mut Row<'a>, scope: &Scope<'a>, category: &Text<'a>, notes: &mut Notes) -> Entity<'a> {
+    let kind = match row.category.as_str() {
+        "device" => DEVICE,
+        "user" | "authuser" => USER,
+        "filter" | "group" => GROUP,
+        name if name.contains("security") && name.contains("level") => GROUP,
+        "site" | "account" => ORGANIZATION,
+        "policy" | "monitor" => POLICY,
+        _ => OTHER,
+    };
+    if kind == DEVICE {
+        let names = row.device_names(notes);
+        let device = scope.device(names.clone());
+        if device.is_identified() {
+            row.drop_device(&names);
+            return device_entity(device);
+        }
+    }
+    let choice = if kind == OTHER { Choice::other(category.clone()) } else { Choice::of(captions::ENTITY, kind) };
+    let mut entity = Entity::of(choice);
+    let key = row.category.clone();
+    entity.uid = first(row, &[&format!("data.{key}_uid"), &format!("data.{key}_id"), "data.uid", "data.id"], notes);
+    entity.name = first(row, &[&format!("data.{key}_name"), "data.name"], notes);
+    let named = Named { uid: entity.uid.clone(), name: entity.name.clone() };
+    if named.uid.is_some() || named.name.is_some() {
+        match kind {
+            USER => entity.user = Some(Box::new(User::portal(named.uid, named.name))),
+            GROUP => entity.group = Some(named),
+            ORGANIZATION => entity.org = Some(named),
+            POLICY => entity.policy = Some(named),
+            _ => {}
+        }
+    } else {
+        entity.name = Some(category.clone());
+    }
+    entity
+}
+
+fn device_entity(device: Device<'_>) -> Entity<'_> {
+    let mut entity = Entity::of(Choice::of(captions::ENTITY, DEVICE));
+    entity.uid = device.uid.clone();
+    entity.name = device.hostname.clone();
+    entity.device = Some(Box::new(device));
+    entity
+}
+
+/// Takes the first of these details that is there.
+fn first<'a>(row: &mut Row<'a>, keys: &[&str], notes: &mut Notes) -> Option<Text<'a>> {
+    keys.iter().find_map(|key| row.details.take_id(key, notes))
+}
+
+/// The activity that a word of the action stands for.
+fn verb(token: &str) -> Option<u32> {
+    let id = match token {
+        "create" | "add" | "new" | "import" => 1,
+        "view" | "read" | "export" | "download" => 2,
+        "edit" | "update" | "change" | "set" | "toggle" | "rename" | "push" => 3,
+        "delete" | "remove" | "retire" => 4,
+        "move" => 5,
+        "approved" | "approve" | "enroll" => 6,
+        "unenroll" => 7,
+        "enable" => 8,
+        "disable" => 9,
+        "activate" => 10,
+        "deactivate" => 11,
+        "suspend" | "pause" => 12,
+        "resume" => 13,
+        _ => return None,
+    };
+    Some(id)
+}
+
+/// A site as a move names it.
+struct Site<'a> {
+    uid: Option<Text<'a>>,
+    id: Option<Text<'a>>,
+    name: Option<Text<'a>>,
+}
+
+impl<'a> Site<'a> {
+    fn read(row: &Row<'a>, prefix: &str, notes: &mut Notes) -> Self {
+        let mut part = |name: &str| row.details.copy(&format!("{prefix}{name}"), notes);
+        Self { uid: part("uid"), id: part("id"), name: part("name") }
+    }
+
+    fn reference(&self) -> Option<SiteRef> {
+        let by_id = || self.id.as_ref()?.parse().ok().map(SiteRef::Id);
+        self.uid.as_ref().map(|uid| SiteRef::Uid(uid.clone().into_owned())).or_else(by_id)
+    }
+
+    /// The organization that the site belongs to, with the site; `None` if it is not known.
+    fn owner(&self, scope: &Scope<'a>) -> Option<Organization<'a>> {
+        match scope.context.directory.decide(&scope.envelope.account, &self.reference()?) {
+            Decision::Org(owner) => Some(Organization {
+                uid: Some(Text::Owned(owner.id.clone())),
+                name: owner.name.clone().filter(|name| !name.is_empty()).map(Text::Owned),
+                ou_uid: self.uid.clone(),
+                ou_name: self.name.clone(),
+            }),
+            Decision::Ignored | Decision::Dropped | Decision::Held(_) => None,
+        }
+    }
+
+    /// Removes the details that the event now holds as attributes.
+    fn drop_repeats(&self, row: &mut Row<'a>, prefix: &str) {
+        row.details.drop_same(&format!("{prefix}uid"), self.uid.as_deref());
+        row.details.drop_same(&format!("{prefix}name"), self.name.as_deref());
+    }
+}

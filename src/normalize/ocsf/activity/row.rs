@@ -1,0 +1,280 @@
+//! One activity record opened: its own fields, its details, and what rules ask of it.
+
+use std::borrow::Cow;
+
+use crate::normalize::check;
+use crate::normalize::json::Json;
+use crate::normalize::json::fields::Fields;
+use crate::normalize::notes::Notes;
+use crate::normalize::ocsf::choice::Text;
+use crate::normalize::ocsf::object::endpoint::Endpoint;
+use crate::normalize::ocsf::object::identity::{Actor, User};
+use crate::normalize::ocsf::residue::Residue;
+use crate::normalize::ocsf::scope::{DeviceNames, Scope};
+
+/// Words in an action, a job's status or a note that say that it failed.
+const FAILURES: [&str; 8] = ["fail", "failed", "failure", "error", "errors", "denied", "expired", "invalid"];
+const DEVICE_UIDS: [&str; 2] = ["device.uid", "data.device_uid"];
+const DEVICE_IDS: [&str; 2] = ["data.device_id", "device.id"];
+const DEVICE_NAMES: [&str; 3] = ["device.hostname", "data.device_hostname", "data.device_name"];
+/// The same value under the names that DEVICE and USER records use.
+const USER_KEYS: [(&str, &[&str]); 4] = [
+    ("id", &["user.id"]),
+    ("userName", &["user.username"]),
+    ("firstName", &["user.firstname", "user.firstName"]),
+    ("lastName", &["user.lastname", "user.lastName"]),
+];
+
+/// An activity record; what a rule takes from it is not told twice.
+pub(super) struct Row<'a> {
+    pub(super) record: Fields<'a>,
+    /// `details`, whose keys are flat and dotted.
+    pub(super) details: Fields<'a>,
+    user: Fields<'a>,
+    site: Fields<'a>,
+    /// `details` that is not a JSON object.
+    details_text: Option<&'a str>,
+    /// Groups of details that are told as objects: name and what is left.
+    groups: Vec<(&'static str, Fields<'a>)>,
+    /// In lower case, for comparison.
+    pub(super) entity: String,
+    pub(super) category: String,
+    pub(super) tokens: Vec<String>,
+    pub(super) failed: bool,
+    time: Option<i64>,
+    pub(super) original_time: Option<Text<'a>>,
+}
+
+impl<'a> Row<'a> {
+    pub(super) fn open(mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
+        let original_time = record.copy("date", notes);
+        let time = record.take_time("date", notes);
+        let lower = |key: &str| record.peek(key).map(|text| text.to_lowercase()).unwrap_or_default();
+        let (entity, category, action) = (lower("entity"), lower("category"), lower("action"));
+        if time.is_some() {
+            // `metadata.original_time` holds the token as it is.
+            record.take("date");
+        }
+        let (details, details_text) = open_details(&mut record, decoded, notes);
+        let user = record.take_object("user", "user.", notes).unwrap_or_default();
+        let site = record.take_object("site", "site.", notes).unwrap_or_default();
+        let tokens = words(&action);
+        let mut row = Self {
+            record,
+            details,
+            user,
+            site,
+            details_text,
+            groups: Vec::new(),
+            entity,
+            category,
+            tokens,
+            failed: false,
+            time,
+            original_time,
+        };
+        row.failed = row.has_failed();
+        row.drop_repeats();
+        row
+    }
+
+    /// When it happened; the time of the poll where the record does not say.
+    pub(super) fn time(&self, scope: &Scope<'a>) -> i64 {
+        self.time.unwrap_or_else(|| scope.polled_at())
+    }
+
+    /// The action as received.
+    pub(super) fn action(&self, notes: &mut Notes) -> Text<'a> {
+        self.record.copy("action", notes).unwrap_or(Text::Borrowed("unknown"))
+    }
+
+    pub(super) fn is_user(&self) -> bool {
+        self.entity == "user"
+    }
+
+    pub(super) fn has_token(&self, any_of: &[&str]) -> bool {
+        self.tokens.iter().any(|token| any_of.contains(&token.as_str()))
+    }
+
+    /// `metadata.event_code`.
+    pub(super) fn event_code(&self, notes: &mut Notes) -> Text<'a> {
+        let part = |key| self.record.peek(key).unwrap_or_default();
+        notes.limit(Cow::Owned(format!("{}.{}.{}", part("entity"), part("category"), part("action"))))
+    }
+
+    /// What a message calls the acting user.
+    pub(super) fn who(&self) -> Text<'a> {
+        let name = self.user.peek("userName").or_else(|| self.details.peek("user.username"));
+        name.or_else(|| self.user.peek("id")).unwrap_or(Text::Borrowed("Datto RMM"))
+    }
+
+    /// Whether the record names an acting user.
+    pub(super) fn has_user(&self) -> bool {
+        let named = ["id", "userName"].iter().any(|key| self.user.peek(key).is_some());
+        named || ["user.id", "user.username"].iter().any(|key| self.details.peek(key).is_some())
+    }
+
+    /// Takes the acting user.
+    pub(super) fn take_user(&mut self, scope: &Scope<'a>, notes: &mut Notes) -> Option<User<'a>> {
+        if !self.has_user() {
+            return None;
+        }
+        let [uid, name, first, last] = USER_KEYS.map(|(key, twins)| {
+            let own = self.user.take_id(key, notes);
+            let other = twins.iter().find_map(|twin| match &own {
+                Some(own) => {
+                    self.details.drop_same(twin, Some(own));
+                    None
+                }
+                None => self.details.take_id(twin, notes),
+            });
+            own.or(other)
+        });
+        let full_name = match (first, last) {
+            (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
+            (first, last) => first.or(last),
+        };
+        let mut user = User::portal(uid, name);
+        user.full_name = full_name;
+        user.email_addr = check::take_email(&mut self.details, "user.email", notes);
+        user.org = Some(scope.msp());
+        Some(user)
+    }
+
+    /// Takes the acting user as `actor`.
+    pub(super) fn take_actor(&mut self, scope: &Scope<'a>, notes: &mut Notes) -> Option<Actor<'a>> {
+        self.take_user(scope, notes).map(|user| Actor { user })
+    }
+
+    /// Takes the address that the user came from: the first valid one, further ones as intermediate.
+    pub(super) fn take_source(&mut self, notes: &mut Notes) -> Option<Endpoint<'a>> {
+        const KEY: &str = "source.forwarded_ip";
+        let text = self.details.peek(KEY)?;
+        if check::is_ip(&text) {
+            self.details.take(KEY);
+            return Some(Endpoint { ip: Some(text), ..Endpoint::default() });
+        }
+        // A list, or worse: the text itself stays in the details.
+        let addresses = text.split([',', ';', ' ']).map(str::trim).filter(|part| check::is_ip(part));
+        let mut addresses: Vec<String> = addresses.take(MAX_ADDRESSES).map(str::to_owned).collect();
+        if addresses.is_empty() {
+            self.details.note(KEY, "not an IP address", notes);
+            return None;
+        }
+        let first = addresses.remove(0);
+        Some(Endpoint { ip: Some(Cow::Owned(first)), intermediate_ips: addresses, ..Endpoint::default() })
+    }
+
+    /// What the record calls its device, left in place.
+    pub(super) fn device_names(&self, notes: &mut Notes) -> DeviceNames<'a> {
+        let detail = |keys: &[&str]| keys.iter().find_map(|key| self.details.peek(key));
+        let id = self.record.peek("deviceId").or_else(|| detail(&DEVICE_IDS));
+        let hostname = self.record.peek("hostname").or_else(|| detail(&DEVICE_NAMES));
+        let [uid, id, hostname] = [detail(&DEVICE_UIDS), id, hostname].map(|name| name.map(|name| notes.limit(name)));
+        DeviceNames { uid, id, hostname }
+    }
+
+    /// Removes what `names` says and the event now holds.
+    pub(super) fn drop_device(&mut self, names: &DeviceNames<'a>) {
+        self.record.drop_same("deviceId", names.id.as_deref());
+        self.record.drop_same("hostname", names.hostname.as_deref());
+        let groups =
+            [(&DEVICE_UIDS[..], &names.uid), (&DEVICE_IDS[..], &names.id), (&DEVICE_NAMES[..], &names.hostname)];
+        for (keys, value) in groups {
+            for key in keys {
+                self.details.drop_same(key, value.as_deref());
+            }
+        }
+    }
+
+    /// Takes a group of details, such as all of `job.`, that is told as an object of its own; the rule takes from it first.
+    pub(super) fn take_group(&mut self, prefix: &'static str) -> Fields<'a> {
+        self.details.take_prefixed(prefix, prefix)
+    }
+
+    /// Gives back what a rule left of a group.
+    pub(super) fn leave_group(&mut self, name: &'static str, left: Fields<'a>) {
+        self.groups.push((name, left));
+    }
+
+    /// Says where the record happened, if the inventory does not know; what the tags say is not told twice.
+    pub(super) fn name_site(&mut self, scope: &mut Scope<'a>, notes: &mut Notes) {
+        let id = scope.site.id.map(|id| id.to_string());
+        self.site.drop_same("id", id.as_deref());
+        let is_placed = scope.site.uid.is_some() || scope.site.id.is_some();
+        if is_placed && scope.site.name.is_none() {
+            scope.site.name = self.site.take_text("name", notes);
+        }
+        let name = scope.site.name.as_deref();
+        self.site.drop_same("name", name);
+        self.details.drop_same("site.name", name);
+    }
+
+    /// Everything that no attribute took.
+    pub(super) fn leave(&self, residue: &mut Residue, notes: &mut Notes) {
+        for (name, group) in &self.groups {
+            residue.object(name, group, notes);
+        }
+        residue.pairs("details", &self.details, notes);
+        if let Some(text) = &self.details_text {
+            residue.text("details_text", text, notes);
+        }
+        residue.object("user", &self.user, notes);
+        residue.object("site", &self.site, notes);
+        residue.fields(&self.record, notes);
+    }
+
+    /// An audit entry is a completed action unless it says otherwise.
+    fn has_failed(&self) -> bool {
+        let texts = ["job.status", "note"].into_iter().filter_map(|key| self.details.peek(key));
+        let says_so = |word: &String| FAILURES.contains(&word.as_str());
+        self.details.flag("patch_activity.success") == Some(false)
+            || self.tokens.iter().any(says_so)
+            || texts.into_iter().any(|text| words(&text.to_lowercase()).iter().any(says_so))
+    }
+
+    /// The details repeat some of the record itself.
+    fn drop_repeats(&mut self) {
+        for (key, twin) in
+            [("category", "event.category"), ("action", "event.action"), ("entity", "entity"), ("id", "uid")]
+        {
+            let own = self.record.peek(key);
+            self.details.drop_same(twin, own.as_deref());
+        }
+        // `metadata.original_event_uid` is this id.
+        self.record.take_id("id", &mut Notes::default());
+    }
+}
+
+/// Addresses of one record that are looked at.
+const MAX_ADDRESSES: usize = 20;
+
+/// Words of an action or a sentence, in lower case as given.
+fn words(text: &str) -> Vec<String> {
+    let separator = |c: char| matches!(c, '.' | '_' | '-' | ' ' | ',' | ':' | ';' | '!' | '(' | ')');
+    text.split(separator).filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// `details` is a JSON text inside a string, decoded by the caller; where it is no JSON object, the text is kept as it is.
+fn open_details<'a>(
+    record: &mut Fields<'a>,
+    decoded: Option<&'a str>,
+    notes: &mut Notes,
+) -> (Fields<'a>, Option<&'a str>) {
+    if let Some(details) = record.get("details").and_then(|value| Fields::open(value, "details.")) {
+        record.take("details");
+        return (details, None);
+    }
+    let Some(text) = decoded else { return (Fields::default(), None) };
+    record.take("details");
+    if text.is_empty() {
+        return (Fields::default(), None);
+    }
+    let complaint = match Json::parse(text).map(|value| Fields::open(value, "details.")) {
+        Ok(Some(details)) => return (details, None),
+        Ok(None) => "details: not a JSON object".to_owned(),
+        Err(error) => format!("details: not JSON (at column {})", error.column()),
+    };
+    notes.add(complaint);
+    (Fields::default(), Some(text))
+}

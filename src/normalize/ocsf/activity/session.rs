@@ -1,0 +1,106 @@
+//! Remote sessions → Tunnel Activity 4014; log-in and log-out → Authentication 3002.
+
+use super::row::Row;
+use super::start;
+use crate::normalize::notes::Notes;
+use crate::normalize::ocsf::captions;
+use crate::normalize::ocsf::choice::{Choice, Text};
+use crate::normalize::ocsf::class::{Authentication, Body, Tunnel};
+use crate::normalize::ocsf::event::Draft;
+use crate::normalize::ocsf::object::endpoint::Endpoint;
+use crate::normalize::ocsf::object::identity::Named;
+use crate::normalize::ocsf::object::work::Session;
+use crate::normalize::ocsf::scope::{Scope, text};
+
+/// Tokens of an action that is a log-in.
+pub(super) const LOGONS: [&str; 3] = ["login", "logon", "signin"];
+/// Tokens of an action that is a log-out.
+pub(super) const LOGOFFS: [&str; 3] = ["logout", "logoff", "signout"];
+
+/// A remote session, or a remote tool, which counts as one.
+pub(super) fn tunnel<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
+    let who = row.who();
+    let action = row.action(notes);
+    let has_ended = row.details.peek("data.end").is_some();
+    let mut remote = row.take_group("remote_session.");
+    let (start_time, end_time) = (row.details.take_time("data.start", notes), row.details.take_time("data.end", notes));
+    let tunnel_type = remote.take_id("type", notes).unwrap_or(action);
+    let uid = remote.copy("id", notes);
+    let created_time = remote.take_time("start_date", notes);
+    if uid.is_some() {
+        remote.take("id");
+    }
+    let is_known = uid.is_some() || created_time.is_some();
+    let session = is_known.then(|| Session { uid: uid.clone(), created_time, is_remote: true, issuer: "Datto RMM" });
+    row.leave_group("remote_session", remote);
+
+    let names = row.device_names(notes);
+    let device = Some(scope.device(names.clone())).filter(|device| device.is_identified());
+    if device.is_some() {
+        row.drop_device(&names);
+    }
+    let user = row.take_user(scope, notes);
+    let src_endpoint = row.take_source(notes);
+    let verb = if has_ended { "closed" } else { "opened" };
+    let to = device.as_ref().and_then(|device| device.hostname.as_deref().or(device.uid.as_deref()));
+    let to = to.map(|name| format!(" to {name}")).unwrap_or_default();
+    let message = format!("{who} {verb} a {tunnel_type} remote session{to}{}", from(src_endpoint.as_ref()));
+
+    let activity = Choice::of(captions::TUNNEL_ACTIVITY.activities, if has_ended { 2 } else { 1 });
+    let Choice { id: tunnel_type_id, caption: tunnel_type } = Choice::other(tunnel_type);
+    let body = Tunnel {
+        app_name: "Datto RMM Web Remote",
+        tunnel_type_id,
+        tunnel_type,
+        session,
+        user,
+        src_endpoint,
+        dst_endpoint: device.as_ref().map(Endpoint::of_device),
+        device,
+    };
+    let mut draft = start(row, scope, &captions::TUNNEL_ACTIVITY, activity, Body::Tunnel(Box::new(body.clone())));
+    draft.message = message;
+    (draft.start_time, draft.end_time) = (start_time.or(created_time), end_time);
+    draft.correlation_uid = uid;
+    body.user.iter().for_each(|user| draft.observables.add_user(user));
+    draft.observables.add_source(body.src_endpoint.as_ref());
+    body.device.iter().for_each(|device| draft.observables.add_device(device));
+    Some(draft)
+}
+
+/// A log-in to the portal.
+pub(super) fn logon<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
+    authentication(row, scope, 1, notes)
+}
+
+/// A log-out from the portal.
+pub(super) fn logoff<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
+    authentication(row, scope, 2, notes)
+}
+
+fn authentication<'a>(row: &mut Row<'a>, scope: &Scope<'a>, activity: u32, notes: &mut Notes) -> Option<Draft<'a>> {
+    let who = row.who();
+    let user = row.take_user(scope, notes)?;
+    let src_endpoint = row.take_source(notes);
+    let verb = match (activity, row.failed) {
+        (1, false) => "logged in to",
+        (1, true) => "failed to log in to",
+        (_, false) => "logged out of",
+        (_, true) => "failed to log out of",
+    };
+    let message = format!("{who} {verb} Datto RMM{}", from(src_endpoint.as_ref()));
+    let service = Named { uid: text(scope.platform()), name: Some(Text::Borrowed("Datto RMM")) };
+    let body = Authentication { user: user.clone(), service, is_remote: true, src_endpoint: src_endpoint.clone() };
+    let activity = Choice::of(captions::AUTHENTICATION.activities, activity);
+    let mut draft = start(row, scope, &captions::AUTHENTICATION, activity, Body::Authentication(Box::new(body)));
+    draft.message = message;
+    draft.observables.add_user(&user);
+    draft.observables.add_source(src_endpoint.as_ref());
+    Some(draft)
+}
+
+/// ` from <address>`, for messages.
+fn from(source: Option<&Endpoint<'_>>) -> String {
+    let ip = source.and_then(|source| source.ip.as_deref());
+    ip.map(|ip| format!(" from {ip}")).unwrap_or_default()
+}

@@ -1,0 +1,101 @@
+//! Reading one monitor's context: what it told, and titles made of its fields.
+
+use crate::normalize::json::fields::Fields;
+use crate::normalize::json::prune;
+use crate::normalize::notes::Notes;
+use crate::normalize::ocsf::choice::Text;
+use crate::normalize::ocsf::object::finding::{Evidence, Malware};
+
+/// A title takes no more characters; it is made for people.
+const MAX_TITLE: usize = 512;
+
+/// A context while it is read: what is told leaves `context`.
+pub(super) struct Reading<'a, 'n> {
+    pub(super) context: Fields<'a>,
+    pub(super) told: Told<'a>,
+    /// What titles call the device.
+    pub(super) device: String,
+    pub(super) notes: &'n mut Notes,
+}
+
+/// What a context told.
+#[derive(Default)]
+pub(super) struct Told<'a> {
+    pub(super) label: &'static str,
+    pub(super) analytic: Text<'a>,
+    pub(super) analytic_type: u32,
+    pub(super) types: &'static [&'static str],
+    pub(super) title: Option<String>,
+    /// A description for when `diagnostics` is empty.
+    pub(super) sentence: Option<String>,
+    /// What a message adds to the title.
+    pub(super) facts: Option<String>,
+    pub(super) evidences: Vec<Evidence<'a>>,
+    pub(super) malware: Vec<Malware<'a>>,
+    pub(super) confidence: Option<i32>,
+    pub(super) uid_alt: Option<Text<'a>>,
+    pub(super) first_seen: Option<i64>,
+    pub(super) last_seen: Option<i64>,
+    pub(super) count: Option<i32>,
+    /// `evidences[0].data.processName`.
+    pub(super) process: Option<Text<'a>>,
+}
+
+impl Told<'_> {
+    /// What stands behind the title in a message.
+    pub(super) fn tail(&self, site: Option<&str>) -> String {
+        match (&self.facts, site) {
+            (None, _) => String::new(),
+            (Some(facts), Some(site)) => format!(" ({site}): {facts}"),
+            (Some(facts), None) => format!(": {facts}"),
+        }
+    }
+}
+
+impl<'a> Reading<'a, '_> {
+    /// Fills a template: `{field}` is a scalar of the context, `{one|other}` the first of them that is there, `{device}` the
+    /// device's name. `None` if a field is missing: a title with a hole says less than the general one.
+    pub(super) fn fill(&self, template: &str) -> Option<String> {
+        let mut out = String::with_capacity(template.len());
+        let mut rest = template;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (names, after) = after.split_once('}')?;
+            out.push_str(before);
+            match names {
+                "device" => out.push_str(&self.device),
+                _ => out.push_str(&names.split('|').find_map(|name| self.context.peek(name))?),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        Some(out)
+    }
+
+    /// Takes these fields into the evidence's `data`; an evidence that would be empty is left out.
+    pub(super) fn add_evidence(&mut self, mut evidence: Evidence<'a>, data: &'static [&'static str]) {
+        let is_first = self.told.evidences.is_empty();
+        let process = self.context.get("processName").and_then(|name| name.string()).filter(|name| !name.is_empty());
+        let taken = self.context.take_all(data);
+        evidence.data = prune::object(taken, self.notes);
+        if evidence.data.is_some() && is_first && data.contains(&"processName") {
+            self.told.process = process.map(|name| self.notes.limit(name));
+        }
+        if evidence.data.is_some() || evidence.file.is_some() || evidence.dst_endpoint.is_some() {
+            self.told.evidences.push(evidence);
+        }
+    }
+
+    /// Takes the whole context into the evidence's `data`.
+    pub(super) fn add_whole(&mut self, name: &'static str) {
+        let context = std::mem::take(&mut self.context);
+        let data = prune::object(context.iter(), self.notes);
+        if data.is_some() {
+            self.told.evidences.push(Evidence { name, data, ..Evidence::default() });
+        }
+    }
+}
+
+/// Text for people as a title: one line of bounded length.
+pub(super) fn title(text: &str) -> String {
+    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TITLE).collect()
+}

@@ -1,0 +1,314 @@
+//! From a mapping's draft to the finished event: the envelope that all classes share (event-schema.md sections 4 and 10).
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::captions::{self, Class};
+use super::choice::{Choice, OTHER, Text};
+use super::class::Body;
+use super::object::identity::Organization;
+use super::object::metadata::{Feature, Metadata, Product, Reporter, Tag, Transformation};
+use super::object::observable::{Observable, Observables};
+use super::residue::Residue;
+use super::scope::Scope;
+use super::version;
+use crate::clock::Millis;
+use crate::event::Pivots;
+use crate::normalize::RawData;
+use crate::normalize::notes::Notes;
+use crate::record::{EventId, RecordKind};
+
+/// `message` takes no more characters.
+const MAX_MESSAGE: usize = 512;
+/// `raw_data` takes no more bytes.
+const MAX_RAW_DATA: usize = 256 * 1024;
+
+/// What a mapping says about one record.
+#[derive(Debug)]
+pub(crate) struct Draft<'a> {
+    pub(crate) class: &'static Class,
+    pub(crate) activity: Choice<'a>,
+    /// Epoch milliseconds.
+    pub(crate) time: i64,
+    pub(crate) severity: Choice<'a>,
+    pub(crate) status: Option<Choice<'a>>,
+    pub(crate) status_detail: Option<String>,
+    pub(crate) message: String,
+    pub(crate) start_time: Option<i64>,
+    pub(crate) end_time: Option<i64>,
+    pub(crate) count: Option<i32>,
+    pub(crate) body: Body<'a>,
+    pub(crate) observables: Observables<'a>,
+    pub(crate) residue: Residue,
+    pub(crate) event_code: Text<'a>,
+    pub(crate) original_time: Option<Text<'a>>,
+    pub(crate) correlation_uid: Option<Text<'a>>,
+    pub(crate) labels: Vec<&'static str>,
+    /// Besides those that every event has.
+    pub(crate) tags: Vec<Tag<'a>>,
+    pub(crate) profiles: Vec<&'static str>,
+    /// `finding_info.uid`, for the pivots.
+    pub(crate) finding_uid: Option<String>,
+}
+
+/// A whole event, as it is written.
+#[derive(Debug, Serialize)]
+pub(crate) struct OcsfEvent<'a> {
+    activity_id: u32,
+    activity_name: Text<'a>,
+    category_uid: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    category_name: Option<&'static str>,
+    class_uid: u32,
+    class_name: &'static str,
+    type_uid: u32,
+    type_name: String,
+    time: i64,
+    timezone_offset: i32,
+    severity_id: u32,
+    severity: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status_detail: Option<String>,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    end_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<i32>,
+    #[serde(flatten)]
+    pub(super) body: Body<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) observables: Vec<Observable<'a>>,
+    pub(super) metadata: Metadata<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) unmapped: Option<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) raw_data: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_data_size: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    raw_data_hash: Option<Fingerprint>,
+}
+
+/// A hash (`fingerprint`).
+#[derive(Debug, Serialize)]
+struct Fingerprint {
+    algorithm_id: u32,
+    algorithm: Text<'static>,
+    value: String,
+}
+
+impl<'a> Draft<'a> {
+    /// A draft of a class with what every event has; the mapping adds the rest.
+    pub(crate) fn new(
+        class: &'static Class,
+        activity: Choice<'a>,
+        time: i64,
+        severity: Choice<'a>,
+        body: Body<'a>,
+    ) -> Self {
+        Self {
+            class,
+            activity,
+            time,
+            severity,
+            status: None,
+            status_detail: None,
+            message: String::new(),
+            start_time: None,
+            end_time: None,
+            count: None,
+            body,
+            observables: Observables::default(),
+            residue: Residue::default(),
+            event_code: Text::Borrowed(""),
+            original_time: None,
+            correlation_uid: None,
+            labels: Vec::new(),
+            tags: Vec::new(),
+            profiles: Vec::new(),
+            finding_uid: None,
+        }
+    }
+
+    /// What sinks use beside the body.
+    pub(crate) fn pivots(&self, scope: &Scope<'_>) -> Pivots {
+        let envelope = scope.envelope;
+        let device_uid = self.body.device_uid().map(|uid| uid.clone().into_owned());
+        let subject = self.finding_uid.clone().or_else(|| device_uid.clone());
+        Pivots {
+            stream: envelope.kind.stream(),
+            tenant_uid: scope.context.tenant.id.clone(),
+            account_uid: envelope.account.to_string(),
+            site_uid: scope.site.uid.as_deref().map(str::to_owned),
+            device_uid,
+            class_uid: self.class.uid,
+            class_name: self.class.name,
+            activity_name: self.activity.caption.clone().into_owned(),
+            activity_id: self.activity.id,
+            severity_id: u8::try_from(self.severity.id).unwrap_or(u8::MAX),
+            time: Millis(self.time),
+            logged_time: envelope.received_at,
+            subject: subject.unwrap_or_else(|| envelope.native_id.clone()),
+        }
+    }
+
+    /// The whole event; `source` is the record's text without secrets.
+    pub(crate) fn finish(self, id: EventId, scope: &Scope<'a>, source: &'a str, mut notes: Notes) -> Finished<'a> {
+        let message = one_line(&self.message, &mut notes);
+        let duration = self.start_time.zip(self.end_time).and_then(|(start, end)| end.checked_sub(start));
+        let type_caption = if self.activity.id == OTHER { "Other" } else { self.activity.caption.as_ref() };
+        let type_name = format!("{}: {type_caption}", self.class.caption);
+        let wants_raw = wants_raw(scope.options().raw_data, scope.envelope.kind);
+        let raw_data = (wants_raw && source.len() <= MAX_RAW_DATA).then_some(source);
+        if wants_raw && raw_data.is_none() {
+            notes.add_cut(source.len());
+        }
+        let unmapped = self.residue.into_raw();
+        let tags = scope.tags().into_iter().chain(self.tags).collect();
+        let cut = notes.cut();
+        let metadata = Metadata {
+            original_time: self.original_time,
+            correlation_uid: self.correlation_uid,
+            event_code: self.event_code,
+            profiles: self.profiles,
+            labels: self.labels,
+            tags,
+            debug: notes.into_debug(),
+            ..metadata(id, scope)
+        };
+        let event = OcsfEvent {
+            activity_id: self.activity.id,
+            activity_name: self.activity.caption,
+            category_uid: self.class.category_uid,
+            category_name: self.class.category,
+            class_uid: self.class.uid,
+            class_name: self.class.caption,
+            type_uid: self.class.uid.saturating_mul(100).saturating_add(self.activity.id),
+            type_name,
+            time: self.time,
+            timezone_offset: 0,
+            severity_id: self.severity.id,
+            severity: self.severity.caption,
+            status_id: self.status.as_ref().map(|status| status.id),
+            status: self.status.map(|status| status.caption),
+            status_detail: self.status_detail,
+            message,
+            start_time: self.start_time,
+            end_time: self.end_time,
+            duration: duration.filter(|duration| *duration >= 0),
+            count: self.count,
+            body: self.body,
+            observables: self.observables.into_list(),
+            metadata,
+            unmapped,
+            raw_data,
+            raw_data_size: wants_raw.then_some(source.len()),
+            raw_data_hash: wants_raw.then(|| fingerprint(source)),
+        };
+        Finished { event, cut }
+    }
+}
+
+/// An event and how many bytes limits kept out of it.
+#[derive(Debug)]
+pub(crate) struct Finished<'a> {
+    pub(crate) event: OcsfEvent<'a>,
+    pub(crate) cut: usize,
+}
+
+/// Text for people: one line, within the limit of a message.
+pub(crate) fn one_line(text: &str, notes: &mut Notes) -> String {
+    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    match line.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => notes.limit_to(line.into(), end).into_owned(),
+        None => line,
+    }
+}
+
+fn wants_raw(mode: RawData, kind: RecordKind) -> bool {
+    let is_finding = matches!(kind, RecordKind::Alert | RecordKind::ActivityDevice | RecordKind::ActivityUser);
+    match mode {
+        RawData::Off => false,
+        RawData::Findings => is_finding,
+        RawData::All => true,
+    }
+}
+
+fn fingerprint(source: &str) -> Fingerprint {
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
+    let digits = Sha256::digest(source.as_bytes()).into_iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
+    let value = digits.filter_map(|digit| HEX.get(usize::from(digit))).collect();
+    let Choice { id: algorithm_id, caption: algorithm } = Choice::of(captions::FINGERPRINT, 3);
+    Fingerprint { algorithm_id, algorithm, value }
+}
+
+/// The part of `metadata` that follows from the envelope alone.
+fn metadata<'a>(id: EventId, scope: &Scope<'a>) -> Metadata<'a> {
+    let envelope = scope.envelope;
+    let (feature, log_name) = feature(envelope.kind);
+    let datto = Product {
+        name: "Datto RMM",
+        vendor_name: Some("Datto"),
+        version: None,
+        feature: Some(Feature { name: feature }),
+    };
+    let vintner =
+        Product { name: "vintner", vendor_name: None, version: Some(env!("CARGO_PKG_VERSION")), feature: None };
+    Metadata {
+        version: version::OCSF,
+        uid: id.to_string(),
+        original_event_uid: Text::Borrowed(&envelope.native_id),
+        correlation_uid: None,
+        product: datto,
+        source: "Datto RMM",
+        kind: envelope.kind.as_str(),
+        event_code: Text::Borrowed(""),
+        log_name,
+        log_provider: "Datto RMM API v2",
+        log_source: &envelope.path,
+        log_format: "JSON",
+        original_time: None,
+        logged_time: scope.polled_at(),
+        processed_time: scope.context.processed_at.as_i64(),
+        tenant_uid: &scope.context.tenant.id,
+        reporter: reporter(scope),
+        profiles: Vec::new(),
+        labels: Vec::new(),
+        tags: Vec::new(),
+        transformation_info_list: [Transformation { name: "datto-rmm-ocsf", uid: version::MAPPING, product: vintner }],
+        debug: Vec::new(),
+        is_truncated: None,
+        untruncated_size: None,
+    }
+}
+
+/// Datto's name of the feature that made the record, and the consumer-side name of the log.
+fn feature(kind: RecordKind) -> (&'static str, &'static str) {
+    match kind {
+        RecordKind::Alert => ("Alerts", "datto_rmm.alert"),
+        RecordKind::ActivityDevice | RecordKind::ActivityUser => ("Activity Log", "datto_rmm.activity"),
+        RecordKind::Device | RecordKind::DevicePosture => ("Devices", "datto_rmm.device"),
+        RecordKind::Site => ("Sites", "datto_rmm.site"),
+        RecordKind::User => ("Users", "datto_rmm.user"),
+        RecordKind::Software => ("Device audit", "datto_rmm.software"),
+    }
+}
+
+fn reporter<'a>(scope: &Scope<'a>) -> Reporter<'a> {
+    let name = match scope.platform() {
+        "" => "Datto RMM".to_owned(),
+        platform => format!("Datto RMM {platform}"),
+    };
+    let hostname = scope.account.map(|account| account.api_host.as_str()).filter(|host| !host.is_empty());
+    let org: Organization<'a> = scope.msp();
+    Reporter { name, hostname, org }
+}

@@ -1,0 +1,162 @@
+//! `unmapped.datto_rmm`: what no attribute took, under Datto's own names (event-schema.md section 10).
+
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+
+use crate::normalize::json::fields::Fields;
+use crate::normalize::json::{Json, prune};
+use crate::normalize::notes::Notes;
+
+/// Written as JSON text from the start: the values are copied from the source once and never held as a tree.
+#[derive(Debug, Default)]
+pub(crate) struct Residue {
+    members: String,
+    keys: HashSet<String>,
+}
+
+impl Residue {
+    /// Adds one value.
+    pub(crate) fn value(&mut self, key: &str, value: Json<'_>, notes: &mut Notes) {
+        self.member(key, |out| prune::write(out, value, notes));
+    }
+
+    /// Adds a text.
+    pub(crate) fn text(&mut self, key: &str, text: &str, notes: &mut Notes) {
+        let text = notes.limit(text.into());
+        self.member(key, |out| {
+            prune::write_text(out, &text);
+            !text.is_empty()
+        });
+    }
+
+    /// Adds every field that is left.
+    pub(crate) fn fields(&mut self, fields: &Fields<'_>, notes: &mut Notes) {
+        for (key, value) in fields.iter() {
+            self.value(key, value, notes);
+        }
+    }
+
+    /// Adds what is left of an object, as an object.
+    pub(crate) fn object(&mut self, key: &str, fields: &Fields<'_>, notes: &mut Notes) {
+        self.member(key, |out| prune::write_members(out, fields.iter(), 0, notes));
+    }
+
+    /// Adds what is left of an object under a key of its own inside `key`: `context.<@class>`.
+    pub(crate) fn keyed_object(&mut self, key: &str, inner: &str, fields: &Fields<'_>, notes: &mut Notes) {
+        self.member(key, |out| {
+            let start = out.len();
+            out.push('{');
+            prune::write_text(out, inner);
+            out.push(':');
+            let has_content = prune::write_members(out, fields.iter(), 1, notes);
+            if has_content {
+                out.push('}');
+            } else {
+                out.truncate(start);
+            }
+            has_content
+        });
+    }
+
+    /// Adds what is left of a free-form map as `[{name, value}]` with string values: columnar stores break on maps whose
+    /// keys and types change from record to record.
+    pub(crate) fn pairs(&mut self, key: &str, fields: &Fields<'_>, notes: &mut Notes) {
+        self.member(key, |out| write_pairs(out, fields, notes));
+    }
+
+    /// The whole as `{"datto_rmm": {…}}`; `None` if there is nothing.
+    pub(crate) fn into_raw(self) -> Option<Box<RawValue>> {
+        if self.members.is_empty() {
+            return None;
+        }
+        let text = format!("{{\"datto_rmm\":{{{}}}}}", self.members);
+        // What was copied from valid JSON is valid JSON.
+        RawValue::from_string(text).ok()
+    }
+
+    fn member(&mut self, key: &str, write: impl FnOnce(&mut String) -> bool) {
+        let mark = self.members.len();
+        if mark > 0 {
+            self.members.push(',');
+        }
+        let key = self.unused(key);
+        prune::write_text(&mut self.members, &key);
+        self.members.push(':');
+        if write(&mut self.members) {
+            self.keys.insert(key);
+        } else {
+            self.members.truncate(mark);
+        }
+    }
+
+    /// `key`, or with underscores added where the event already uses that name for something else.
+    fn unused(&self, key: &str) -> String {
+        let mut key = key.to_owned();
+        while self.keys.contains(&key) {
+            key.push('_');
+        }
+        key
+    }
+}
+
+/// Appends `[{name, value}]`; returns whether there was anything to append.
+pub(crate) fn write_pairs(out: &mut String, fields: &Fields<'_>, notes: &mut Notes) -> bool {
+    let start = out.len();
+    for (name, value) in fields.iter() {
+        let text = value.scalar().unwrap_or(value.source().into());
+        if value.is_blank() || text.is_empty() {
+            continue;
+        }
+        out.push(if out.len() == start { '[' } else { ',' });
+        // An empty name is one that a script really wrote; an empty string is not told, so the pair has its value only.
+        if !name.is_empty() {
+            out.push_str("{\"name\":");
+            prune::write_text(out, name);
+            out.push_str(",\"value\":");
+        } else {
+            out.push_str("{\"value\":");
+        }
+        prune::write_text(out, &notes.limit(text));
+        out.push('}');
+    }
+    let has_content = out.len() > start;
+    if has_content {
+        out.push(']');
+    }
+    has_content
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_never_collide_and_nothing_empty_is_written() {
+        let source = r#"{"context":"theirs","a":null,"b":{"c":[]},"d":1e2}"#;
+        let fields = Fields::open(Json::parse(source).unwrap(), "").unwrap();
+        let inner = Fields::open(Json::parse(r#"{"x":1}"#).unwrap(), "").unwrap();
+        let mut notes = Notes::default();
+        let mut residue = Residue::default();
+        residue.keyed_object("context", "some_ctx", &inner, &mut notes);
+        residue.keyed_object("empty", "some_ctx", &Fields::default(), &mut notes);
+        residue.fields(&fields, &mut notes);
+        assert_eq!(
+            residue.into_raw().unwrap().get(),
+            r#"{"datto_rmm":{"context":{"some_ctx":{"x":1}},"context_":"theirs","d":1e2}}"#
+        );
+        assert!(Residue::default().into_raw().is_none());
+    }
+
+    #[test]
+    fn maps_become_pairs_of_texts() {
+        let source = r#"{"data.x":884411,"y":{"z":[true]},"":"unnamed","n":null}"#;
+        let fields = Fields::open(Json::parse(source).unwrap(), "").unwrap();
+        let mut residue = Residue::default();
+        residue.pairs("details", &fields, &mut Notes::default());
+        assert_eq!(
+            residue.into_raw().unwrap().get(),
+            r#"{"datto_rmm":{"details":[{"name":"data.x","value":"884411"},{"name":"y","value":"{\"z\":[true]}"},{"value":"unnamed"}]}}"#
+        );
+    }
+}

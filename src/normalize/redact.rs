@@ -1,0 +1,171 @@
+//! Removes what must never be kept or told (event-schema.md section 10) from source records, before they reach the journal.
+//!
+//! One pass, no recursion over the nesting of the input, no decoding of what stays: every other value is copied byte by byte.
+
+use std::borrow::Cow;
+
+use serde_json::value::RawValue;
+
+use self::key::{Rules, Verdict};
+use super::json::{self, Json};
+use crate::record::RecordKind;
+
+mod key;
+mod text;
+
+/// JSON inside a string inside JSON: an activity's `details` is one level; deeper than this is not looked into.
+const MAX_NESTED_TEXTS: usize = 3;
+
+/// `source` without its secrets, compact; every other value byte by byte. No user-defined field stays.
+pub fn strip(kind: RecordKind, source: &RawValue) -> Box<RawValue> {
+    strip_keeping(kind, source, &[])
+}
+
+/// Like [`strip`], but the user-defined fields with these numbers (1 to 300) stay: those that the operator lists.
+pub fn strip_keeping(kind: RecordKind, source: &RawValue, udfs: &[u16]) -> Box<RawValue> {
+    let stripped = match rewritten(kind, source.get(), udfs) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(text) => RawValue::from_string(text).ok(),
+    };
+    stripped.unwrap_or_else(|| source.to_owned())
+}
+
+/// `text`, which is not JSON (an answer cut off in the middle), with the value after every key that names a secret replaced.
+pub fn strip_text(text: &str) -> String {
+    text::strip(text)
+}
+
+/// The text of [`strip_keeping`]; borrowed when there is nothing to change.
+pub(crate) fn rewritten<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {
+    let mut pass = Pass::new(Rules::of(kind, udfs), 0);
+    pass.run(source);
+    if pass.out == source { Cow::Borrowed(source) } else { Cow::Owned(pass.out) }
+}
+
+/// One pass over one JSON text.
+struct Pass<'r> {
+    rules: Rules<'r>,
+    /// How many strings this text is inside of.
+    nested: usize,
+    out: String,
+    open: Vec<Container>,
+    /// The key of the value that comes next is that of proxy settings.
+    next_is_proxy: bool,
+    removed: bool,
+}
+
+/// A container that the pass is inside of.
+struct Container {
+    is_object: bool,
+    is_proxy: bool,
+    has_content: bool,
+}
+
+impl<'r> Pass<'r> {
+    fn new(rules: Rules<'r>, nested: usize) -> Self {
+        Self { rules, nested, out: String::new(), open: Vec::new(), next_is_proxy: false, removed: false }
+    }
+
+    fn run(&mut self, source: &str) {
+        self.out.reserve(source.len());
+        let mut rest = source;
+        let mut awaits_value = false;
+        while let Some(byte) = rest.bytes().next() {
+            let length = match byte {
+                b' ' | b'\t' | b'\n' | b'\r' | b',' | b':' => 1,
+                b'}' | b']' => {
+                    self.open.pop();
+                    self.out.push(char::from(byte));
+                    1
+                }
+                b'"' if !awaits_value && self.in_object() => {
+                    let (length, verdict) = self.member(rest);
+                    awaits_value = verdict == Verdict::Keep;
+                    length
+                }
+                _ => {
+                    awaits_value = false;
+                    self.value(rest, byte)
+                }
+            };
+            rest = rest.get(length.max(1)..).unwrap_or_default();
+        }
+    }
+
+    /// A key: copied, or passed over with its value. Returns the bytes done.
+    fn member(&mut self, rest: &str) -> (usize, Verdict) {
+        let key_length = json::string_length(rest.as_bytes());
+        let (key, after) = rest.split_at_checked(key_length).unwrap_or((rest, ""));
+        let value = after.trim_start_matches([' ', '\t', '\n', '\r', ':']);
+        let name = json::decode(key);
+        let in_proxy = self.open.last().is_some_and(|container| container.is_proxy);
+        let verdict = self.rules.judge(&name, value.bytes().next().unwrap_or_default(), in_proxy);
+        if verdict == Verdict::Remove {
+            self.removed = true;
+            let value_length = json::value_length(value.as_bytes());
+            let gap = after.len().saturating_sub(value.len());
+            return (key_length.saturating_add(gap).saturating_add(value_length), verdict);
+        }
+        self.separate();
+        self.out.push_str(key);
+        self.out.push(':');
+        self.next_is_proxy = self.rules.is_proxy(&name);
+        (key_length, verdict)
+    }
+
+    /// A scalar, copied whole, or the start of a container. Returns the bytes done.
+    fn value(&mut self, rest: &str, first: u8) -> usize {
+        if !self.in_object() {
+            self.separate();
+        }
+        if matches!(first, b'{' | b'[') {
+            let is_proxy = std::mem::take(&mut self.next_is_proxy);
+            self.open.push(Container { is_object: first == b'{', is_proxy, has_content: false });
+            self.out.push(char::from(first));
+            return 1;
+        }
+        let length = json::value_length(rest.as_bytes());
+        let token = rest.get(..length).unwrap_or(rest);
+        match self.nested_text(token) {
+            Some(text) => json::prune::write_text(&mut self.out, &text),
+            None => self.out.push_str(token),
+        }
+        length
+    }
+
+    /// The stripped form of a string that holds JSON of its own (or the remains of some); `None` if nothing changes.
+    fn nested_text(&mut self, token: &str) -> Option<String> {
+        let may_nest = self.rules.look_into_texts() && self.nested < MAX_NESTED_TEXTS;
+        if !may_nest || !token.starts_with(['"']) || !token.contains(['{', '[']) {
+            return None;
+        }
+        let text = json::decode(token);
+        let stripped = match Json::parse(&text) {
+            Ok(_) => {
+                let mut inner = Pass::new(self.rules, self.nested.saturating_add(1));
+                inner.run(&text);
+                inner.removed.then_some(inner.out)
+            }
+            Err(_) => Some(strip_text(&text)).filter(|stripped| *stripped != text),
+        };
+        self.removed |= stripped.is_some();
+        stripped
+    }
+
+    fn in_object(&self) -> bool {
+        self.open.last().is_some_and(|container| container.is_object)
+    }
+
+    /// A comma before all but the first of a container.
+    fn separate(&mut self) {
+        if let Some(container) = self.open.last_mut() {
+            if container.has_content {
+                self.out.push(',');
+            }
+            container.has_content = true;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Which keys of which records name a secret (event-schema.md section 10, datto-rmm-api.md section 8.5).
+
+use crate::record::RecordKind;
+
+/// The rules of one kind of record.
+#[derive(Clone, Copy)]
+pub(super) struct Rules<'r> {
+    kind: RecordKind,
+    /// Numbers of the user-defined fields that stay.
+    udfs: &'r [u16],
+}
+
+/// What becomes of a member.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Keep,
+    Remove,
+}
+
+/// Parts of keys that are secrets in every record.
+const ALWAYS: [&str; 3] = ["webremoteurl", "apisecretkey", "apiaccesskey"];
+/// Parts of keys that are like a password's, where the keys are Datto's own and not a script's.
+const LIKE_PASSWORDS: [&str; 9] =
+    ["password", "passwd", "passphrase", "secret", "apikey", "accesskey", "privatekey", "credential", "accesstoken"];
+/// Ends of keys that hold a job's output.
+const JOB_OUTPUT: [&str; 3] = ["stdout", "stderr", "stddata"];
+
+impl<'r> Rules<'r> {
+    pub(super) fn of(kind: RecordKind, udfs: &'r [u16]) -> Self {
+        Self { kind, udfs }
+    }
+
+    /// Whether strings of this record may hold JSON of their own: only an activity's `details` does.
+    pub(super) fn look_into_texts(self) -> bool {
+        matches!(self.kind, RecordKind::ActivityDevice | RecordKind::ActivityUser)
+    }
+
+    /// Whether the container under this key is proxy settings, which hold a user name that is a secret there only.
+    pub(super) fn is_proxy(self, key: &str) -> bool {
+        key.len() >= "proxy".len() && compact(key).contains("proxy")
+    }
+
+    /// Judges a member by its key, the first byte of its value, and whether proxy settings are around it.
+    pub(super) fn judge(self, key: &str, value: u8, in_proxy: bool) -> Verdict {
+        let name = compact(key);
+        let is_secret = if is_udf(&name) {
+            self.is_secret_udf(&name, value)
+        } else {
+            // A yes, a no or nothing is no secret: `passwordExpired`, `hasStdOut`.
+            !matches!(value, b't' | b'f' | b'n') && self.is_secret(&name, in_proxy)
+        };
+        if is_secret { Verdict::Remove } else { Verdict::Keep }
+    }
+
+    fn is_secret(self, name: &str, in_proxy: bool) -> bool {
+        if ALWAYS.iter().any(|part| name.contains(part)) {
+            return true;
+        }
+        let of_proxy = in_proxy || name.contains("proxy");
+        if of_proxy && (name.ends_with("username") || name.ends_with("password")) {
+            return true;
+        }
+        // An alert's free-form keys come from the customer's own scripts ("Password policy": "weak"): they are its message.
+        self.kind != RecordKind::Alert && is_like_a_secret(name)
+    }
+
+    fn is_secret_udf(self, name: &str, value: u8) -> bool {
+        match (self.kind, udf_number(name)) {
+            (RecordKind::Alert, _) => false,
+            (_, Some(number)) => !self.udfs.contains(&number),
+            // The container of a device's fields stays, its members are judged one by one.
+            (RecordKind::Device | RecordKind::DevicePosture, None) => value != b'{',
+            (_, None) => !name.ends_with("name"),
+        }
+    }
+}
+
+/// Whether a key, in compact form, names a secret wherever keys are Datto's own.
+pub(super) fn is_like_a_secret(name: &str) -> bool {
+    let is_variable = name.contains("variable") && !["name", "id", "uid", "idx"].iter().any(|end| name.ends_with(end));
+    is_variable
+        || LIKE_PASSWORDS.iter().any(|part| name.contains(part))
+        || JOB_OUTPUT.iter().any(|end| name.ends_with(end))
+        || name.ends_with("token")
+        || name.ends_with("pwd")
+}
+
+/// Whether a key of any kind of text names a secret: for texts that no kind's rules can read.
+pub(super) fn is_any_secret(key: &str) -> bool {
+    let name = compact(key);
+    ALWAYS.iter().any(|part| name.contains(part))
+        || is_like_a_secret(&name)
+        || udf_number(&name).is_some()
+        || (name.contains("proxy") && name.ends_with("username"))
+}
+
+/// Letters and digits in lower case: `data.API_secret-Key` and `apiSecretKey` name the same thing.
+pub(super) fn compact(key: &str) -> String {
+    key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
+}
+
+/// `udf…` alone or as the last part of a dotted name.
+fn is_udf(name: &str) -> bool {
+    name.starts_with("udf") || name.starts_with("dataudf") || udf_number(name).is_some()
+}
+
+/// The number at the end of `udf12` or `datanewudf12`.
+fn udf_number(name: &str) -> Option<u16> {
+    let (_, number) = name.rsplit_once("udf")?;
+    let is_number = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| number.parse().unwrap_or(u16::MAX))
+}

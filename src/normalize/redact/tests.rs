@@ -1,0 +1,107 @@
+use super::*;
+
+fn stripped(kind: RecordKind, source: &str) -> String {
+    let raw: &RawValue = serde_json::from_str(source).unwrap();
+    strip(kind, raw).get().to_owned()
+}
+
+#[test]
+fn what_holds_no_secret_stays_byte_by_byte() {
+    let clean = r#"{"alertUid":"a","n":1.50e3,"s":"\u00e9\ud800","o":{"":[{},[]]},"hasStdOut":true}"#;
+    for kind in [RecordKind::Alert, RecordKind::Device, RecordKind::ActivityUser, RecordKind::Site] {
+        assert_eq!(stripped(kind, clean), clean, "{kind}");
+    }
+    assert_eq!(stripped(RecordKind::Alert, " { \"a\" : [ 1 , 2 ] } "), r#"{"a":[1,2]}"#);
+}
+
+#[test]
+fn device_loses_user_defined_fields_and_the_remote_url() {
+    let device =
+        r#"{"uid":"d","udf":{"udf1":"door code","udf2":null,"udf300":"x"},"webRemoteUrl":"https://x","online":true}"#;
+    assert_eq!(stripped(RecordKind::Device, device), r#"{"uid":"d","udf":{},"online":true}"#);
+    let raw: &RawValue = serde_json::from_str(device).unwrap();
+    let kept = strip_keeping(RecordKind::Device, raw, &[2, 300]);
+    assert_eq!(kept.get(), r#"{"uid":"d","udf":{"udf2":null,"udf300":"x"},"online":true}"#);
+    assert_eq!(stripped(RecordKind::Device, r#"{"udf":"door code","a":1}"#), r#"{"a":1}"#);
+}
+
+#[test]
+fn site_loses_proxy_credentials_only() {
+    let site = r#"{"uid":"s","proxySettings":{"host":"h","password":"p","port":8080,"type":"http","username":"u"},
+        "notes":"n","username":"not a proxy's"}"#;
+    let expected =
+        r#"{"uid":"s","proxySettings":{"host":"h","port":8080,"type":"http"},"notes":"n","username":"not a proxy's"}"#;
+    assert_eq!(stripped(RecordKind::Site, site), expected);
+}
+
+#[test]
+fn keys_and_variables_go_whatever_their_shape() {
+    let source = r#"{"variables":[{"name":"a","value":"v"}],"apiSecretKey":"k","api_access_key":["k"],"x":1}"#;
+    assert_eq!(stripped(RecordKind::User, source), r#"{"x":1}"#);
+    assert_eq!(stripped(RecordKind::Site, r#"{"apiSecret\u004bey":"k"}"#), "{}");
+}
+
+#[test]
+fn job_output_goes_and_its_flags_stay() {
+    let source = r#"{"stdOut":"secret","job.std_err":"secret","stdData":"x","hasStdOut":true,"hasStdErr":false}"#;
+    assert_eq!(stripped(RecordKind::ActivityDevice, source), r#"{"hasStdOut":true,"hasStdErr":false}"#);
+}
+
+#[test]
+fn details_are_stripped_inside_their_text() {
+    let inner = r#"{"data.udf5":"door","data.udf_7":{"new":"x"},"data.variable":"v","data.variable_name":"n",
+        "data.password":"p","data.password_expired":true,"data.proxy_username":"u","data.site_id":884411}"#;
+    let source = serde_json::json!({ "id": "1", "details": inner }).to_string();
+    let out: serde_json::Value = serde_json::from_str(&stripped(RecordKind::ActivityUser, &source)).unwrap();
+    let expected = r#"{"data.variable_name":"n","data.password_expired":true,"data.site_id":884411}"#;
+    assert_eq!(out["details"].as_str(), Some(expected));
+    let clean = r#"{"details":"{ \"a\" : 1 }"}"#;
+    assert_eq!(stripped(RecordKind::ActivityUser, clean), clean);
+}
+
+#[test]
+fn text_inside_text_inside_details_is_stripped() {
+    let innermost = r#"{"udf9":"door","a":1}"#;
+    let inner = serde_json::json!({ "data.context": innermost }).to_string();
+    let source = serde_json::json!({ "details": inner }).to_string();
+    let out = stripped(RecordKind::ActivityDevice, &source);
+    assert!(!out.contains("door") && out.contains(r#"a\\\":1"#), "{out}");
+}
+
+#[test]
+fn broken_details_are_stripped_by_key_name() {
+    let source = serde_json::json!({ "details": r#"{"data.udf5":"door code","data.site_id":8,"data.password":"hun"# });
+    let out = stripped(RecordKind::ActivityUser, &source.to_string());
+    assert!(!out.contains("door") && !out.contains("hun") && out.contains("data.site_id"), "{out}");
+}
+
+#[test]
+fn a_scripts_own_words_stay_in_an_alert() {
+    let alert = r#"{"alertContext":{"@class":"comp_script_ctx","samples":{"Password policy":"weak","udf1":"said"}}}"#;
+    assert_eq!(stripped(RecordKind::Alert, alert), alert);
+    assert_eq!(stripped(RecordKind::Alert, r#"{"webRemoteUrl":"u","a":1}"#), r#"{"a":1}"#);
+}
+
+#[test]
+fn deep_nesting_is_no_burden() {
+    let depth = 200_000;
+    let source = format!("{}{{\"udf1\":\"x\"}}{}", "[".repeat(depth), "]".repeat(depth));
+    let out = stripped(RecordKind::Device, &source);
+    assert_eq!(out.len(), depth * 2 + 2);
+}
+
+#[test]
+fn text_that_is_not_json_is_stripped_by_key_name() {
+    let cases = [
+        (r#"{"udf":{"udf1":"door","udf2":nul"#, r#"{"udf":{"udf1":(removed),"udf2":(removed)"#),
+        (r#"a=1 password=hunter2, b=2"#, "a=1 password=(removed), b=2"),
+        (r#"{\"data.udf5\":\"door\",\"x\":1}"#, r#"{\"data.udf5\":(removed),\"x\":1}"#),
+        (r#""variables": [{"value":"v"}], "x": 1"#, r#""variables": (removed), "x": 1"#),
+        (r#""apiSecretKey" : "abc\"def" }"#, r#""apiSecretKey" : (removed) }"#),
+        ("no keys here: nothing", "no keys here: nothing"),
+        ("password", "password"),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(strip_text(text), expected, "{text}");
+    }
+}
