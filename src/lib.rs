@@ -4,7 +4,9 @@
 //! lower layers only, which `tests/tidy.rs` enforces.
 
 pub mod clock;
+pub mod config;
 pub mod datto;
+pub mod diagnostic;
 pub mod event;
 pub mod inventory;
 pub mod journal;

@@ -1,0 +1,18 @@
+//! The configuration: read leaf by leaf, with the place of every problem (contract.md section 2).
+//!
+//! [`load::load`] reads a file and reports all its problems at once. What it needs from outside, an environment and files
+//! of secrets, is read later and through [`secrets::Environment`], so that a configuration can be checked anywhere.
+
+mod check;
+pub mod load;
+mod nearest;
+mod places;
+mod raw;
+mod read;
+pub mod secrets;
+pub mod settings;
+pub mod template;
+mod values;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! Reads a configuration file and everything that belongs to it. The only file of the configuration that reads the process's
+//! environment.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use toml::de::DeTable;
+
+use crate::config::places::{At, Problems};
+use crate::config::read::{Section, orgs, root};
+use crate::config::secrets::Environment;
+use crate::config::settings::{Config, SinkKind};
+use crate::config::{check, raw};
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::normalize::Format;
+
+/// Where a configuration is looked for, in this order.
+const SEARCHED: [&str; 2] = ["./vintner.toml", "/etc/vintner/vintner.toml"];
+/// Largest file; a configuration of a thousand organizations has a tenth of it.
+const MAX_BYTES: u64 = 4 << 20;
+
+/// The environment of this process.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ProcessEnvironment;
+
+/// A configuration without errors.
+pub struct Loaded {
+    /// What it says.
+    pub config: Config,
+    /// What is odd about it.
+    pub warnings: Vec<Diagnostic>,
+    places: Problems,
+}
+
+/// The configuration file to read: the one given, else the first that exists of `./vintner.toml` and
+/// `/etc/vintner/vintner.toml`.
+pub fn find(given: Option<&Path>) -> Result<PathBuf, Diagnostic> {
+    if let Some(path) = given {
+        return Ok(path.to_owned());
+    }
+    let found = SEARCHED.iter().map(Path::new).find(|path| path.exists());
+    let hint = "`vintner init` writes one; -c names another place";
+    found.map(Path::to_owned).ok_or_else(|| {
+        Diagnostic::of_file(SEARCHED[0], &format!("no configuration here, nor at {}", SEARCHED[1]), Some(hint))
+    })
+}
+
+/// Reads and checks the configuration. On failure: everything that is wrong or odd, in the order of the files.
+pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let problems = Problems::default();
+    let name = path.display().to_string();
+    let text = read_text(path, &name).map_err(|diagnostic| vec![diagnostic])?;
+    let table = parse(&problems, &name, &text)?;
+    let root = Section::new(&problems, String::new(), At::new(0, 0..0), &table);
+    let mapping_text = match orgs::file(&root) {
+        Some(file) => Some(read_mapping(path, &file, &problems)?),
+        None => None,
+    };
+    let mapping_table = match &mapping_text {
+        Some((name, text)) => Some(parse(&problems, name, text)?),
+        None => None,
+    };
+    let mapping = mapping_table.as_ref().map(|table| Section::new(&problems, "orgs".into(), At::new(1, 0..0), table));
+    let config = root::read(root, mapping);
+    check::check(&config, &problems);
+    let found = problems.take();
+    if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+        return Err(found);
+    }
+    Ok(Loaded { config, warnings: found, places: problems })
+}
+
+impl Loaded {
+    /// Which secrets cannot be read now, as errors, and which lie open to every user of the machine, as warnings. `check` tells
+    /// the errors as warnings ([`Diagnostic::with_severity`]).
+    pub fn secrets(&self, environment: &dyn Environment) -> Vec<Diagnostic> {
+        for secret in self.config.secrets() {
+            if let Err(error) = secret.read(environment) {
+                let source = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
+                self.places.error_at(&secret.key, format!("{error}{source}"), None);
+            }
+            if secret.is_readable_by_others() {
+                let hint = "chmod 600, or 640 with vintner's own group".to_owned();
+                self.places.warn_at(&secret.key, format!("every user may read {}", secret.origin), Some(hint));
+            }
+        }
+        self.places.take()
+    }
+
+    /// Sections that are understood but whose work is not part of this version, as errors: nothing is ignored in silence.
+    pub fn unbuilt(&self) -> Vec<Diagnostic> {
+        let unbuilt = |path: &str, what: &str| {
+            self.places.error_at(path, format!("{what} is not part of this version yet"), None);
+        };
+        for sink in &self.config.sinks {
+            let table = format!("sinks.{}.{}", sink.kind.as_str(), sink.name);
+            match &sink.kind {
+                SinkKind::Stdout | SinkKind::File { .. } => {}
+                SinkKind::Kafka(_) => unbuilt(&table, "the Kafka sink"),
+                SinkKind::Otlp(_) => unbuilt(&table, "the OTLP sink"),
+            }
+            if sink.format == Format::Ecs {
+                unbuilt(&format!("{table}.format"), "the format \"ecs\"");
+            }
+        }
+        if self.config.webhook.is_some() {
+            unbuilt("webhook", "the webhook");
+        }
+        if self.config.telemetry.is_some() {
+            unbuilt("telemetry", "telemetry over OTLP");
+        }
+        self.places.take()
+    }
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { config, warnings, places: _ } = self;
+        f.debug_struct("Loaded").field("config", config).field("warnings", warnings).finish_non_exhaustive()
+    }
+}
+
+impl Environment for ProcessEnvironment {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place of the configuration that reads the environment"
+    )]
+    fn variable(&self, name: &str) -> Option<OsString> {
+        std::env::var_os(name)
+    }
+}
+
+/// The mapping file, beside the configuration unless its path is absolute: its name for messages and its text.
+fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
+    let path = config.parent().unwrap_or(Path::new("")).join(file);
+    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
+    if !is_toml {
+        let message = "mapping files in CSV or JSON are not part of this version yet";
+        let hint = "write it in TOML, with the tables of [orgs]: [list.<id>], [ignore]".to_owned();
+        problems.error_at("orgs.file", message, Some(hint));
+        return Err(problems.take());
+    }
+    let name = path.display().to_string();
+    read_text(&path, &name).map(|text| (name, text)).map_err(|diagnostic| {
+        problems.error_at("orgs.file", format!("{}: {}", diagnostic.file, diagnostic.message), diagnostic.hint);
+        problems.take()
+    })
+}
+
+/// A file as text, without byte order mark.
+fn read_text(path: &Path, name: &str) -> Result<String, Diagnostic> {
+    let failed = |error: std::io::Error| {
+        let hint = (error.kind() == ErrorKind::NotFound).then_some("`vintner init` writes a configuration");
+        Diagnostic::of_file(name, &format!("cannot be read: {error}"), hint)
+    };
+    let file = File::open(path).map_err(failed)?;
+    if file.metadata().map_err(failed)?.is_dir() {
+        return Err(Diagnostic::of_file(name, "this is a directory, not a file", None));
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
+        let message = format!("larger than {} MiB: this is no configuration", MAX_BYTES >> 20);
+        return Err(Diagnostic::of_file(name, &message, None));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| not_utf8(name, error.as_bytes(), error.utf8_error()))?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Diagnostic {
+    let line = bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
+    let message = format!("not UTF-8 text, from line {} on", line.saturating_add(1));
+    Diagnostic::of_file(name, &message, Some("save it as UTF-8"))
+}
+
+/// Parses a text; every syntax error is told, but nothing else of a file that has one.
+fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'a>, Vec<Diagnostic>> {
+    let file = problems.open(name, text);
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if errors.is_empty() {
+        return Ok(table.into_inner());
+    }
+    for range in raw::hidden_ranges(text) {
+        problems.mask(&At::new(file, range));
+    }
+    for error in errors {
+        let span = error.span().unwrap_or(0..0);
+        let key = text.get(span.clone()).unwrap_or_default();
+        let (message, hint) = match error.message() {
+            "duplicate key" => (format!("`{key}` stands here a second time"), Some("each key and table stands once")),
+            message => (message.to_owned(), None),
+        };
+        problems.error(At::new(file, span), message, hint.map(str::to_owned));
+    }
+    Err(problems.take())
+}

@@ -1,0 +1,75 @@
+//! `[sinks.otlp.<name>]`.
+
+use std::collections::BTreeMap;
+
+use crate::config::read::item::{Item, Writing};
+use crate::config::read::{Section, kafka};
+use crate::config::secrets::SecretText;
+use crate::config::settings::otlp::{OtlpCompression, OtlpConfig, OtlpProtocol};
+use crate::config::values;
+
+const PROTOCOLS: [(&str, OtlpProtocol); 2] = [("grpc", OtlpProtocol::Grpc), ("http", OtlpProtocol::Http)];
+const COMPRESSIONS: [(&str, OtlpCompression); 3] =
+    [("gzip", OtlpCompression::Gzip), ("zstd", OtlpCompression::Zstd), ("none", OtlpCompression::None)];
+/// Headers that vintner sets, or that belong to the connection.
+const RESERVED: [&str; 8] = [
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "te",
+    "transfer-encoding",
+    "user-agent",
+];
+/// Parts of the names of headers that hold a secret.
+const SECRET_PARTS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
+
+/// Reads what only an OTLP sink has.
+pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
+    let endpoint = section.required("endpoint", "for example endpoint = \"http://127.0.0.1:4317\"");
+    let url = endpoint.as_ref().and_then(|item| item.url(values::web_url));
+    let protocol = section.parse("protocol", |text| values::word(text, &PROTOCOLS)).unwrap_or(OtlpProtocol::Grpc);
+    let compression = section.parse("compression", |text| values::word(text, &COMPRESSIONS));
+    let headers = section.section("headers").map(headers).unwrap_or_default();
+    let tls_item = section.item("tls");
+    let tls = tls_item.as_ref().and_then(Item::section).map(kafka::tls);
+    let plain = url.as_ref().is_some_and(|url| url.scheme() == "http");
+    if let Some(item) = tls_item.filter(|_| plain) {
+        let hint = "write https:// in `endpoint`";
+        section.problems.error(item.key, "`tls` has no meaning for an http:// endpoint", Some(hint.to_owned()));
+    }
+    let exposed = plain && url.as_ref().is_some_and(|url| !values::is_loopback(url));
+    if exposed && headers.values().any(|value| value.reference().is_some()) {
+        let message = "secret headers go to this endpoint in clear text";
+        section.problems.warn_at(&format!("{}.endpoint", section.path), message, Some("use https://".to_owned()));
+    }
+    let compression = compression.unwrap_or(OtlpCompression::Gzip);
+    Some(OtlpConfig { endpoint: url?, protocol, compression, headers, tls })
+}
+
+fn headers(section: Section<'_>) -> BTreeMap<String, SecretText> {
+    let mut headers = BTreeMap::new();
+    for (name, item) in section.entries() {
+        let lower = name.to_ascii_lowercase();
+        let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+        let is_secret = SECRET_PARTS.iter().any(|part| lower.contains(part));
+        let writing = if is_secret { Writing::Refused } else { Writing::Allowed };
+        let value = item.secret_text(writing);
+        let problem = if name.is_empty() || !name.chars().all(is_token) {
+            Some("this is not the name of a header")
+        } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") {
+            Some("this header is set by vintner")
+        } else if headers.contains_key(&lower) {
+            Some("this header stands twice: case does not count")
+        } else {
+            None
+        };
+        match (problem, value) {
+            (Some(message), _) => section.problems.error(item.key, message, None),
+            (None, Some(value)) => drop(headers.insert(lower, value)),
+            (None, None) => {}
+        }
+    }
+    headers
+}

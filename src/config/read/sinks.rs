@@ -1,0 +1,81 @@
+//! `[sinks.<kind>.<name>]`: what every sink has, and where its kind is read.
+
+use crate::config::places::At;
+use crate::config::read::item::Item;
+use crate::config::read::{Section, kafka, otlp};
+use crate::config::settings::{RouteConfig, RouteStream, SinkConfig, SinkKind};
+use crate::config::values::{self, Bad};
+use crate::journal::StartAt;
+use crate::normalize::{Format, RawData};
+use crate::record::Stream;
+
+const KINDS: [&str; 4] = ["stdout", "file", "kafka", "otlp"];
+const FORMATS: [(&str, Format); 3] = [("ocsf", Format::Ocsf), ("ecs", Format::Ecs), ("raw", Format::Raw)];
+const RAW_DATA: [(&str, RawData); 3] = [("off", RawData::Off), ("findings", RawData::Findings), ("all", RawData::All)];
+const FROM: [(&str, StartAt); 2] = [("oldest", StartAt::Oldest), ("now", StartAt::Now)];
+const STREAMS: [(&str, RouteStream); 4] = [
+    ("alerts", RouteStream::Source(Stream::Alerts)),
+    ("activity", RouteStream::Source(Stream::Activity)),
+    ("inventory", RouteStream::Source(Stream::Inventory)),
+    ("vintner", RouteStream::Vintner),
+];
+/// OCSF's words for severity ids.
+const SEVERITIES: [(&str, u8); 5] = [("informational", 1), ("low", 2), ("medium", 3), ("high", 4), ("critical", 5)];
+
+/// Reads all sinks, in file order; a sink that lacks something is reported and left out.
+pub(crate) fn read(section: Section<'_>) -> Vec<SinkConfig> {
+    let mut sinks: Vec<(At, SinkConfig)> = Vec::new();
+    let mut names: Vec<(&str, At)> = Vec::new();
+    for kind in KINDS {
+        let Some(table) = section.section(kind) else { continue };
+        for (name, item) in table.entries() {
+            if let Err(bad) = values::name(name) {
+                section.problems.error(item.key.clone(), bad.message, bad.hint);
+            }
+            if let Some((_, first)) = names.iter().find(|(known, _)| *known == name) {
+                let message = format!("a sink named `{name}` stands at {} already", section.problems.place_of(first));
+                let hint = "commands name sinks without their kind: give it another name".to_owned();
+                section.problems.error(item.key.clone(), message, Some(hint));
+            }
+            names.push((name, item.key.clone()));
+            let sink = item.section().and_then(|table| sink(kind, name, table));
+            sinks.extend(sink.map(|sink| (item.key, sink)));
+        }
+    }
+    section.finish();
+    sinks.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sinks.into_iter().map(|(_, sink)| sink).collect()
+}
+
+fn sink(kind: &str, name: &str, section: Section<'_>) -> Option<SinkConfig> {
+    let format = section.parse("format", |text| values::word(text, &FORMATS)).unwrap_or_default();
+    let raw_data = section.parse("raw_data", |text| values::word(text, &RAW_DATA)).unwrap_or_default();
+    let from = section.parse("from", |text| values::word(text, &FROM)).unwrap_or(StartAt::Oldest);
+    let route = section.section("route").map(route);
+    let kind = match kind {
+        "kafka" => kafka::read(&section).map(|kafka| SinkKind::Kafka(Box::new(kafka))),
+        "otlp" => otlp::read(&section).map(|otlp| SinkKind::Otlp(Box::new(otlp))),
+        "file" => {
+            let path = section.required("path", "for example path = \"events.ndjson\"");
+            path.and_then(|item| item.file()).map(|path| SinkKind::File { path })
+        }
+        _ => Some(SinkKind::Stdout),
+    };
+    section.finish();
+    Some(SinkConfig { name: name.to_owned(), kind: kind?, format, raw_data, from, route })
+}
+
+fn route(section: Section<'_>) -> RouteConfig {
+    let stream = |text: &str| values::word(text, &STREAMS);
+    let org = |text: &str| -> Result<String, Bad> {
+        if text.trim().is_empty() { Err(Bad::new("this must not be empty")) } else { Ok(text.to_owned()) }
+    };
+    let list = |item: Option<Item<'_>>| item.and_then(|item| item.parse_filled_list(org));
+    let route = RouteConfig {
+        streams: section.item("streams").and_then(|item| item.parse_filled_list(stream)),
+        orgs: list(section.item("orgs")),
+        min_severity: section.parse("min_severity", |text| values::word(text, &SEVERITIES)),
+    };
+    section.finish();
+    route
+}

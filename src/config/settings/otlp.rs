@@ -1,0 +1,50 @@
+//! Settings of an OTLP sink.
+
+use std::collections::BTreeMap;
+
+use url::Url;
+
+use crate::config::secrets::{SecretRef, SecretText};
+use crate::config::settings::kafka::TlsConfig;
+
+/// `[sinks.otlp.<name>]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpConfig {
+    /// The receiver as given; with [`OtlpProtocol::Http`], `/v1/logs` is added to it.
+    pub endpoint: Url,
+    /// How it is spoken.
+    pub protocol: OtlpProtocol,
+    /// Compression of requests.
+    pub compression: OtlpCompression,
+    /// Headers of every request, by name in lower case.
+    pub headers: BTreeMap<String, SecretText>,
+    /// `None`: the system's roots, if the endpoint is https.
+    pub tls: Option<TlsConfig>,
+}
+
+/// OTLP over what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OtlpProtocol {
+    /// gRPC.
+    Grpc,
+    /// HTTP with protobuf.
+    Http,
+}
+
+/// Compression of OTLP requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OtlpCompression {
+    /// gzip.
+    Gzip,
+    /// Zstandard.
+    Zstd,
+    /// None.
+    None,
+}
+
+impl OtlpConfig {
+    /// All secrets that it refers to.
+    pub fn secrets(&self) -> Vec<&SecretRef> {
+        self.headers.values().filter_map(SecretText::reference).collect()
+    }
+}

@@ -1,0 +1,205 @@
+//! A text file whose places can be shown: line, column, the line itself with a caret below.
+
+use std::fmt;
+use std::ops::Range;
+
+use unicode_normalization::char::is_combining_mark;
+
+use crate::diagnostic::Place;
+
+/// What stands for a masked value.
+const MASK: &str = "****";
+/// Most terminal columns of a line that are shown, and how many of them may come before the caret.
+const SHOWN: usize = 120;
+const BEFORE: usize = 60;
+
+/// A text and the ranges of it that are never shown.
+#[derive(Clone)]
+pub struct Source {
+    text: String,
+    masks: Vec<Range<usize>>,
+}
+
+/// One character as it is printed.
+struct Cell {
+    shown: char,
+    width: usize,
+}
+
+impl Source {
+    /// Takes a text without byte order mark.
+    pub fn new(text: String) -> Self {
+        Self { text, masks: Vec::new() }
+    }
+
+    /// The text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Never shows these bytes.
+    pub fn mask(&mut self, range: Range<usize>) {
+        self.masks.push(range);
+    }
+
+    /// The place of a byte range. A range that spans several lines is shown in its first; one that lies outside the text,
+    /// at its end.
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        let start = floor_boundary(&self.text, span.start);
+        let before = self.text.get(..start).unwrap_or_default();
+        let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
+        let rest = self.text.get(line_start..).unwrap_or_default();
+        let line = rest.split('\n').next().unwrap_or_default();
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        let column = before.get(line_start..).unwrap_or_default().chars().count().saturating_add(1);
+        let number = before.matches('\n').count().saturating_add(1);
+        let (cells, carets) = self.cells(line, line_start, &(start..span.end.max(start)));
+        let (text, indent, width) = crop(&cells, &carets);
+        Place { line: number, column, text, indent, width }
+    }
+
+    /// The line's characters as they are printed, and which of them the span covers.
+    fn cells(&self, line: &str, line_start: usize, span: &Range<usize>) -> (Vec<Cell>, Range<usize>) {
+        let mut cells = Vec::new();
+        let (mut first, mut last) = (None, 0);
+        let mut masked_before = false;
+        for (offset, c) in line.char_indices() {
+            let at = line_start.saturating_add(offset);
+            let masked = self.masks.iter().any(|mask| mask.contains(&at));
+            let from = cells.len();
+            match (masked, masked_before) {
+                (true, true) => {}
+                (true, false) => cells.extend(MASK.chars().map(|shown| Cell { shown, width: 1 })),
+                (false, _) => push(&mut cells, c),
+            }
+            if span.contains(&at) {
+                // Inside a mask nothing is pushed, and its end is where the carets end.
+                first.get_or_insert(if masked && masked_before { from.saturating_sub(MASK.len()) } else { from });
+                last = cells.len();
+            }
+            masked_before = masked;
+        }
+        let first = first.unwrap_or(cells.len());
+        (cells, first..last.max(first))
+    }
+}
+
+/// Without the text, which may hold a secret that somebody wrote into a configuration.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").field("bytes", &self.text.len()).finish_non_exhaustive()
+    }
+}
+
+/// Control characters and those that change the direction or hide are shown as U+FFFD: a file must not steer the terminal.
+fn push(cells: &mut Vec<Cell>, c: char) {
+    match c {
+        '\t' => cells.extend((0..4).map(|_| Cell { shown: ' ', width: 1 })),
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
+            cells.push(Cell { shown: '\u{fffd}', width: 1 });
+        }
+        c if c.is_control() => cells.push(Cell { shown: '\u{fffd}', width: 1 }),
+        c if is_combining_mark(c) => cells.push(Cell { shown: c, width: 0 }),
+        c => cells.push(Cell { shown: c, width: if is_wide(c) { 2 } else { 1 } }),
+    }
+}
+
+/// Whether terminals give it two columns (the main blocks of Unicode's East Asian Width W and F).
+fn is_wide(c: char) -> bool {
+    matches!(c,
+        '\u{1100}'..='\u{115f}' | '\u{2e80}'..='\u{303e}' | '\u{3041}'..='\u{a4cf}' | '\u{a960}'..='\u{a97f}'
+        | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{fe30}'..='\u{fe6f}' | '\u{ff00}'..='\u{ff60}'
+        | '\u{ffe0}'..='\u{ffe6}' | '\u{1f300}'..='\u{1f64f}' | '\u{1f680}'..='\u{1f6ff}' | '\u{1f900}'..='\u{1f9ff}'
+        | '\u{20000}'..='\u{3fffd}')
+}
+
+/// The part of a long line around the carets: text, columns before the carets, columns under them.
+fn crop(cells: &[Cell], carets: &Range<usize>) -> (String, usize, usize) {
+    let from = if cells.len() <= SHOWN { 0 } else { carets.start.saturating_sub(BEFORE) };
+    let to = from.saturating_add(SHOWN).min(cells.len());
+    let shown = |range: Range<usize>| cells.get(range).unwrap_or_default();
+    let width = |range: Range<usize>| shown(range).iter().map(|cell| cell.width).sum::<usize>();
+    let mut text: String = shown(from..to).iter().map(|cell| cell.shown).collect();
+    let mut indent = width(from..carets.start.min(to));
+    if from > 0 {
+        text.insert(0, '…');
+        indent = indent.saturating_add(1);
+    }
+    if to < cells.len() {
+        text.push('…');
+    }
+    (text, indent, width(carets.start.min(to)..carets.end.min(to)).max(1))
+}
+
+fn floor_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn shown(text: &str, part: &str) -> String {
+        let start = text.find(part).unwrap();
+        let place = Source::new(text.to_owned()).place(&(start..start + part.len()));
+        let carets = "^".repeat(place.width);
+        format!("{}:{}\n{}\n{}{carets}", place.line, place.column, place.text, " ".repeat(place.indent))
+    }
+
+    #[test]
+    fn columns_are_characters_and_carets_follow_the_terminal() {
+        assert_eq!(shown("a = 1\r\nbb = 22\r\n", "22"), "2:6\nbb = 22\n     ^^");
+        assert_eq!(shown("\tname = \"x\"", "name"), "1:2\n    name = \"x\"\n    ^^^^");
+        assert_eq!(shown("k = \"株式\", v", "v"), "1:11\nk = \"株式\", v\n            ^");
+        assert_eq!(shown("k = \"株式\"", "株式"), "1:6\nk = \"株式\"\n     ^^^^");
+        assert_eq!(shown("k = \"u\u{308}\", v", "v"), "1:11\nk = \"u\u{308}\", v\n         ^");
+    }
+
+    #[test]
+    fn a_range_over_several_lines_shows_its_first() {
+        assert_eq!(shown("k = [\n1,\n2]\n", "[\n1,\n2]"), "1:5\nk = [\n    ^");
+    }
+
+    #[test]
+    fn what_steers_a_terminal_is_not_shown() {
+        assert_eq!(shown("k = \"\u{1b}[2J\u{202e}\"", "k"), "1:1\nk = \"\u{fffd}[2J\u{fffd}\"\n^");
+    }
+
+    #[test]
+    fn long_lines_are_cropped_around_the_caret() {
+        let text = format!("{}needle{}", "a".repeat(500), "b".repeat(500));
+        let expected = format!("1:501\n…{}needle{}…\n{}^^^^^^", "a".repeat(60), "b".repeat(54), " ".repeat(61));
+        assert_eq!(shown(&text, "needle"), expected);
+    }
+
+    #[test]
+    fn masked_bytes_are_never_shown() {
+        let text = "k = { password = \"hunter2\", x = 1 }";
+        let mut source = Source::new(text.to_owned());
+        source.mask(17..26);
+        let place = source.place(&(28..29));
+        assert_eq!(place.text, "k = { password = ****, x = 1 }");
+        assert_eq!((place.indent, place.width), (23, 1));
+        let masked = source.place(&(17..26));
+        assert_eq!((masked.indent, masked.width), (17, 4));
+        assert_eq!(source.place(&(19..22)).indent, 17, "a place inside the mask is the mask");
+    }
+
+    #[test]
+    fn an_empty_file_has_a_place() {
+        let place = Source::new(String::new()).place(&(0..0));
+        assert_eq!((place.line, place.column, place.width), (1, 1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn no_range_of_any_text_panics(text in "[\\PC\n\r\t]{0,60}", start in 0_usize..80, length in 0_usize..80) {
+            let mut source = Source::new(text.clone());
+            source.mask(start / 2..start);
+            let place = source.place(&(start..start + length));
+            prop_assert!(place.width >= 1 && place.line <= text.matches('\n').count() + 1);
+        }
+    }
+}
