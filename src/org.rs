@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+mod claims;
 pub mod directory;
+mod filter;
+pub mod names;
+mod verdicts;
+mod view;
 
 /// Everything that decides where a record may go. Stored in the journal under a version; a change of it is one transaction.
 /// `Default` is the policy of a configuration without `[orgs]`.

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use crate::inventory::{Account, Site};
 use crate::org::Policy;
+use crate::org::claims::Claims;
+use crate::org::verdicts::{decide_all, decide_unknown, unmapped};
+use crate::org::view::{View, own_account, own_site};
 use crate::record::{AccountUid, SiteRef};
 
 /// Policy, accounts and sites of one moment. Everything is decided when it is built; look-ups are cheap.
@@ -13,9 +16,9 @@ pub struct Directory {
     /// Counts every change of policy, accounts or sites; a batch is decided under one version.
     pub version: u64,
     policy: Arc<Policy>,
-    accounts: HashMap<AccountUid, Account>,
-    sites: HashMap<(AccountUid, String), Site>,
-    by_id: HashMap<(AccountUid, i64), String>,
+    claims: Option<Claims>,
+    accounts: HashMap<AccountUid, View>,
+    ambiguities: Vec<Ambiguity>,
 }
 
 /// The organization of a record.
@@ -32,7 +35,7 @@ pub struct Tenant {
 }
 
 /// The rule that decided on a site, in order of precedence (contract.md section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rule {
     /// Listed by uid.
     Uid,
@@ -85,13 +88,51 @@ pub enum DropReason {
     Unmapped,
 }
 
+/// Sites that rules claim in a way that cannot be told apart. They stay unmapped until the rules are made exact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ambiguity {
+    /// The name (or the Autotask organization id) that they share.
+    pub name: String,
+    /// The sites, sorted: account and uid.
+    pub sites: Vec<(AccountUid, String)>,
+    /// Why, and what mends it, for people.
+    pub reason: String,
+}
+
+/// One row of `orgs list`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteListing {
+    /// The configured name of the account; its uid if it is not configured.
+    pub account: String,
+    /// The site.
+    pub site: Site,
+    /// Where its records go.
+    pub decision: Decision,
+    /// Which rule decided, for people.
+    pub why: String,
+    /// The account's filter stops its records, whatever the decision.
+    pub filtered: bool,
+}
+
 impl Directory {
-    /// Decides everything once.
+    /// Decides everything once. `sites` holds each pair of account and uid at most once.
     pub fn new(version: u64, policy: Arc<Policy>, accounts: Vec<Account>, sites: Vec<Site>) -> Self {
-        let by_id = sites.iter().filter_map(|s| Some(((s.account.clone(), s.id?), s.uid.clone()))).collect();
-        let sites = sites.into_iter().map(|s| ((s.account.clone(), s.uid.clone()), s)).collect();
-        let accounts = accounts.into_iter().map(|a| (a.uid.clone(), a)).collect();
-        Self { version, policy, accounts, sites, by_id }
+        let mut views: HashMap<AccountUid, View> = HashMap::new();
+        for account in accounts {
+            let uid = account.uid.clone();
+            views.insert(uid.clone(), View::new(&policy, &uid, Some(account)));
+        }
+        let name_of = |uid: &AccountUid| views.get(uid)?.name();
+        let claims = policy.orgs.as_ref().map(|rules| Claims::new(rules, &sites));
+        let (verdicts, ambiguities) = match (&policy.orgs, &claims) {
+            (Some(rules), Some(claims)) => decide_all(rules, claims, &sites, name_of),
+            _ => (sites.iter().map(own_site).collect(), Vec::new()),
+        };
+        for (site, verdict) in sites.into_iter().zip(verdicts) {
+            let uid = site.account.clone();
+            views.entry(uid.clone()).or_insert_with(|| View::new(&policy, &uid, None)).add(site, verdict);
+        }
+        Self { version, policy, claims, accounts: views, ambiguities }
     }
 
     /// The policy in force.
@@ -101,37 +142,33 @@ impl Directory {
 
     /// The account of a uid.
     pub fn account(&self, uid: &AccountUid) -> Option<&Account> {
-        self.accounts.get(uid)
+        self.accounts.get(uid)?.account()
     }
 
     /// All known sites, in no order.
     pub fn sites(&self) -> impl Iterator<Item = &Site> {
-        self.sites.values()
+        self.accounts.values().flat_map(View::sites).map(|known| &known.site)
     }
 
-    /// The site that a record names, if the inventory knows it.
+    /// The site that a record names, if the inventory knows it. A name means a site only if exactly one site of the
+    /// account has it.
     pub fn site(&self, account: &AccountUid, site: &SiteRef) -> Option<&Site> {
-        let uid = match site {
-            SiteRef::Uid(uid) => uid,
-            SiteRef::Id(id) => self.by_id.get(&(account.clone(), *id))?,
-            SiteRef::None | SiteRef::Name(_) => return None,
-        };
-        self.sites.get(&(account.clone(), uid.clone()))
+        self.accounts.get(account)?.known(site).map(|known| &known.site)
     }
 
     /// Whose a record of this site is.
     pub fn decide(&self, account: &AccountUid, site: &SiteRef) -> Decision {
-        let (id, name, rule) = match (site, self.site(account, site)) {
-            (SiteRef::None, _) => (account.to_string(), None, Rule::Account),
-            (_, Some(site)) => (site.uid.clone(), Some(site.name.clone()), Rule::OwnSite),
-            (unknown, None) => return Decision::Held(format!("{unknown} is not in the site list")),
-        };
-        Decision::Org(Arc::new(Tenant { id, name, labels: BTreeMap::new(), rule }))
+        match self.accounts.get(account).and_then(|view| view.known(site)) {
+            Some(known) => known.verdict.decision.clone(),
+            None => self.decide_unknown(account, site),
+        }
     }
 
     /// Whether a record of this site may be collected. `severity`: severity id of an alert not told before, for `min_priority`.
     pub fn intake(&self, account: &AccountUid, site: &SiteRef, severity: Option<u8>) -> Intake {
-        let _ = severity;
+        if self.accounts.get(account).is_some_and(|view| view.filters(site, severity)) {
+            return Intake::Drop(DropReason::Filtered);
+        }
         match self.decide(account, site) {
             Decision::Org(_) => Intake::Take,
             Decision::Held(_) => Intake::Hold,
@@ -139,4 +176,38 @@ impl Directory {
             Decision::Dropped => Intake::Drop(DropReason::Unmapped),
         }
     }
+
+    /// Sites that stay unmapped because several rules, or several sites, fit; sorted.
+    pub fn ambiguities(&self) -> &[Ambiguity] {
+        &self.ambiguities
+    }
+
+    /// Every known site, where it goes and why: sorted by account, name and uid.
+    pub fn listing(&self) -> Vec<SiteListing> {
+        let mut rows: Vec<SiteListing> = self.accounts.values().flat_map(View::listing).collect();
+        rows.sort_by(|a, b| (&a.account, &a.site.name, &a.site.uid).cmp(&(&b.account, &b.site.name, &b.site.uid)));
+        rows
+    }
+
+    /// Whose a record is that names a site which nobody knows, or none.
+    fn decide_unknown(&self, account: &AccountUid, site: &SiteRef) -> Decision {
+        let view = self.accounts.get(account);
+        let not_listed = || format!("{site} is not in the site list");
+        match (site, &self.policy.orgs, &self.claims) {
+            (SiteRef::None, ..) => match view {
+                Some(view) => Decision::Org(Arc::clone(view.own())),
+                None => Decision::Org(Arc::new(own_account(account))),
+            },
+            (SiteRef::Uid(uid), Some(rules), Some(claims)) => {
+                decide_unknown(rules, claims, uid, view.and_then(View::name)).decision
+            }
+            (SiteRef::Id(_) | SiteRef::Name(_), Some(rules), _) => unmapped(rules, &not_listed()).decision,
+            (SiteRef::Uid(_) | SiteRef::Id(_) | SiteRef::Name(_), ..) => Decision::Held(not_listed()),
+        }
+    }
 }
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
