@@ -2,17 +2,56 @@
 //!
 //! Collectors commit whole pages, deliverers read bounded batches and move positions by compare-and-set. Every method is
 //! one transaction.
+//!
+//! The handle is [`sqlite::Journal`]: its async methods work in whole batches and assume no local file, which is the seam
+//! behind which PostgreSQL can stand later (architecture.md section 8). Each file in `journal/` holds one idea: the methods of the
+//! handle that belong to it, and the functions that do it inside a transaction.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
-use crate::inventory::{Device, Site};
+use crate::inventory::Device;
 use crate::org::directory::Directory;
 use crate::record::{AccountUid, DeviceRef, Record, SiteRef, Stream};
+
+pub mod accounts;
+mod alerts;
+mod attempt;
+mod batches;
+pub mod check;
+pub mod coverage;
+pub mod dead;
+pub mod drift;
+mod fail;
+pub mod held;
+mod intake;
+pub mod intent;
+pub mod inventory;
+mod lock;
+mod look;
+mod memory;
+mod pack;
+mod partitions;
+pub mod policy;
+mod replay;
+pub mod requests;
+mod schema;
+mod seen;
+mod settle;
+pub mod sinks;
+pub mod space;
+pub mod sqlite;
+mod state;
+#[cfg(test)]
+mod tests;
+pub mod trim;
+mod tx;
+mod writer;
 
 /// The lane in which an account's records wait for the sinks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -236,6 +275,8 @@ pub struct Settlement {
     pub from: u64,
     /// The new position.
     pub to: u64,
+    /// The version that decided: `version` of the attempt's directory.
+    pub version: u64,
     /// Records that the sink confirmed.
     pub sent: u64,
     /// Records that the sink's route does not name.
@@ -301,4 +342,21 @@ pub enum JournalError {
         /// What is wrong and what to do.
         reason: String,
     },
+}
+
+impl Lane {
+    /// The name used in logs and texts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Backfill => "backfill",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account, self.lane.as_str())
+    }
 }

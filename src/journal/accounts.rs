@@ -1,0 +1,106 @@
+//! The accounts whose data the journal holds.
+
+use std::collections::hash_map::Entry;
+use std::sync::PoisonError;
+
+use crate::inventory::Account;
+use crate::journal::JournalError;
+use crate::journal::fail::{Done, Fail};
+use crate::journal::partitions;
+use crate::journal::policy;
+use crate::journal::sqlite::Journal;
+use crate::journal::tx::{Tx, first};
+use crate::record::AccountUid;
+
+/// Why an account cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenAccountError {
+    /// Its account-level records belong to another organization since its first data: the configuration must name that one.
+    #[error(
+        "account-level data of this account belongs to {} since its first data, not to {}",
+        named(stored),
+        named(configured)
+    )]
+    OrgFixed {
+        /// The organization that is stored; `None`: the account itself.
+        stored: Option<String>,
+        /// The organization that is configured; `None`: the account itself.
+        configured: Option<String>,
+    },
+    /// Another configured account is the same Datto RMM account: neither may run.
+    #[error("it is the same Datto RMM account as `{other_name}`")]
+    Duplicate {
+        /// The name of the other's `[accounts.<name>]` table.
+        other_name: String,
+    },
+    /// The journal cannot do it.
+    #[error("the journal refused")]
+    Journal(#[from] JournalError),
+}
+
+impl Journal {
+    /// Stores what is known of an account before its data comes. `user_activity_org` is where its account-level records go (`None`: to
+    /// the account itself), which cannot change once there is data.
+    pub async fn open_account(
+        &self,
+        account: &Account,
+        user_activity_org: Option<&str>,
+    ) -> Result<(), OpenAccountError> {
+        let first_here = self.claim(account)?;
+        let (wanted, org) = (account.clone(), user_activity_org.map(str::to_owned));
+        let stored = self.write(move |tx| store(tx, &wanted, org)).await;
+        if first_here && !matches!(stored, Ok(Ok(()))) {
+            self.close_account(&account.uid);
+        }
+        stored?
+    }
+
+    /// Says that this process no longer collects from an account, so that it may come back under another configured name.
+    pub fn close_account(&self, account: &AccountUid) {
+        self.inner.open_accounts.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    /// Notes the account as open in this process; says whether it was not.
+    fn claim(&self, account: &Account) -> Result<bool, OpenAccountError> {
+        let mut open = self.inner.open_accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        match open.entry(account.uid.clone()) {
+            Entry::Occupied(other) if *other.get() != account.name => {
+                Err(OpenAccountError::Duplicate { other_name: other.get().clone() })
+            }
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(place) => {
+                place.insert(account.name.clone());
+                Ok(true)
+            }
+        }
+    }
+}
+
+fn store(tx: &Tx<'_>, account: &Account, org: Option<String>) -> Done<Result<(), OpenAccountError>> {
+    let id = partitions::met_account(tx, &account.uid)?;
+    let sql = "SELECT account, user_activity_org FROM accounts WHERE id = ?1";
+    let row = first(tx.connection, sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let (known, stored): (Option<String>, Option<String>) = row.unwrap_or_default();
+    if stored != org && known.is_some() && has_data(tx, id)? {
+        return Ok(Err(OpenAccountError::OrgFixed { stored, configured: org }));
+    }
+    let json = serde_json::to_string(account).map_err(|e| Fail::damaged(format!("an account: {e}")))?;
+    let same_account = known.as_ref() == Some(&json);
+    if !same_account || stored != org {
+        tx.execute("UPDATE accounts SET account = ?2, user_activity_org = ?3 WHERE id = ?1", (id, json, org))?;
+    }
+    if !same_account {
+        policy::decide_anew(tx)?;
+    }
+    Ok(Ok(()))
+}
+
+/// Whether a record of the account was ever stored: its counters remember it when all was trimmed.
+fn has_data(tx: &Tx<'_>, account: i64) -> Done<bool> {
+    let sql = "SELECT 1 FROM partitions WHERE account = ?1 AND head > 0 LIMIT 1";
+    Ok(first(tx.connection, sql, [account], |_| Ok(()))?.is_some())
+}
+
+fn named(org: &Option<String>) -> String {
+    org.as_ref().map_or_else(|| "the account itself".to_owned(), |org| format!("the organization `{org}`"))
+}

@@ -1,0 +1,121 @@
+//! Reading everything: `vintner check --journal`.
+
+use rusqlite::Connection;
+
+use crate::journal::JournalError;
+use crate::journal::batches::{self, Batch};
+use crate::journal::fail::{Done, Fail};
+use crate::journal::pack;
+use crate::journal::sqlite::Journal;
+use crate::journal::state;
+use crate::journal::tx::rows;
+use crate::record::Record;
+
+/// Rows that one read transaction goes through: a long one would keep the write-ahead log from being cut.
+const AT_ONCE: usize = 256;
+/// More problems than this are not listed: the first ones say enough.
+const MOST_PROBLEMS: usize = 100;
+
+/// What reading everything found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageCheck {
+    /// Batches that were read.
+    pub batches: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Held records that were read.
+    pub held: u64,
+    /// What is wrong, at most a hundred; empty means that the journal is sound.
+    pub problems: Vec<String>,
+}
+
+impl Journal {
+    /// Checks the structure of the file and reads every record, state and device, each against its checksum. It takes as long as
+    /// reading the file takes; others go on meanwhile.
+    pub async fn check_pages(&self) -> Result<PageCheck, JournalError> {
+        let mut check =
+            PageCheck { problems: self.look(|view| structure(view.connection)).await?, ..PageCheck::default() };
+        let mut after = (0, 0);
+        while check.problems.len() < MOST_PROBLEMS {
+            let some = self.look(move |view| some_batches(view.connection, after)).await?;
+            let Some(last) = some.last else { break };
+            after = last;
+            check.batches = check.batches.saturating_add(some.batches);
+            check.records = check.records.saturating_add(some.records);
+            check.problems.extend(some.problems);
+        }
+        let (held, problems) = self.look(|view| others(view.connection)).await?;
+        check.held = held;
+        check.problems.extend(problems);
+        check.problems.truncate(MOST_PROBLEMS);
+        Ok(check)
+    }
+}
+
+#[derive(Default)]
+struct Part {
+    last: Option<(i64, u64)>,
+    batches: u64,
+    records: u64,
+    problems: Vec<String>,
+}
+
+/// SQLite's own check, and blobs that no batch names.
+fn structure(connection: &Connection) -> Done<Vec<String>> {
+    let mut found = rows(connection, "PRAGMA integrity_check(100)", [], |row| row.get::<_, String>(0))?;
+    found.retain(|line| line != "ok");
+    let orphans =
+        rows(connection, "SELECT id FROM blobs WHERE id NOT IN (SELECT blob FROM batches) LIMIT 10", [], |row| {
+            row.get::<_, i64>(0)
+        })?;
+    found.extend(orphans.into_iter().map(|id| format!("blob {id} belongs to no batch")));
+    Ok(found)
+}
+
+fn some_batches(connection: &Connection, after: (i64, u64)) -> Done<Part> {
+    let sql = "SELECT partition, first_seq, count, taken_at, bytes, blob FROM batches
+        WHERE (partition, first_seq) > (?1, ?2) ORDER BY partition, first_seq LIMIT ?3";
+    let found = rows(connection, sql, (after.0, after.1, AT_ONCE), batches::batch)?;
+    let mut some = Part { last: found.last().map(|batch: &Batch| (batch.partition, batch.first)), ..Part::default() };
+    for batch in found {
+        some.batches = some.batches.saturating_add(1);
+        match batches::read(connection, &batch) {
+            Ok(records) => some.records = some.records.saturating_add(u64::try_from(records.len()).unwrap_or(u64::MAX)),
+            Err(Fail::Damaged(what)) => some.problems.push(what),
+            Err(fail) => return Err(fail),
+        }
+    }
+    Ok(some)
+}
+
+/// Held records, alert states and devices.
+fn others(connection: &Connection) -> Done<(u64, Vec<String>)> {
+    let mut problems = Vec::new();
+    let mut held: u64 = 0;
+    each(connection, "SELECT account || '/held, record ' || seq, record FROM held", |name, packed| {
+        held = held.saturating_add(1);
+        problems.extend(pack::unpack_json::<Record>(packed, || format!("account {name}")).err());
+    })?;
+    each(connection, "SELECT hex(key), state FROM alerts", |name, bytes| {
+        problems.extend(state::decode(bytes).err().map(|_| Fail::damaged(format!("the state of alert {name}"))));
+    })?;
+    each(connection, "SELECT uid, device FROM devices", |name, packed| {
+        let read = pack::unpack_json::<crate::inventory::Device>(packed, || format!("device {name}"));
+        problems.extend(read.err());
+    })?;
+    let text = |fail: Fail| match fail {
+        Fail::Damaged(what) => what,
+        Fail::Conflict | Fail::Full { .. } | Fail::Sql(_) => "unreadable".to_owned(),
+    };
+    Ok((held, problems.into_iter().map(text).collect()))
+}
+
+fn each(connection: &Connection, sql: &str, mut look: impl FnMut(&str, &[u8])) -> Done<()> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        look(&name, row.get_ref(1)?.as_blob().unwrap_or_default());
+    }
+    Ok(())
+}

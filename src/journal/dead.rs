@@ -1,0 +1,264 @@
+//! Dead letters: what could not be told, kept with the reason until an operator drops or replays it.
+
+use rusqlite::types::Value;
+use rusqlite::{Connection, params_from_iter};
+
+use crate::clock::Millis;
+use crate::journal::batches::{self, Batch};
+use crate::journal::fail::{Done, Fail};
+use crate::journal::pack;
+use crate::journal::partitions;
+use crate::journal::replay::{self, Run};
+use crate::journal::requests::DeadLetters;
+use crate::journal::seen;
+use crate::journal::sinks::Sink;
+use crate::journal::sqlite::Journal;
+use crate::journal::tx::{Tx, first, rows};
+use crate::journal::{JournalError, Place, Refused, RefusedKind, Rejected};
+use crate::record::{AccountUid, EventId, Record};
+
+/// Which dead letters are looked for; the default: all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadFilter {
+    /// Only these numbers; empty: any.
+    pub ids: Vec<u64>,
+    /// Only of this sink.
+    pub sink: Option<String>,
+    /// Only of this account.
+    pub account: Option<AccountUid>,
+    /// Only of this kind.
+    pub kind: Option<RefusedKind>,
+    /// At most so many, oldest first.
+    pub limit: Option<usize>,
+}
+
+/// A dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number, for commands.
+    pub id: u64,
+    /// The sink that gave it up; `None` for an item that no record could be made of.
+    pub sink: Option<String>,
+    /// The account that it came from.
+    pub account: AccountUid,
+    /// Why.
+    pub kind: RefusedKind,
+    /// The reason in words.
+    pub reason: String,
+    /// When it was given up.
+    pub at: Millis,
+    /// Where the record lies; `None` for an item without one.
+    pub place: Option<Place>,
+    /// 0, or the replay in which it was given up.
+    pub replay: u64,
+    /// The id of the event that it would have been.
+    pub event_id: Option<EventId>,
+    /// API path that it came from.
+    pub path: String,
+    /// The source, secrets stripped.
+    pub content: String,
+}
+
+/// The columns of a row; what it names is read from its batch.
+struct Row {
+    id: u64,
+    sink: Option<String>,
+    account: i64,
+    kind: String,
+    reason: String,
+    at: Millis,
+    place: Option<(i64, u64)>,
+    replay: u64,
+    path: Option<String>,
+    content: Option<Vec<u8>>,
+}
+
+impl Journal {
+    /// The dead letters that `filter` names, oldest first.
+    pub async fn dead_letters(&self, filter: DeadFilter) -> Result<Vec<DeadLetter>, JournalError> {
+        self.look(move |view| {
+            let mut read = None;
+            let found = list(view.connection, &filter)?;
+            found.into_iter().map(|row| letter(view.connection, row, &mut read)).collect()
+        })
+        .await
+    }
+}
+
+/// Keeps an item that no record can be made of, once per content; says whether it is new.
+pub(super) fn reject(tx: &Tx<'_>, account: i64, rejected: &Rejected) -> Done<bool> {
+    if !seen::reject(tx, account, &seen::key(&[&rejected.content]))? {
+        return Ok(false);
+    }
+    tx.execute(
+        "INSERT INTO dead (account, kind, reason, at, replay, path, content) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
+        (
+            account,
+            kind_name(RefusedKind::Malformed),
+            &rejected.reason,
+            tx.now().0,
+            &rejected.path,
+            pack::pack(rejected.content.as_bytes())?,
+        ),
+    )?;
+    Ok(true)
+}
+
+/// Keeps a record that a sink gives up, once per sink, record and replay (model rule `dead-per-sink`).
+pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
+    // The sink's own lane cannot be meant: a place is where the record itself lies.
+    let stored = partitions::find(tx.connection, &refused.place.partition, "")?.ok_or(Fail::Conflict)?;
+    let account = partitions::met_account(tx, &refused.place.partition.account)?;
+    tx.execute(
+        "INSERT OR IGNORE INTO dead (sink, account, kind, reason, at, partition, seq, replay)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        (
+            sink.id,
+            account,
+            kind_name(refused.kind),
+            &refused.reason,
+            tx.now().0,
+            stored.id,
+            refused.place.seq,
+            refused.replay,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Turns dead letters of sinks into references that are sent again under the request's number; says how many. An item
+/// without a record stays.
+pub(super) fn replay(tx: &Tx<'_>, letters: &DeadLetters, number: u64) -> Done<u64> {
+    let mut chosen = list(tx.connection, &filter(letters))?;
+    // In the order of the records, so that one alert's events come in order.
+    chosen.sort_by_key(|row| row.place);
+    let mut done: u64 = 0;
+    for row in chosen {
+        let (Some(name), Some((partition, seq))) = (row.sink, row.place) else { continue };
+        let sql = "SELECT id FROM sinks WHERE name = ?1";
+        let id = first(tx.connection, sql, [&name], |found| found.get(0))?.ok_or(Fail::Conflict)?;
+        let run = Run { account: row.account, partition, first: seq, count: 1 };
+        remove(tx, row.id)?;
+        replay::refer(tx, &Sink { id, name }, row.account, &run, number)?;
+        done = done.saturating_add(1);
+    }
+    Ok(done)
+}
+
+/// Forgets dead letters; says how many.
+pub(super) fn drop_letters(tx: &Tx<'_>, letters: &DeadLetters) -> Done<u64> {
+    let mut done: u64 = 0;
+    for row in list(tx.connection, &filter(letters))? {
+        remove(tx, row.id)?;
+        done = done.saturating_add(1);
+    }
+    Ok(done)
+}
+
+fn remove(tx: &Tx<'_>, id: u64) -> Done<()> {
+    tx.execute("DELETE FROM dead WHERE id = ?1", [id]).map(drop)
+}
+
+fn filter(letters: &DeadLetters) -> DeadFilter {
+    match letters {
+        // No numbers mean no letters here, while an empty filter means all: 0 is no letter's number.
+        DeadLetters::Ids(ids) if ids.is_empty() => DeadFilter { ids: vec![0], ..DeadFilter::default() },
+        DeadLetters::Ids(ids) => DeadFilter { ids: ids.clone(), ..DeadFilter::default() },
+        DeadLetters::Sink(sink) => DeadFilter { sink: Some(sink.clone()), ..DeadFilter::default() },
+    }
+}
+
+fn list(connection: &Connection, filter: &DeadFilter) -> Done<Vec<Row>> {
+    let mut sql =
+        "SELECT d.id, s.name, d.account, d.kind, d.reason, d.at, d.partition, d.seq, d.replay, d.path, d.content
+        FROM dead d LEFT JOIN sinks s ON s.id = d.sink JOIN accounts a ON a.id = d.account WHERE 1"
+            .to_owned();
+    let mut values: Vec<Value> = Vec::new();
+    if !filter.ids.is_empty() {
+        // Numbers only, so no text of others gets into the statement.
+        let ids: Vec<String> = filter.ids.iter().map(u64::to_string).collect();
+        sql.push_str(&format!(" AND d.id IN ({})", ids.join(",")));
+    }
+    let texts = [
+        (" AND s.name = ?", filter.sink.clone()),
+        (" AND a.uid = ?", filter.account.as_ref().map(ToString::to_string)),
+        (" AND d.kind = ?", filter.kind.map(|kind| kind_name(kind).to_owned())),
+    ];
+    for (condition, text) in texts {
+        if let Some(text) = text {
+            sql.push_str(condition);
+            values.push(Value::Text(text));
+        }
+    }
+    sql.push_str(" ORDER BY d.id LIMIT ?");
+    values.push(Value::Integer(filter.limit.map_or(-1, |limit| i64::try_from(limit).unwrap_or(i64::MAX))));
+    rows(connection, &sql, params_from_iter(values), |row| {
+        let partition: Option<i64> = row.get(6)?;
+        let seq: Option<u64> = row.get(7)?;
+        Ok(Row {
+            id: row.get(0)?,
+            sink: row.get(1)?,
+            account: row.get(2)?,
+            kind: row.get(3)?,
+            reason: row.get(4)?,
+            at: Millis(row.get(5)?),
+            place: partition.zip(seq),
+            replay: row.get(8)?,
+            path: row.get(9)?,
+            content: row.get(10)?,
+        })
+    })
+}
+
+/// Reads what a row names. `read` keeps the last batch, since neighbours are often given up together.
+fn letter(connection: &Connection, row: Row, read: &mut Option<(Batch, Vec<Record>)>) -> Done<DeadLetter> {
+    let name = || format!("dead letter {}", row.id);
+    let (place, event_id, path, content) = match row.place {
+        Some((partition, seq)) => {
+            let gone = || Fail::damaged(format!("{}: its record is gone", name()));
+            let batch = batches::of(connection, partition, seq)?.ok_or_else(gone)?;
+            if read.as_ref().is_none_or(|(held, _)| *held != batch) {
+                *read = Some((batch, batches::read(connection, &batch)?));
+            }
+            let at = usize::try_from(seq.saturating_sub(batch.first)).unwrap_or(usize::MAX);
+            let record = read.as_ref().and_then(|(_, records)| records.get(at)).ok_or_else(gone)?;
+            let place = Place { partition: partitions::named(connection, partition)?, seq };
+            let Record { envelope, source } = record;
+            (Some(place), Some(envelope.event_id()), envelope.path.clone(), source.get().to_owned())
+        }
+        None => {
+            let packed = row.content.ok_or_else(|| Fail::damaged(format!("{} has no content", name())))?;
+            let content = pack::unpack(&packed, u64::from(u32::MAX))
+                .map_err(|what| Fail::damaged(format!("{}: {what}", name())))?;
+            (None, None, row.path.clone().unwrap_or_default(), String::from_utf8_lossy(&content).into_owned())
+        }
+    };
+    Ok(DeadLetter {
+        id: row.id,
+        account: partitions::account_uid(connection, row.account)?,
+        kind: kind_of(&row.kind).ok_or_else(|| Fail::damaged(format!("{} has an unknown kind", name())))?,
+        sink: row.sink,
+        reason: row.reason,
+        at: row.at,
+        place,
+        replay: row.replay,
+        event_id,
+        path,
+        content,
+    })
+}
+
+const KINDS: [(RefusedKind, &str); 4] = [
+    (RefusedKind::Malformed, "malformed"),
+    (RefusedKind::Unmappable, "unmappable"),
+    (RefusedKind::Unmapped, "unmapped"),
+    (RefusedKind::Refused, "refused"),
+];
+
+fn kind_name(kind: RefusedKind) -> &'static str {
+    KINDS.iter().find(|(of, _)| *of == kind).map_or("refused", |(_, name)| name)
+}
+
+fn kind_of(name: &str) -> Option<RefusedKind> {
+    KINDS.iter().find(|(_, of)| *of == name).map(|(kind, _)| *kind)
+}

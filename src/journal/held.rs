@@ -1,0 +1,289 @@
+//! Records of unknown organization: kept apart from all lanes until their site is mapped, dropped when they are too old.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::clock::Millis;
+use crate::journal::JournalError;
+use crate::journal::alerts;
+use crate::journal::batches;
+use crate::journal::fail::{Done, Fail};
+use crate::journal::pack;
+use crate::journal::partitions::{self, HELD};
+use crate::journal::seen::{self, Key};
+use crate::journal::sqlite::Journal;
+use crate::journal::tx::{Tx, first, rows};
+use crate::org::directory::{Decision, Directory, Intake};
+use crate::record::{AccountUid, Record, SiteRef};
+
+/// Held records of one site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSummary {
+    /// The account.
+    pub account: AccountUid,
+    /// The site as the records name it.
+    pub site: SiteRef,
+    /// Why they are held, for people.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// Their compressed bytes.
+    pub bytes: u64,
+    /// When the oldest was taken in.
+    pub oldest: Millis,
+}
+
+/// A record on its way into `held`.
+pub(super) struct Holding<'a> {
+    pub(super) account: i64,
+    /// The lane that it goes to when released, by its stored name.
+    pub(super) lane: &'a str,
+    pub(super) severity: Option<u8>,
+    pub(super) alert: Option<HeldAlert<'a>>,
+    /// The time of its key, for what is no alert.
+    pub(super) dated: Option<Millis>,
+    pub(super) record: &'a Record,
+}
+
+/// What a held record of an alert must know, to be taken back.
+#[derive(Clone, Copy)]
+pub(super) struct HeldAlert<'a> {
+    pub(super) key: &'a Key,
+    /// The alert's stored state before the record.
+    pub(super) before: Option<&'a [u8]>,
+}
+
+/// What a change of decisions did to held records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Released {
+    pub(super) released: u64,
+    pub(super) dropped: u64,
+}
+
+/// A held record without its content.
+#[derive(Clone, Debug)]
+struct Row {
+    account: i64,
+    seq: u64,
+    alert: Option<Key>,
+    lane: String,
+    site: String,
+    severity: Option<u8>,
+    taken_at: Millis,
+}
+
+/// Held records that went untold, by account and site (JSON): how many, and the first and last time of taking in.
+pub(super) type Dropped = BTreeMap<(i64, String), (u64, Millis, Millis)>;
+
+impl Journal {
+    /// What is held, by account and site.
+    pub async fn held(&self) -> Result<Vec<HeldSummary>, JournalError> {
+        self.look(|view| {
+            let directory = view.directory()?;
+            let sql = "SELECT account, site, COUNT(*), SUM(LENGTH(record)), MIN(taken_at) FROM held
+                GROUP BY account, site ORDER BY account, site";
+            let found = rows(view.connection, sql, [], |row| {
+                Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, Millis(row.get(4)?)))
+            })?;
+            let summary = |(account, site, count, bytes, oldest): (i64, String, u64, u64, Millis)| {
+                let account = partitions::account_uid(view.connection, account)?;
+                let site = read_site(&site)?;
+                let reason = match directory.decide(&account, &site) {
+                    Decision::Held(reason) => reason,
+                    Decision::Org(_) | Decision::Ignored | Decision::Dropped => {
+                        "behind an older held record of the same alert".into()
+                    }
+                };
+                Ok(HeldSummary { account, site, reason, count, bytes, oldest })
+            };
+            found.into_iter().map(summary).collect()
+        })
+        .await
+    }
+}
+
+/// Puts a record behind all that the account holds.
+pub(super) fn push(tx: &Tx<'_>, holding: &Holding<'_>) -> Done<()> {
+    let (_, seq) = partitions::give_out(tx, holding.account, HELD, 1)?;
+    let site = String::from_utf8_lossy(&pack::json(&holding.record.envelope.site)?).into_owned();
+    tx.execute(
+        "INSERT INTO held (account, seq, alert, lane, site, severity, taken_at, dated, before, record)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        (
+            holding.account,
+            seq,
+            holding.alert.map(|alert| alert.key),
+            holding.lane,
+            site,
+            holding.severity,
+            tx.now().0,
+            holding.dated.map(|dated| dated.0),
+            holding.alert.and_then(|alert| alert.before),
+            pack::pack_json(holding.record)?,
+        ),
+    )?;
+    Ok(())
+}
+
+/// Whether records of an alert are held: then its newer ones go behind them (model rule `held-alert`).
+pub(super) fn waits(tx: &Tx<'_>, alert: &Key) -> Done<bool> {
+    Ok(first(tx.connection, "SELECT 1 FROM held WHERE alert = ?1 LIMIT 1", [alert], |_| Ok(()))?.is_some())
+}
+
+/// Moves every held record whose decision is no longer *hold* to the end of its lane, in order; those that may not be
+/// collected any more are dropped. It belongs into the transaction that changed the decisions (model rule `release`).
+pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
+    let directory = tx.directory()?;
+    let mut decisions = Decisions { directory: &directory, accounts: HashMap::new(), sites: HashMap::new() };
+    let mut stay: HashSet<Key> = HashSet::new();
+    let mut gone: HashSet<(i64, u64)> = HashSet::new();
+    let mut leaving: BTreeMap<(i64, String), Vec<u64>> = BTreeMap::new();
+    let mut done = Released::default();
+    for row in list(tx, "", [])? {
+        if gone.contains(&(row.account, row.seq)) {
+            continue;
+        }
+        let behind = row.alert.is_some_and(|alert| stay.contains(&alert));
+        match decisions.of(tx, &row)? {
+            _ if behind => {}
+            Intake::Hold => stay.extend(row.alert),
+            Intake::Drop(_) => {
+                for dropped in drop_with_rest(tx, &row)? {
+                    gone.insert((dropped.account, dropped.seq));
+                    done.dropped = done.dropped.saturating_add(1);
+                }
+            }
+            Intake::Take => {
+                leaving.entry((row.account, row.lane)).or_default().push(row.seq);
+                done.released = done.released.saturating_add(1);
+            }
+        }
+    }
+    for ((account, lane), seqs) in leaving {
+        for some in seqs.chunks(CHUNK) {
+            let records = some.iter().map(|seq| take_out(tx, account, *seq)).collect::<Done<Vec<_>>>()?;
+            batches::append(tx, account, &lane, &records)?;
+        }
+    }
+    Ok(done)
+}
+
+/// Drops every held record taken in at `before` or earlier, each with the later ones of its alert.
+pub(super) fn expire(tx: &Tx<'_>, before: Millis) -> Done<Dropped> {
+    let mut dropped = Dropped::new();
+    let mut gone: HashSet<(i64, u64)> = HashSet::new();
+    for row in list(tx, "WHERE taken_at <= ?1", [before.0])? {
+        if gone.contains(&(row.account, row.seq)) {
+            continue;
+        }
+        for row in drop_with_rest(tx, &row)? {
+            gone.insert((row.account, row.seq));
+            let (count, since, until) =
+                dropped.entry((row.account, row.site)).or_insert((0, row.taken_at, row.taken_at));
+            *count = count.saturating_add(1);
+            *since = (*since).min(row.taken_at);
+            *until = (*until).max(row.taken_at);
+        }
+    }
+    Ok(dropped)
+}
+
+/// Records that are released together; each is read by itself.
+const CHUNK: usize = 512;
+
+/// The site of a held row.
+pub(super) fn read_site(json: &str) -> Done<SiteRef> {
+    serde_json::from_str(json).map_err(|e| Fail::damaged(format!("the site of a held record: {e}")))
+}
+
+struct Decisions<'a> {
+    directory: &'a Directory,
+    accounts: HashMap<i64, AccountUid>,
+    sites: HashMap<(i64, String, Option<u8>), Intake>,
+}
+
+impl Decisions<'_> {
+    fn of(&mut self, tx: &Tx<'_>, row: &Row) -> Done<Intake> {
+        let asked = (row.account, row.site.clone(), row.severity);
+        if let Some(decision) = self.sites.get(&asked) {
+            return Ok(*decision);
+        }
+        let account = match self.accounts.get(&row.account) {
+            Some(account) => account.clone(),
+            None => partitions::account_uid(tx.connection, row.account)?,
+        };
+        let decision = self.directory.intake(&account, &read_site(&row.site)?, row.severity);
+        self.accounts.insert(row.account, account);
+        self.sites.insert(asked, decision);
+        Ok(decision)
+    }
+}
+
+fn list(tx: &Tx<'_>, condition: &str, params: impl rusqlite::Params) -> Done<Vec<Row>> {
+    let sql = format!(
+        "SELECT account, seq, alert, lane, site, severity, taken_at FROM held {condition} ORDER BY account, seq"
+    );
+    rows(tx.connection, &sql, params, |row| {
+        Ok(Row {
+            account: row.get(0)?,
+            seq: row.get(1)?,
+            alert: row.get(2)?,
+            lane: row.get(3)?,
+            site: row.get(4)?,
+            severity: row.get(5)?,
+            taken_at: Millis(row.get(6)?),
+        })
+    })
+}
+
+/// Drops a held record and the later held ones of its alert, and makes the journal as if they had not been seen, so that a
+/// later look tells them anew (model rules `drop-rest`, `set-back`).
+fn drop_with_rest(tx: &Tx<'_>, row: &Row) -> Done<Vec<Row>> {
+    let record = load(tx, row.account, row.seq)?;
+    let all = match &row.alert {
+        Some(key) => {
+            let before: Option<Vec<u8>> = first(
+                tx.connection,
+                "SELECT before FROM held WHERE account = ?1 AND seq = ?2",
+                (row.account, row.seq),
+                |found| found.get(0),
+            )?
+            .flatten();
+            alerts::set_back(tx, row.account, key, &record.envelope.native_id, before.as_deref())?;
+            list(tx, "WHERE alert = ?1 AND seq >= ?2", (key, row.seq))?
+        }
+        None => {
+            forget_key(tx, row, &record)?;
+            vec![row.clone()]
+        }
+    };
+    for gone in &all {
+        remove(tx, gone.account, gone.seq)?;
+    }
+    Ok(all)
+}
+
+fn forget_key(tx: &Tx<'_>, row: &Row, record: &Record) -> Done<()> {
+    let sql = "SELECT dated FROM held WHERE account = ?1 AND seq = ?2";
+    let dated: Option<i64> = first(tx.connection, sql, (row.account, row.seq), |found| found.get(0))?.flatten();
+    match dated {
+        Some(dated) => seen::remove(tx, row.account, Millis(dated), &seen::record_key(&record.envelope)),
+        None => Ok(()),
+    }
+}
+
+fn take_out(tx: &Tx<'_>, account: i64, seq: u64) -> Done<Record> {
+    let record = load(tx, account, seq)?;
+    remove(tx, account, seq)?;
+    Ok(record)
+}
+
+fn load(tx: &Tx<'_>, account: i64, seq: u64) -> Done<Record> {
+    let sql = "SELECT record FROM held WHERE account = ?1 AND seq = ?2";
+    let packed: Option<Vec<u8>> = first(tx.connection, sql, (account, seq), |row| row.get(0))?;
+    let name = || format!("held record {seq} of account {account}");
+    pack::unpack_json(&packed.ok_or_else(|| Fail::damaged(format!("{} is missing", name())))?, name)
+}
+
+fn remove(tx: &Tx<'_>, account: i64, seq: u64) -> Done<()> {
+    tx.execute("DELETE FROM held WHERE account = ?1 AND seq = ?2", (account, seq)).map(drop)
+}

@@ -1,0 +1,78 @@
+//! The rules in force, their version, and the directory that is built from them.
+
+use std::sync::Arc;
+
+use rusqlite::Connection;
+
+use crate::inventory::{Account, Site};
+use crate::journal::JournalError;
+use crate::journal::fail::{Done, Fail};
+use crate::journal::held;
+use crate::journal::sqlite::Journal;
+use crate::journal::tx::{Tx, first, rows};
+use crate::org::Policy;
+use crate::org::directory::Directory;
+
+/// What a new policy did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PolicyChange {
+    /// The version of all decisions from now on: [`Directory::version`].
+    pub version: u64,
+    /// Held records that went to their lanes.
+    pub released: u64,
+    /// Held records that may not be collected any more.
+    pub dropped: u64,
+}
+
+impl Journal {
+    /// Puts a policy in force and releases what it maps, in one transaction. The policy that is in force already changes nothing.
+    pub async fn set_policy(&self, policy: Policy) -> Result<PolicyChange, JournalError> {
+        self.write(move |tx| {
+            if stored(tx.connection)? == policy {
+                return Ok(PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() });
+            }
+            let json = serde_json::to_string(&policy).map_err(|e| Fail::damaged(format!("a policy: {e}")))?;
+            tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('policy', ?1)", [json])?;
+            let done = decide_anew(tx)?;
+            Ok(PolicyChange { version: version(tx.connection)?, released: done.released, dropped: done.dropped })
+        })
+        .await
+    }
+
+    /// Policy, accounts and sites of this moment.
+    pub async fn directory(&self) -> Result<Arc<Directory>, JournalError> {
+        self.look(|view| view.directory()).await
+    }
+}
+
+/// Counts a change of what decides (policy, accounts, sites), and lets held records follow it (model rule `release`).
+pub(super) fn decide_anew(tx: &Tx<'_>) -> Done<held::Released> {
+    tx.execute("UPDATE meta SET value = value + 1 WHERE name = 'decisions'", [])?;
+    held::release(tx)
+}
+
+/// The version of all decisions.
+pub(super) fn version(connection: &Connection) -> Done<u64> {
+    first(connection, "SELECT value FROM meta WHERE name = 'decisions'", [], |row| row.get(0))?
+        .ok_or_else(|| Fail::damaged("the version of its decisions is missing"))
+}
+
+/// Builds the directory from the tables.
+pub(super) fn build(connection: &Connection, version: u64) -> Done<Directory> {
+    let accounts = json_column(connection, "SELECT account FROM accounts WHERE account IS NOT NULL")?;
+    let sites: Vec<Site> = json_column(connection, "SELECT site FROM sites")?;
+    let accounts: Vec<Account> = accounts;
+    Ok(Directory::new(version, Arc::new(stored(connection)?), accounts, sites))
+}
+
+fn stored(connection: &Connection) -> Done<Policy> {
+    let json: Option<String> = first(connection, "SELECT value FROM meta WHERE name = 'policy'", [], |row| row.get(0))?;
+    let Some(json) = json else { return Ok(Policy::default()) };
+    serde_json::from_str(&json).map_err(|e| Fail::damaged(format!("its policy: {e}")))
+}
+
+fn json_column<T: serde::de::DeserializeOwned>(connection: &Connection, sql: &str) -> Done<Vec<T>> {
+    let texts = rows(connection, sql, [], |row| row.get::<_, String>(0))?;
+    let read = |text: String| serde_json::from_str(&text).map_err(|e| Fail::damaged(format!("its inventory: {e}")));
+    texts.into_iter().map(read).collect()
+}

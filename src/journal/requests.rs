@@ -1,0 +1,147 @@
+//! Requests that commands leave for the running instance, and that it serves.
+
+use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+use crate::journal::JournalError;
+use crate::journal::dead;
+use crate::journal::fail::{Done, Fail};
+use crate::journal::replay::{self, Run, Wanted};
+use crate::journal::schema;
+use crate::journal::sinks;
+use crate::journal::sqlite::Journal;
+use crate::journal::tx::{Tx, first, rows};
+
+/// What a command asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Send records again that a sink has passed.
+    Replay {
+        /// The sink.
+        sink: String,
+        /// Only records of this organization, by the mapping in force.
+        org: Option<String>,
+        /// Only records that the journal took in at this time or later.
+        since: Option<Millis>,
+        /// Only records that the journal took in before this time.
+        until: Option<Millis>,
+    },
+    /// Send dead letters of sinks again; they are dead letters no more.
+    ReplayDead(DeadLetters),
+    /// Forget dead letters.
+    DropDead(DeadLetters),
+}
+
+/// Which dead letters a request means.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeadLetters {
+    /// These.
+    Ids(Vec<u64>),
+    /// All of a sink.
+    Sink(String),
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Served {
+    /// So many records are sent again, under the request's number.
+    Replayed(u64),
+    /// So many dead letters are forgotten.
+    Dropped(u64),
+    /// It cannot be done; why, for people.
+    Refused(String),
+}
+
+impl Journal {
+    /// Leaves a request and returns its number. A journal that was opened only to look may do this too: the instance that has it open
+    /// serves the request, or the next one that opens it.
+    pub async fn ask(&self, request: Request) -> Result<u64, JournalError> {
+        if self.writes() {
+            return self.write(move |tx| store(tx.connection, &request, tx.now()).inspect(|_| tx.announce())).await;
+        }
+        let ground = self.inner.ground.clone();
+        self.blocking(move || {
+            let asked = schema::read_write(&ground.path)
+                .and_then(|connection| store(&connection, &request, ground.clock.now()));
+            asked.map_err(|e| e.into_error(&ground.path))
+        })
+        .await
+    }
+
+    /// The requests that wait, oldest first.
+    pub async fn requests(&self) -> Result<Vec<(u64, Request)>, JournalError> {
+        self.look(|view| {
+            let sql = "SELECT id, request FROM requests ORDER BY id";
+            let found = rows(view.connection, sql, [], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
+            found.into_iter().map(|(id, json)| Ok((id, decode(&json)?))).collect()
+        })
+        .await
+    }
+
+    /// Does what a request asks and removes it, in one transaction (model rule `request`). [`JournalError::Conflict`] if it does
+    /// not wait (any more).
+    pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
+        let plan = self
+            .look(move |view| match load(view.connection, request)? {
+                Request::Replay { sink, org, since, until } => {
+                    let Some(sink) = known_sink(view.connection, &sink)? else { return Ok(Vec::new()) };
+                    replay::plan(view, &sink, &Wanted { org: org.as_deref(), since, until })
+                }
+                Request::ReplayDead(_) | Request::DropDead(_) => Ok(Vec::new()),
+            })
+            .await?;
+        self.write(move |tx| {
+            let served = serve(tx, request, load(tx.connection, request)?, &plan)?;
+            tx.execute("DELETE FROM requests WHERE id = ?1", [request])?;
+            Ok(served)
+        })
+        .await
+    }
+}
+
+fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Served> {
+    match request {
+        Request::Replay { sink, .. } => match known_sink(tx.connection, &sink)? {
+            Some(sink) => Ok(Served::Replayed(replay::append(tx, &sink, plan, number)?)),
+            None => Ok(unknown_sink(&sink)),
+        },
+        Request::ReplayDead(DeadLetters::Sink(name)) | Request::DropDead(DeadLetters::Sink(name))
+            if known_sink(tx.connection, &name)?.is_none() =>
+        {
+            Ok(unknown_sink(&name))
+        }
+        Request::ReplayDead(letters) => Ok(Served::Replayed(dead::replay(tx, &letters, number)?)),
+        Request::DropDead(letters) => Ok(Served::Dropped(dead::drop_letters(tx, &letters)?)),
+    }
+}
+
+fn known_sink(connection: &Connection, name: &str) -> Done<Option<sinks::Sink>> {
+    match sinks::present(connection, name) {
+        Ok(sink) => Ok(Some(sink)),
+        Err(Fail::Conflict) => Ok(None),
+        Err(fail) => Err(fail),
+    }
+}
+
+fn unknown_sink(name: &str) -> Served {
+    Served::Refused(format!("no sink `{name}` is configured"))
+}
+
+fn store(connection: &Connection, request: &Request, now: Millis) -> Done<u64> {
+    let json = serde_json::to_string(request).map_err(|e| Fail::damaged(format!("a request: {e}")))?;
+    connection.execute("INSERT INTO requests (request, asked_at) VALUES (?1, ?2)", (json, now.0))?;
+    u64::try_from(connection.last_insert_rowid()).map_err(|_| Fail::damaged("the number of a request is negative"))
+}
+
+fn load(connection: &Connection, id: u64) -> Done<Request> {
+    let sql = "SELECT request FROM requests WHERE id = ?1";
+    let json: Option<String> = first(connection, sql, [id], |row| row.get(0))?;
+    decode(&json.ok_or(Fail::Conflict)?)
+}
+
+fn decode(json: &str) -> Done<Request> {
+    serde_json::from_str(json).map_err(|e| Fail::damaged(format!("a request: {e}")))
+}

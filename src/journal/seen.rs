@@ -1,0 +1,78 @@
+//! The keys by which a record is known again.
+
+use rusqlite::Connection;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Millis;
+use crate::journal::fail::Done;
+use crate::journal::tx::{Tx, first};
+use crate::record::{AccountUid, Envelope};
+
+/// The first 16 bytes of a SHA-256.
+pub(super) type Key = [u8; 16];
+
+const DAY_MS: i64 = 86_400_000;
+/// The API shows activity of at most 180 days (datto-rmm-api.md section 7); a day more is kept, since days are cut at midnight.
+const DAYS_KEPT: i64 = 181;
+
+/// The key over texts, none of which holds the separator.
+pub(super) fn key(parts: &[&str]) -> Key {
+    let mut hash = Sha256::new();
+    for (n, part) in parts.iter().enumerate() {
+        if n > 0 {
+            hash.update([0]);
+        }
+        hash.update(part);
+    }
+    let mut key = Key::default();
+    key.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    key
+}
+
+/// The key of an alert.
+pub(super) fn alert_key(account: &AccountUid, uid: &str) -> Key {
+    key(&[account.as_str(), uid])
+}
+
+/// The unique key of a record that is no alert (event-schema.md section 4).
+pub(super) fn record_key(envelope: &Envelope) -> Key {
+    let marker = envelope.marker.to_string();
+    key(&[envelope.account.as_str(), envelope.kind.as_str(), &envelope.native_id, &marker])
+}
+
+/// The day under which a key is kept.
+pub(super) fn day(dated: Millis) -> i64 {
+    dated.0.div_euclid(DAY_MS)
+}
+
+/// Whether a record's key was seen.
+pub(super) fn contains(connection: &Connection, account: i64, dated: Millis, key: &Key) -> Done<bool> {
+    let sql = "SELECT 1 FROM seen WHERE account = ?1 AND day = ?2 AND key = ?3";
+    Ok(first(connection, sql, (account, day(dated), key), |_| Ok(()))?.is_some())
+}
+
+/// Remembers a record's key.
+pub(super) fn insert(tx: &Tx<'_>, account: i64, dated: Millis, key: &Key) -> Done<()> {
+    tx.execute("INSERT INTO seen (account, day, key) VALUES (?1, ?2, ?3)", (account, day(dated), key))?;
+    Ok(())
+}
+
+/// Forgets a record's key: the record went without being told, so a later look may tell it.
+pub(super) fn remove(tx: &Tx<'_>, account: i64, dated: Millis, key: &Key) -> Done<()> {
+    tx.execute("DELETE FROM seen WHERE account = ?1 AND day = ?2 AND key = ?3", (account, day(dated), key))?;
+    Ok(())
+}
+
+/// Remembers a rejected item; says whether it is new.
+pub(super) fn reject(tx: &Tx<'_>, account: i64, key: &Key) -> Done<bool> {
+    let sql = "INSERT OR IGNORE INTO rejects (account, key, day) VALUES (?1, ?2, ?3)";
+    Ok(tx.execute(sql, (account, key, day(tx.now())))? > 0)
+}
+
+/// Forgets what the API no longer shows.
+pub(super) fn trim(tx: &Tx<'_>) -> Done<()> {
+    let oldest = day(tx.now()).saturating_sub(DAYS_KEPT);
+    tx.execute("DELETE FROM seen WHERE account IN (SELECT id FROM accounts) AND day < ?1", [oldest])?;
+    tx.execute("DELETE FROM rejects WHERE day < ?1", [oldest])?;
+    Ok(())
+}

@@ -1,0 +1,7 @@
+//! The journal as its callers see it.
+
+mod coverage;
+mod engine;
+mod intake;
+mod kafka;
+mod support;

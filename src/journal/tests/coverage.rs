@@ -1,0 +1,75 @@
+//! Spans, drift, look-ups by event, and devices of an attempt.
+
+use super::support::{MANY, Place, START, activities, activity, live, page, site, uid, use_sinks};
+use crate::clock::Millis;
+use crate::inventory::Device;
+use crate::journal::Page;
+use crate::journal::coverage::Span;
+use crate::record::{DeviceRef, EventId, Stream};
+
+#[tokio::test]
+async fn spans_that_touch_become_one() {
+    let place = Place::new();
+    let journal = place.open();
+    for (from, to) in [(10, 20), (30, 40), (40, 50), (12, 15), (5, 5), (19, 31), (9, 8)] {
+        journal.add_span(&uid(), Stream::Alerts, Millis(from), Millis(to)).await.unwrap();
+    }
+    journal.add_span(&uid(), Stream::Activity, Millis(50), Millis(60)).await.unwrap();
+    let spans = journal.spans(&uid(), Stream::Alerts).await.unwrap();
+    assert_eq!(spans, [Span { from: Millis(5), to: Millis(5) }, Span { from: Millis(10), to: Millis(50) }]);
+}
+
+#[tokio::test]
+async fn drift_is_counted_and_bounded() {
+    let place = Place::new();
+    let journal = place.open();
+    let long = "ü".repeat(1000);
+    journal.drift(&uid(), "alert context", "new_ctx", &long).await.unwrap();
+    journal.drift(&uid(), "alert context", "new_ctx", "other").await.unwrap();
+    let seen = journal.drifts(&uid()).await.unwrap();
+    assert_eq!((seen.len(), seen[0].count, seen[0].sample.as_str()), (1, 2, "ü".repeat(100).as_str()));
+}
+
+#[tokio::test]
+async fn a_record_is_found_by_the_id_of_its_event() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    for n in 0..100 {
+        journal.commit(activities(&format!("page{n}"), 2, "a")).await.unwrap();
+    }
+    let wanted = activity("page3-1", "a").record.envelope.event_id();
+    let (place, record) = journal.find(wanted).await.unwrap().unwrap();
+    assert_eq!((place.seq, record.envelope.native_id.as_str()), (8, "page3-1"));
+    assert!(journal.find(EventId(uuid::Uuid::nil())).await.unwrap().is_none());
+    assert_eq!(journal.partitions().await.unwrap(), [(live(), 200)]);
+}
+
+#[tokio::test]
+async fn an_attempt_brings_the_devices_that_it_names() {
+    let place = Place::new();
+    let journal = place.open();
+    let device = |hostname: &str| Device {
+        account: uid(),
+        uid: "d1".into(),
+        id: Some(7),
+        site_uid: Some("a".into()),
+        hostname: Some(hostname.into()),
+        source: "{}".into(),
+    };
+    assert_eq!(journal.store_devices(&uid(), vec![device("old")]).await.unwrap(), 1);
+    assert_eq!(journal.store_devices(&uid(), vec![device("new")]).await.unwrap(), 1);
+    assert_eq!(journal.store_devices(&uid(), vec![device("new")]).await.unwrap(), 0);
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    let mut named = activity("x", "a");
+    named.record.envelope.device = DeviceRef::Id(7);
+    let mut unknown = activity("y", "a");
+    unknown.record.envelope.device = DeviceRef::Uid("d2".into());
+    journal.commit(Page { records: vec![named, unknown], ..page() }).await.unwrap();
+    use_sinks(&journal, &["s"]).await;
+    let attempt = journal.read("s", &live(), MANY).await.unwrap().unwrap();
+    let found: Vec<_> = attempt.devices.values().map(|device| device.as_ref().clone()).collect();
+    assert_eq!(found, [device("new")]);
+    assert_eq!(journal.device(&uid(), &DeviceRef::Uid("d1".into())).await.unwrap(), Some(device("new")));
+    assert!(journal.backlog("s").await.unwrap()[0].oldest >= Some(START));
+}

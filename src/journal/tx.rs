@@ -1,0 +1,150 @@
+//! What a piece of work inside a transaction may use.
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Params, Row};
+
+use crate::clock::{Clock, Millis};
+use crate::journal::fail::Done;
+use crate::journal::policy;
+use crate::journal::sqlite::Options;
+use crate::org::directory::Directory;
+
+/// What all transactions of one open journal share.
+#[derive(Debug)]
+pub(super) struct Ground {
+    pub(super) path: PathBuf,
+    pub(super) options: Options,
+    pub(super) clock: Clock,
+    pub(super) known: KnownDirectory,
+}
+
+/// A write transaction; everything in it happens, or nothing.
+pub(super) struct Tx<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) ground: &'a Ground,
+    /// The directory of this transaction's own, not yet committed version.
+    own: RefCell<Option<Arc<Directory>>>,
+    /// Whether a deliverer or the server of requests has something new to look at.
+    news: Cell<bool>,
+}
+
+/// A read transaction: one consistent moment.
+pub(super) struct View<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) ground: &'a Ground,
+}
+
+/// The newest directory that was built from committed data.
+#[derive(Debug, Default)]
+pub(super) struct KnownDirectory(Mutex<Option<Arc<Directory>>>);
+
+impl<'a> Tx<'a> {
+    pub(super) fn new(connection: &'a Connection, ground: &'a Ground) -> Self {
+        Self { connection, ground, own: RefCell::default(), news: Cell::new(false) }
+    }
+
+    /// Wall time now.
+    pub(super) fn now(&self) -> Millis {
+        self.ground.clock.now()
+    }
+
+    /// Policy, accounts and sites as this transaction sees them.
+    pub(super) fn directory(&self) -> Done<Arc<Directory>> {
+        let version = policy::version(self.connection)?;
+        if let Some(own) = self.own.borrow().as_ref().filter(|own| own.version == version) {
+            return Ok(own.clone());
+        }
+        if let Some(known) = self.ground.known.get(version) {
+            return Ok(known);
+        }
+        let built = Arc::new(policy::build(self.connection, version)?);
+        self.own.replace(Some(built.clone()));
+        Ok(built)
+    }
+
+    /// Forgets what was built from a change that did not happen.
+    pub(super) fn undone(&self) {
+        self.own.replace(None);
+    }
+
+    /// The directory that the commit made true, if it was built.
+    pub(super) fn committed(&self) {
+        if let Some(own) = self.own.borrow().as_ref() {
+            self.ground.known.put(own);
+        }
+    }
+
+    /// Says that there is something new for those who watch the journal.
+    pub(super) fn announce(&self) {
+        self.news.set(true);
+    }
+
+    /// Whether there is something new.
+    pub(super) fn has_news(&self) -> bool {
+        self.news.get()
+    }
+
+    /// Runs one statement whose text is kept prepared; returns the rows that it changed.
+    pub(super) fn execute(&self, sql: &str, params: impl Params) -> Done<usize> {
+        Ok(self.connection.prepare_cached(sql)?.execute(params)?)
+    }
+}
+
+impl View<'_> {
+    /// Policy, accounts and sites as this transaction sees them.
+    pub(super) fn directory(&self) -> Done<Arc<Directory>> {
+        let version = policy::version(self.connection)?;
+        if let Some(known) = self.ground.known.get(version) {
+            return Ok(known);
+        }
+        let built = Arc::new(policy::build(self.connection, version)?);
+        self.ground.known.put(&built);
+        Ok(built)
+    }
+}
+
+impl KnownDirectory {
+    fn get(&self, version: u64) -> Option<Arc<Directory>> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|known| known.version == version).cloned()
+    }
+
+    /// Keeps `directory` unless a newer one is known: a reader may be behind the writer.
+    fn put(&self, directory: &Arc<Directory>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.version <= directory.version) {
+            *known = Some(directory.clone());
+        }
+    }
+}
+
+/// All rows of a query whose text is kept prepared.
+pub(super) fn rows<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    mut read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+) -> Done<Vec<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let mut all = Vec::new();
+    while let Some(row) = found.next()? {
+        all.push(read(row)?);
+    }
+    Ok(all)
+}
+
+/// The first row of a query whose text is kept prepared.
+pub(super) fn first<T>(
+    connection: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> rusqlite::Result<T>,
+) -> Done<Option<T>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    Ok(found.next()?.map(read).transpose()?)
+}
