@@ -12,7 +12,7 @@ mod read;
 pub mod secrets;
 pub mod settings;
 pub mod template;
-mod values;
+pub(crate) mod values;
 
 #[cfg(test)]
 mod tests;

@@ -5,6 +5,7 @@
 use std::error::Error;
 use std::fmt;
 
+pub mod causes;
 pub mod source;
 
 /// One problem.

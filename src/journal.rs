@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::clock::Millis;
 use crate::inventory::Device;
@@ -124,6 +125,8 @@ pub struct AlertLook {
     /// The state that the look was compared with (`None`: not known). If the journal has another by now, the page is
     /// refused with [`JournalError::Conflict`].
     pub expected: Option<AlertState>,
+    /// The alert as it was seen, secrets stripped; kept while it is open, since a Close needs it when the alert is gone.
+    pub source: Box<RawValue>,
     /// What it tells, in order; may be empty (a silent note).
     pub records: Vec<Record>,
     /// Severity id for the `min_priority` filter; `None` for an alert already told, which that filter no longer stops.
@@ -145,6 +148,10 @@ pub struct AlertState {
     pub site: SiteRef,
     /// Updates told so far.
     pub updates: u32,
+    /// `resolvedOn` of the last Close told, so that no Close is told twice.
+    pub closed_on: Option<Millis>,
+    /// How often it was told that it vanished.
+    pub vanishings: u32,
     /// Digest of each watched field as last told or noted; the collector fixes their order. At most 16 bytes a field.
     pub digests: Vec<u8>,
 }

@@ -3,9 +3,14 @@
 //! A journal stands between collectors and sinks; the README tells how. Layers: a file imports its own folder and strictly
 //! lower layers only, which `tests/tidy.rs` enforces.
 
+pub mod admin;
+pub mod app;
+pub mod cli;
 pub mod clock;
+pub mod collect;
 pub mod config;
 pub mod datto;
+pub mod deliver;
 pub mod diagnostic;
 pub mod event;
 pub mod inventory;
@@ -15,3 +20,5 @@ pub mod org;
 pub mod record;
 pub mod secret;
 pub mod sim;
+pub mod sink;
+pub mod telemetry;

@@ -1,3 +1,5 @@
-//! The program: parses the command line, runs one command, ends with its exit code.
+//! The program `vintner`: everything is in the library.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    vintner::cli::main()
+}

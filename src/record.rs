@@ -97,8 +97,8 @@ pub enum Marker {
     Update(u32, String),
     /// Alert resolved, with `resolvedOn` where it is known.
     Resolved(Option<Millis>),
-    /// Alert gone without being resolved.
-    Vanished,
+    /// Alert gone without being resolved, for the n-th time, from 1.
+    Vanished(u32),
     /// An activity record: there is only one.
     Once,
     /// The n-th change of an inventory item, from 1; 8 hex digits; the day (`yyyymmdd`) of a snapshot.
@@ -242,7 +242,8 @@ impl fmt::Display for Marker {
             Self::Update(n, hex) => write!(f, "update:{n}:{hex}"),
             Self::Resolved(Some(on)) => write!(f, "resolved:{}", on.0),
             Self::Resolved(None) => f.write_str("resolved"),
-            Self::Vanished => f.write_str("vanished"),
+            Self::Vanished(0 | 1) => f.write_str("vanished"),
+            Self::Vanished(n) => write!(f, "vanished:{n}"),
             Self::Once => f.write_str("1"),
             Self::Item(n, hex, None) => write!(f, "{n}:{hex}"),
             Self::Item(n, hex, Some(day)) => write!(f, "{n}:{hex}:{day}"),

@@ -50,10 +50,15 @@ pub fn find(given: Option<&Path>) -> Result<PathBuf, Diagnostic> {
 
 /// Reads and checks the configuration. On failure: everything that is wrong or odd, in the order of the files.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let text = read_text(path, &path.display().to_string()).map_err(|diagnostic| vec![diagnostic])?;
+    from_text(path, &text)
+}
+
+/// Checks a configuration that is already read; `path` is what problems name and what other files are relative to.
+pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let problems = Problems::default();
     let name = path.display().to_string();
-    let text = read_text(path, &name).map_err(|diagnostic| vec![diagnostic])?;
-    let table = parse(&problems, &name, &text)?;
+    let table = parse(&problems, &name, text)?;
     let root = Section::new(&problems, String::new(), At::new(0, 0..0), &table);
     let mapping_text = match orgs::file(&root) {
         Some(file) => Some(read_mapping(path, &file, &problems)?),

@@ -3,13 +3,15 @@
 use std::collections::hash_map::Entry;
 use std::sync::PoisonError;
 
+use rusqlite::Connection;
+
 use crate::inventory::Account;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::partitions;
 use crate::journal::policy;
 use crate::journal::sqlite::Journal;
-use crate::journal::tx::{Tx, first};
+use crate::journal::tx::{Tx, first, rows};
 use crate::record::AccountUid;
 
 /// Why an account cannot be opened.
@@ -55,6 +57,31 @@ impl Journal {
         stored?
     }
 
+    /// Where the account-level records of the account that was last open under the configured name `name` go since its first
+    /// data; `None` without such an account or data.
+    pub async fn fixed_org(&self, name: &str) -> Result<Option<Option<String>>, JournalError> {
+        let name = name.to_owned();
+        self.look(move |view| {
+            let stored = stored_org(view.connection, &name)?;
+            Ok(stored.filter(|(_, _, has_data)| *has_data).map(|(_, org, _)| org))
+        })
+        .await
+    }
+
+    /// Lets the account-level records of that account go to `org` from now on, though there is data: the operator said so.
+    pub async fn replace_user_activity_org(&self, name: &str, org: Option<&str>) -> Result<(), JournalError> {
+        let (name, org) = (name.to_owned(), org.map(str::to_owned));
+        self.write(move |tx| {
+            if let Some((id, stored, _)) = stored_org(tx.connection, &name)?
+                && stored != org
+            {
+                tx.execute("UPDATE accounts SET user_activity_org = ?2 WHERE id = ?1", (id, org))?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
     /// Says that this process no longer collects from an account, so that it may come back under another configured name.
     pub fn close_account(&self, account: &AccountUid) {
         self.inner.open_accounts.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
@@ -81,7 +108,7 @@ fn store(tx: &Tx<'_>, account: &Account, org: Option<String>) -> Done<Result<(),
     let sql = "SELECT account, user_activity_org FROM accounts WHERE id = ?1";
     let row = first(tx.connection, sql, [id], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let (known, stored): (Option<String>, Option<String>) = row.unwrap_or_default();
-    if stored != org && known.is_some() && has_data(tx, id)? {
+    if stored != org && known.is_some() && has_data(tx.connection, id)? {
         return Ok(Err(OpenAccountError::OrgFixed { stored, configured: org }));
     }
     let json = serde_json::to_string(account).map_err(|e| Fail::damaged(format!("an account: {e}")))?;
@@ -95,10 +122,24 @@ fn store(tx: &Tx<'_>, account: &Account, org: Option<String>) -> Done<Result<(),
     Ok(Ok(()))
 }
 
+/// The account that was last open under a configured name: its row, its organization, whether it has data.
+fn stored_org(connection: &Connection, name: &str) -> Done<Option<(i64, Option<String>, bool)>> {
+    let sql = "SELECT id, account, user_activity_org FROM accounts WHERE account IS NOT NULL";
+    let all = rows(connection, sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    for (id, json, org) in all {
+        let (id, json, org): (i64, String, Option<String>) = (id, json, org);
+        let account: Account = serde_json::from_str(&json).map_err(|e| Fail::damaged(format!("an account: {e}")))?;
+        if account.name == name {
+            return Ok(Some((id, org, has_data(connection, id)?)));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a record of the account was ever stored: its counters remember it when all was trimmed.
-fn has_data(tx: &Tx<'_>, account: i64) -> Done<bool> {
+fn has_data(connection: &Connection, account: i64) -> Done<bool> {
     let sql = "SELECT 1 FROM partitions WHERE account = ?1 AND head > 0 LIMIT 1";
-    Ok(first(tx.connection, sql, [account], |_| Ok(()))?.is_some())
+    Ok(first(connection, sql, [account], |_| Ok(()))?.is_some())
 }
 
 fn named(org: &Option<String>) -> String {

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use rusqlite::Connection;
+use serde_json::value::RawValue;
 
 use crate::journal::fail::Done;
+use crate::journal::pack::{pack_json, unpack_json};
 use crate::journal::partitions;
 use crate::journal::seen::{Key, alert_key};
 use crate::journal::sqlite::Journal;
@@ -37,6 +39,17 @@ impl Journal {
                 }
             }
             Ok(states)
+        })
+        .await
+    }
+
+    /// What was last told or noted of an alert that is seen open, secrets stripped.
+    pub async fn last_source(&self, account: &AccountUid, uid: &str) -> Result<Option<Box<RawValue>>, JournalError> {
+        let key = alert_key(account, uid);
+        self.look(move |view| {
+            let sql = "SELECT source FROM alert_sources WHERE key = ?1";
+            let packed: Option<Vec<u8>> = first(view.connection, sql, [key], |row| row.get(0))?;
+            packed.map(|packed| unpack_json(&packed, || "the source of an alert".to_owned())).transpose()
         })
         .await
     }
@@ -74,6 +87,20 @@ pub(super) fn store(tx: &Tx<'_>, account: i64, key: &Key, uid: &str, known: &Kno
          ON CONFLICT (key) DO UPDATE SET uid = excluded.uid, lane = excluded.lane, state = excluded.state",
         (key, account, uid, &known.lane, state::encode(&known.state)),
     )?;
+    Ok(())
+}
+
+/// Keeps the source of an alert while it is seen open.
+pub(super) fn keep_source(tx: &Tx<'_>, key: &Key, seen: Seen, source: &RawValue) -> Done<()> {
+    match seen {
+        Seen::Open => {
+            let sql = "INSERT INTO alert_sources (key, source) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET source = excluded.source";
+            tx.execute(sql, (key, pack_json(&source)?))?;
+        }
+        Seen::Resolved | Seen::Vanished => {
+            tx.execute("DELETE FROM alert_sources WHERE key = ?1", [key])?;
+        }
+    }
     Ok(())
 }
 

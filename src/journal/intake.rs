@@ -115,7 +115,8 @@ impl Taking<'_> {
         if known.as_ref() == Some(&next) {
             return Ok(());
         }
-        alerts::store(self.tx, self.account, &key, &look.uid, &next)
+        alerts::store(self.tx, self.account, &key, &look.uid, &next)?;
+        alerts::keep_source(self.tx, &key, next.state.seen, &look.source)
     }
 
     fn record(&mut self, DatedRecord { record, dated }: DatedRecord) -> Done<()> {

@@ -1,5 +1,6 @@
 //! The stored form of an alert's state: a few dozen bytes, since every change of an alert writes one.
 
+use crate::clock::Millis;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::{AlertState, Seen, Told};
 use crate::record::SiteRef;
@@ -7,7 +8,10 @@ use crate::record::SiteRef;
 /// The layout's version, the first byte of every state.
 const LAYOUT: u8 = 1;
 
-/// Layout: version, told, seen, updates (4 bytes, little endian), tag of the site, length of its text (4 bytes), its text, digests.
+/// The time that stands for none.
+const NEVER: i64 = i64::MIN;
+
+/// Layout: version, told, seen, updates and vanishings (4 bytes each, little endian), time of the last Close (8 bytes), tag of the site, length of its text (4 bytes), its text, digests.
 pub(super) fn encode(state: &AlertState) -> Vec<u8> {
     let (tag, text) = match &state.site {
         SiteRef::None => (0, String::new()),
@@ -28,6 +32,8 @@ pub(super) fn encode(state: &AlertState) -> Vec<u8> {
     };
     let mut bytes = vec![LAYOUT, told, seen];
     bytes.extend(state.updates.to_le_bytes());
+    bytes.extend(state.vanishings.to_le_bytes());
+    bytes.extend(state.closed_on.map_or(NEVER, Millis::as_i64).to_le_bytes());
     bytes.push(tag);
     bytes.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
     bytes.extend(text.as_bytes());
@@ -43,6 +49,8 @@ pub(super) fn decode(bytes: &[u8]) -> Done<AlertState> {
 fn read(bytes: &[u8]) -> Option<AlertState> {
     let (&[layout, told, seen], rest) = bytes.split_first_chunk()?;
     let (updates, rest) = rest.split_first_chunk()?;
+    let (vanishings, rest) = rest.split_first_chunk()?;
+    let (closed_on, rest) = rest.split_first_chunk()?;
     let (&tag, rest) = rest.split_first()?;
     let (length, rest) = rest.split_first_chunk()?;
     let (text, digests) = rest.split_at_checked(usize::try_from(u32::from_le_bytes(*length)).ok()?)?;
@@ -70,7 +78,9 @@ fn read(bytes: &[u8]) -> Option<AlertState> {
         3 => SiteRef::Name(text.to_owned()),
         _ => return None,
     };
-    Some(AlertState { told, seen, site, updates: u32::from_le_bytes(*updates), digests: digests.to_vec() })
+    let closed_on = Some(i64::from_le_bytes(*closed_on)).filter(|time| *time != NEVER).map(Millis);
+    let (updates, vanishings) = (u32::from_le_bytes(*updates), u32::from_le_bytes(*vanishings));
+    Some(AlertState { told, seen, site, updates, closed_on, vanishings, digests: digests.to_vec() })
 }
 
 #[cfg(test)]

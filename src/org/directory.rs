@@ -135,6 +135,13 @@ impl Directory {
         Self { version, policy, claims, accounts: views, ambiguities }
     }
 
+    /// The same accounts and sites under another policy: what a changed configuration would do.
+    #[must_use]
+    pub fn under(&self, policy: Policy) -> Self {
+        let accounts = self.accounts.values().filter_map(|view| view.account().cloned()).collect();
+        Self::new(self.version, Arc::new(policy), accounts, self.sites().cloned().collect())
+    }
+
     /// The policy in force.
     pub fn policy(&self) -> &Policy {
         &self.policy

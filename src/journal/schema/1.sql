@@ -28,6 +28,8 @@ CREATE INDEX held_taken ON held (taken_at);
 -- key: 16 bytes of SHA-256 over account and alertUid. uid: only while it is seen open. lane: of its first record.
 CREATE TABLE alerts (
   key BLOB PRIMARY KEY, account INTEGER NOT NULL, uid TEXT, lane TEXT, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+-- The source of each alert that is seen open, apart so that looking states up stays quick.
+CREATE TABLE alert_sources (key BLOB PRIMARY KEY, source BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX alerts_open ON alerts (account) WHERE uid IS NOT NULL;
 
 -- Keys of records that are no alerts, and of rejected items, by day, so that old ones go together.

@@ -154,7 +154,7 @@ fn stage<'a>(scope: &Scope<'a>, alert: &mut Fields<'a>, notes: &mut Notes) -> St
                 ..open
             }
         }
-        Marker::Vanished => Stage {
+        Marker::Vanished(_) => Stage {
             activity: Choice::of(activities, 3),
             status: Choice::other(Text::Borrowed("Vanished")),
             time: polled,

@@ -40,6 +40,12 @@ pub(crate) fn of_priority<'a>(word: Option<Text<'a>>, overrides: &Overrides) -> 
     }
 }
 
+/// The severity id of an alert by Datto's word, for filters (`min_priority`). 0 and 99 are no rank.
+pub fn id_of_priority(word: Option<&str>) -> u8 {
+    let ranked = of_priority(word.map(Text::from), &Overrides::default());
+    u8::try_from(ranked.severity.id).unwrap_or(0)
+}
+
 /// The severity of anything but an alert; `key` is one of [`EVENT_KEYS`].
 pub(crate) fn of_event(key: &str, default: u32, overrides: &Overrides) -> Choice<'static> {
     Choice::of(captions::SEVERITY, overrides.0.get(key).map_or(default, |id| u32::from(*id)))

@@ -1,0 +1,70 @@
+//! Health, readiness, metrics and status over HTTP (`[admin]` in the configuration).
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::admin::view::View;
+use crate::journal::JournalError;
+
+pub mod ask;
+pub mod report;
+pub mod view;
+
+/// Binds the listener before anything runs, so that a port in use is a start-up error.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until `stop` resolves.
+pub async fn serve(listener: TcpListener, view: View, stop: impl Future<Output = ()> + Send + 'static) -> std::io::Result<()> {
+    let routes = Router::new()
+        .route("/livez", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .with_state(Arc::new(view));
+    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+}
+
+/// Ready: the journal answers, every account is connected and every sink has accepted something or passed its check.
+async fn ready(State(view): State<Arc<View>>) -> Response {
+    match view.report().await {
+        Ok(report) => match report.unready() {
+            reasons if reasons.is_empty() => "ready\n".into_response(),
+            reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
+        },
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn metrics(State(view): State<Arc<View>>) -> Response {
+    match view.metrics_text().await {
+        Ok(text) => {
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            ([(header::CONTENT_TYPE, kind)], text).into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+async fn status(State(view): State<Arc<View>>) -> Response {
+    match view.report().await {
+        Ok(report) => {
+            ([(header::CONTENT_TYPE, "application/json")], serde_json::to_string(&report).unwrap_or_default())
+                .into_response()
+        }
+        Err(error) => unavailable(&error),
+    }
+}
+
+fn unavailable(error: &JournalError) -> Response {
+    (StatusCode::SERVICE_UNAVAILABLE, crate::diagnostic::causes::line(error) + "\n").into_response()
+}

@@ -1,0 +1,146 @@
+//! What `/status` and `vintner status --json` show.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Millis;
+
+/// A moment of the whole program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// vintner's version.
+    pub version: String,
+    /// When the running instance started; absent when it is read from the journal of a stopped one.
+    pub started: Option<Millis>,
+    /// When the report was made.
+    pub at: Millis,
+    /// One entry for each account.
+    pub accounts: Vec<AccountReport>,
+    /// One entry for each sink.
+    pub sinks: Vec<SinkReport>,
+    /// The journal.
+    pub journal: JournalReport,
+}
+
+/// An account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountReport {
+    /// Its configured name.
+    pub name: String,
+    /// Its uid at Datto, once known.
+    pub uid: Option<String>,
+    /// Its platform or host.
+    pub platform: String,
+    /// Why it is not connected, if it is not.
+    pub problem: Option<String>,
+    /// Its request budget.
+    pub budget: Option<BudgetReport>,
+    /// Its streams.
+    pub streams: Vec<StreamReport>,
+}
+
+/// Requests of the last 60 s.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetReport {
+    /// Sent by this process.
+    pub used: u32,
+    /// Allowed to this process at present.
+    pub ceiling: u32,
+    /// Sent by others, as far as the API said.
+    pub foreign: u32,
+    /// The account's limit.
+    pub limit: u32,
+    /// End of a pause that the API asked for (429), or of a block of this address (403).
+    pub paused_until: Option<Millis>,
+}
+
+/// A stream of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamReport {
+    /// `alerts`, `activity` or `inventory`.
+    pub stream: String,
+    /// What it does.
+    pub state: String,
+    /// Why it waits or fails.
+    pub reason: Option<String>,
+    /// Begin of the last complete pass.
+    pub last_pass: Option<Millis>,
+    /// Seconds since then.
+    pub lag_seconds: Option<u64>,
+    /// How long that pass took, in milliseconds.
+    pub took_ms: u64,
+    /// Requests that it cost.
+    pub requests: u64,
+    /// The interval in force in seconds, where the configured one had to be stretched.
+    pub stretched_to_seconds: Option<u64>,
+    /// Records taken in since the start.
+    pub taken: u64,
+    /// Records held since the start.
+    pub held: u64,
+}
+
+/// A sink.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SinkReport {
+    /// Its configured name.
+    pub name: String,
+    /// Whether it ever worked; absent when no instance runs.
+    pub works: Option<bool>,
+    /// Since when it fails.
+    pub failing_since: Option<Millis>,
+    /// Its last error.
+    pub last_error: Option<String>,
+    /// Records behind its position.
+    pub backlog: u64,
+    /// When the oldest of them was taken in.
+    pub oldest: Option<Millis>,
+    /// Its position in each partition.
+    pub positions: Vec<PositionReport>,
+}
+
+/// A sink's position in one partition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PositionReport {
+    /// The account's uid.
+    pub account: String,
+    /// The lane.
+    pub lane: String,
+    /// Last delivered sequence.
+    pub position: u64,
+    /// Last sequence given out.
+    pub head: u64,
+}
+
+/// The journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalReport {
+    /// Bytes in use.
+    pub used_bytes: u64,
+    /// `journal.max_bytes`.
+    pub limit_bytes: u64,
+    /// Whether collectors wait for room.
+    pub full: bool,
+    /// Records held until their site is mapped.
+    pub held_records: u64,
+    /// Bytes of held records.
+    pub held_bytes: u64,
+    /// Dead letters waiting for an operator.
+    pub dead_letters: u64,
+}
+
+impl Report {
+    /// What keeps the program from being ready, one line each.
+    pub fn unready(&self) -> Vec<String> {
+        let accounts = self.accounts.iter().filter_map(|account| match (&account.problem, &account.uid) {
+            (Some(problem), _) => Some(format!("account {}: {problem}", account.name)),
+            (None, None) => Some(format!("account {}: not connected yet", account.name)),
+            (None, Some(_)) => None,
+        });
+        let sinks = self.sinks.iter().filter(|sink| sink.works == Some(false) || sink.failing_since.is_some());
+        let sinks = sinks.map(|sink| match &sink.last_error {
+            Some(error) => format!("sink {}: {error}", sink.name),
+            None => format!("sink {}: not proven yet", sink.name),
+        });
+        let journal = self.journal.full.then(|| "the journal is full".to_owned());
+        accounts.chain(sinks).chain(journal).collect()
+    }
+}

@@ -1,0 +1,207 @@
+//! The running program as the admin listener sees it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::admin::report::{AccountReport, BudgetReport, JournalReport, PositionReport, Report, SinkReport, StreamReport};
+use crate::clock::{Clock, Millis};
+use crate::collect::status::{Status, StreamState};
+use crate::datto::client::Client;
+use crate::deliver::runner::SinkStatus;
+use crate::journal::dead::DeadFilter;
+use crate::journal::sqlite::Journal;
+use crate::journal::{Backlog, JournalError};
+use crate::record::Stream;
+use crate::telemetry::{AccountLabel, Metrics, SinkLabel, StreamLabels};
+
+/// Everything a report is made of.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// Positions, held records, dead letters.
+    pub journal: Journal,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Wall time.
+    pub clock: Clock,
+    /// When this instance started; `None` for a look at a journal alone.
+    pub started: Option<Millis>,
+    /// The configured accounts.
+    pub accounts: Vec<AccountView>,
+    /// The configured sinks; without a status when nothing runs.
+    pub sinks: Vec<(String, Option<SinkStatus>)>,
+}
+
+/// One account, which connects some time after the start.
+#[derive(Clone, Debug)]
+pub struct AccountView {
+    /// Its configured name.
+    pub name: String,
+    /// Its platform or host.
+    pub platform: String,
+    connection: Arc<Mutex<Connection>>,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    uid: Option<String>,
+    client: Option<Client>,
+    status: Option<Status>,
+    problem: Option<String>,
+}
+
+impl AccountView {
+    /// An account that is not connected yet.
+    pub fn new(name: &str, platform: &str) -> Self {
+        Self { name: name.to_owned(), platform: platform.to_owned(), connection: Arc::default() }
+    }
+
+    /// The client exists, though the account may not have answered yet.
+    pub fn connecting(&self, client: Client) {
+        self.change(|connection| connection.client = Some(client));
+    }
+
+    /// The account answered.
+    pub fn connected(&self, uid: &str, status: Status) {
+        self.change(|connection| {
+            connection.uid = Some(uid.to_owned());
+            connection.status = Some(status);
+            connection.problem = None;
+        });
+    }
+
+    /// The account cannot be used at present.
+    pub fn failed(&self, problem: String) {
+        self.change(|connection| connection.problem = Some(problem));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Connection)) {
+        change(&mut self.connection.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn report(&self, now: Millis) -> AccountReport {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let streams = connection.status.as_ref().map(Status::get).unwrap_or_default();
+        AccountReport {
+            name: self.name.clone(),
+            uid: connection.uid.clone(),
+            platform: self.platform.clone(),
+            problem: connection.problem.clone(),
+            budget: connection.client.as_ref().map(budget),
+            streams: streams.iter().map(|(stream, state)| stream_report(*stream, state, now)).collect(),
+        }
+    }
+}
+
+impl View {
+    /// A report of this moment.
+    pub async fn report(&self) -> Result<Report, JournalError> {
+        let now = self.clock.now();
+        let mut sinks = Vec::new();
+        for (name, status) in &self.sinks {
+            sinks.push(sink_report(name, status.as_ref(), &self.journal.backlog(name).await?));
+        }
+        let usage = self.journal.usage().await?;
+        let held = self.journal.held().await?;
+        Ok(Report {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: self.started,
+            at: now,
+            accounts: self.accounts.iter().map(|account| account.report(now)).collect(),
+            sinks,
+            journal: JournalReport {
+                used_bytes: usage.used,
+                limit_bytes: usage.limit,
+                full: usage.full,
+                held_records: held.iter().map(|site| site.count).sum(),
+                held_bytes: usage.held_bytes,
+                dead_letters: u64::try_from(self.journal.dead_letters(DeadFilter::default()).await?.len()).unwrap_or(u64::MAX),
+            },
+        })
+    }
+
+    /// All metrics, with the gauges set to this moment.
+    pub async fn metrics_text(&self) -> Result<String, JournalError> {
+        let report = self.report().await?;
+        let gauges = self.metrics.gauges();
+        for sink in &report.sinks {
+            let label = SinkLabel { sink: sink.name.clone() };
+            let age = sink.oldest.map_or(0, |oldest| whole_seconds(report.at.since(oldest)));
+            gauges.backlog.get_or_create(&label).set(clamp(sink.backlog));
+            gauges.backlog_age.get_or_create(&label).set(clamp(age));
+            gauges.sink_failing.get_or_create(&label).set(i64::from(sink.failing_since.is_some()));
+        }
+        for account in &report.accounts {
+            let label = AccountLabel { account: account.name.clone() };
+            if let Some(budget) = &account.budget {
+                gauges.budget_used.get_or_create(&label).set(i64::from(budget.used));
+                gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
+                gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
+            }
+            for stream in Stream::ALL {
+                let state = account.streams.iter().find(|state| state.stream == stream.as_str());
+                if let Some(lag) = state.and_then(|state| state.lag_seconds) {
+                    let labels = StreamLabels { account: account.name.clone(), stream: stream.as_str() };
+                    gauges.lag.get_or_create(&labels).set(clamp(lag));
+                }
+            }
+        }
+        gauges.journal_bytes.set(clamp(report.journal.used_bytes));
+        gauges.journal_limit.set(clamp(report.journal.limit_bytes));
+        Ok(self.metrics.render())
+    }
+}
+
+fn budget(client: &Client) -> BudgetReport {
+    let rate = client.rate();
+    BudgetReport {
+        used: rate.used,
+        ceiling: rate.ceiling,
+        foreign: rate.foreign.unwrap_or(0),
+        limit: rate.limit,
+        paused_until: rate.paused_until,
+    }
+}
+
+fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamReport {
+    StreamReport {
+        stream: stream.as_str().to_owned(),
+        state: state.phase.as_str().to_owned(),
+        reason: state.reason.clone(),
+        last_pass: state.completed,
+        lag_seconds: state.completed.map(|at| whole_seconds(now.since(at))),
+        took_ms: u64::try_from(state.took.as_millis()).unwrap_or(u64::MAX),
+        requests: state.requests,
+        stretched_to_seconds: state.stretched_to.map(whole_seconds),
+        taken: state.taken,
+        held: state.held,
+    }
+}
+
+fn sink_report(name: &str, status: Option<&SinkStatus>, backlog: &[Backlog]) -> SinkReport {
+    let state = status.map(SinkStatus::get);
+    let failing = state.as_ref().and_then(|state| state.failing.clone());
+    SinkReport {
+        name: name.to_owned(),
+        works: state.map(|state| state.is_proven),
+        failing_since: failing.as_ref().map(|(since, _)| *since),
+        last_error: failing.map(|(_, error)| error),
+        backlog: backlog.iter().map(|entry| entry.pending).sum(),
+        oldest: backlog.iter().filter_map(|entry| entry.oldest).min(),
+        positions: backlog
+            .iter()
+            .map(|entry| PositionReport {
+                account: entry.partition.account.to_string(),
+                lane: format!("{:?}", entry.partition.lane).to_lowercase(),
+                position: entry.position,
+                head: entry.head,
+            })
+            .collect(),
+    }
+}
+
+fn whole_seconds(duration: std::time::Duration) -> u64 {
+    duration.as_secs()
+}
+
+fn clamp(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

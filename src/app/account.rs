@@ -1,0 +1,290 @@
+//! One account from its first login to its last pass.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::view::AccountView;
+use crate::app::AppError;
+use crate::app::parts::Shared;
+use crate::collect::activity::ActivityStream;
+use crate::collect::alerts::AlertStream;
+use crate::collect::alerts::fields::Updates;
+use crate::collect::alerts::look::Rules;
+use crate::collect::inventory::InventoryStream;
+use crate::collect::schedule::{AnyStream, Once};
+use crate::collect::sites::SiteList;
+use crate::collect::source::{PassError, SharedSource, Source, Start};
+use crate::collect::status::Status;
+use crate::config::settings::{self, AccountConfig};
+use crate::datto::client::Client;
+use crate::datto::error::ClientError;
+use crate::datto::lane::Lane;
+use crate::datto::model::account as model;
+use crate::diagnostic::causes;
+use crate::inventory::Account;
+use crate::journal::accounts::OpenAccountError;
+use crate::record::Stream;
+
+/// A first connection that failed for no lasting reason is tried again after this.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// Who the account is.
+const ACCOUNT_PATH: &str = "/v2/account";
+
+/// Name of the cursor that says that the inventory was read whole once.
+const INVENTORY_READ: &str = "inventory.read";
+
+/// A configured account and its client.
+#[derive(Clone, Debug)]
+pub struct AccountTask {
+    /// What the configuration says.
+    pub config: Arc<AccountConfig>,
+    /// How it is asked.
+    pub client: Client,
+    /// The platform's name, or the host of `api_url`.
+    pub platform: String,
+    /// Host of the API, without port.
+    pub api_host: String,
+    /// What status shows of it.
+    pub view: AccountView,
+}
+
+/// Why an account is not connected.
+#[derive(Debug, thiserror::Error)]
+enum ConnectError {
+    #[error("the account cannot be read")]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Open(#[from] OpenAccountError),
+}
+
+impl AccountTask {
+    /// Collects until `stop`. Ends with an error only when the whole program must end.
+    pub async fn run(self, shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
+        let stop = shared.accounts.token(&self.config.name, &stop);
+        let Some(source) = self.connect_patiently(&shared, &stop).await? else { return Ok(()) };
+        let (first, mut streams) = self.streams(&source, &shared).await?;
+        if let Some(mut inventory) = first {
+            // Names and organizations first: what is collected next is then told with them at once.
+            let outcome = tokio::select! {
+                outcome = inventory.once(&source) => outcome,
+                () = stop.cancelled() => return Ok(()),
+            };
+            note_inventory(&source, &outcome).await?;
+            streams.push(inventory);
+        }
+        let mut tasks = JoinSet::new();
+        for mut stream in streams {
+            let Some(interval) = self.interval(stream.stream()) else { continue };
+            let (source, stop) = (Arc::clone(&source), stop.clone());
+            tasks.spawn(async move { stream.run(&source, interval, &stop).await });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok(Ok(())) => {}
+                Ok(Err(PassError::Journal(error))) => return Err(AppError::Journal(error)),
+                Ok(Err(PassError::Client(source))) => {
+                    return Err(AppError::Account { account: self.config.name.clone(), source });
+                }
+                Err(error) => return Err(AppError::Failed(format!("a stream of {} ended: {error}", self.config.name))),
+            }
+        }
+        Ok(())
+    }
+
+    /// Connects once, for `run --once`. Two accounts that turn out to be one are both told so.
+    pub async fn connect_once(&self, shared: &Shared) -> Result<SharedSource, AppError> {
+        match self.connect(shared).await {
+            Ok(source) => Ok(source),
+            Err(ConnectError::Client(source)) => {
+                Err(AppError::Account { account: self.config.name.clone(), source })
+            }
+            Err(error) => Err(self.fatal(&error)),
+        }
+    }
+
+    /// One complete pass of every stream: the inventory first, since names and organizations hang on it.
+    pub async fn once(self, source: SharedSource, shared: Shared) -> Result<(), AppError> {
+        let name = self.config.name.clone();
+        let (first, mut streams) = self.streams(&source, &shared).await?;
+        let mut failures = Vec::new();
+        let inventory = first.or_else(|| take_inventory(&mut streams));
+        if let Some(mut inventory) = inventory.filter(|_| self.interval(Stream::Inventory).is_some()) {
+            let outcome = inventory.once(&source).await;
+            note_inventory(&source, &outcome).await?;
+            judge(&name, Stream::Inventory, outcome, &mut failures);
+        }
+        let mut tasks = JoinSet::new();
+        for mut stream in streams {
+            if self.interval(stream.stream()).is_some() {
+                let source = Arc::clone(&source);
+                tasks.spawn(async move { (stream.stream(), stream.once(&source).await) });
+            }
+        }
+        while let Some(ended) = tasks.join_next().await {
+            match ended {
+                Ok((stream, outcome)) => judge(&name, stream, outcome, &mut failures),
+                Err(error) => failures.push(format!("a stream of {name} ended: {error}")),
+            }
+        }
+        if failures.is_empty() { Ok(()) } else { Err(AppError::Failed(failures.join("\n"))) }
+    }
+
+    /// Connects, however long it takes; `None` if `stop` comes first or the account is refused for good.
+    async fn connect_patiently(&self, shared: &Shared, stop: &CancellationToken) -> Result<Option<SharedSource>, AppError> {
+        loop {
+            let error = tokio::select! {
+                connected = self.connect(shared) => match connected {
+                    Ok(source) => return Ok(Some(source)),
+                    Err(error) => error,
+                },
+                () = stop.cancelled() => return Ok(None),
+            };
+            let chain = causes::line(&error);
+            self.view.failed(chain.clone());
+            let wait = match &error {
+                ConnectError::Open(OpenAccountError::Duplicate { .. }) => {
+                    tracing::error!(account = self.config.name, error = chain, "this account is not collected");
+                    return Ok(None);
+                }
+                ConnectError::Open(_) => return Err(self.fatal(&error)),
+                ConnectError::Client(ClientError::Stopped) => return Ok(None),
+                ConnectError::Client(error) => self.wait_for(shared, error),
+            };
+            tracing::warn!(account = self.config.name, error = chain, retry_in = ?wait, "account cannot be connected");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = stop.cancelled() => return Ok(None),
+            }
+        }
+    }
+
+    fn wait_for(&self, shared: &Shared, error: &ClientError) -> Duration {
+        let now = shared.clock.now();
+        match error {
+            ClientError::Blocked { until, .. } => until.since(now).max(Duration::from_secs(1)),
+            ClientError::Rejected { retry_at, .. } => retry_at.since(now).max(Duration::from_secs(1)),
+            ClientError::Forbidden { .. }
+            | ClientError::NotFound { .. }
+            | ClientError::Failed { .. }
+            | ClientError::ForeignPage { .. }
+            | ClientError::Stopped => RETRY,
+        }
+    }
+
+    fn fatal(&self, error: &ConnectError) -> AppError {
+        let text = format!("account {}: {}", self.config.name, causes::line(error));
+        match error {
+            ConnectError::Open(OpenAccountError::OrgFixed { .. }) => AppError::Configuration(text),
+            ConnectError::Open(OpenAccountError::Duplicate { .. } | OpenAccountError::Journal(_))
+            | ConnectError::Client(_) => AppError::Failed(text),
+        }
+    }
+
+    /// Logs in, reads who the account is, and opens it in the journal.
+    async fn connect(&self, shared: &Shared) -> Result<SharedSource, ConnectError> {
+        self.view.connecting(self.client.clone());
+        let account = self.identify().await?;
+        let opened = shared.journal.open_account(&account, self.config.user_activity_org.as_deref()).await;
+        if let Err(OpenAccountError::Duplicate { other_name }) = &opened {
+            shared.accounts.refuse(other_name);
+        }
+        opened?;
+        let status = Status::default();
+        self.view.connected(account.uid.as_str(), status.clone());
+        tracing::info!(account = account.name, uid = %account.uid, display_name = account.display_name, "connected");
+        Ok(Arc::new(Source {
+            account,
+            client: self.client.clone(),
+            journal: shared.journal.clone(),
+            clock: shared.clock.clone(),
+            metrics: shared.metrics.clone(),
+            status,
+            sites: Mutex::new(SiteList::default()),
+        }))
+    }
+
+    /// Logs in and reads who the account is.
+    pub async fn identify(&self) -> Result<Account, ClientError> {
+        let answer = self.client.get(Lane::Alerts, ACCOUNT_PATH, &[]).await?;
+        let unusable = |reason: String| ClientError::Failed { path: ACCOUNT_PATH.to_owned(), reason, attempts: 1 };
+        let body: &RawValue = serde_json::from_slice(&answer.body).map_err(|error| unusable(error.to_string()))?;
+        let found = model::decode(body).map_err(|error| unusable(error.to_string()))?;
+        Ok(Account {
+            uid: found.uid,
+            name: self.config.name.clone(),
+            display_name: found.display_name,
+            platform: self.platform.clone(),
+            api_host: self.api_host.clone(),
+        })
+    }
+
+    /// The streams; the first is the inventory where it was never read whole.
+    async fn streams(&self, source: &SharedSource, shared: &Shared) -> Result<(Option<AnyStream>, Vec<AnyStream>), AppError> {
+        let start = match self.config.start {
+            settings::Start::Now => Start::Now,
+            settings::Start::Ago(reach) => Start::Ago(reach),
+            settings::Start::All => Start::All,
+        };
+        let updates = match self.config.updates {
+            settings::Updates::All => Updates::All,
+            settings::Updates::State => Updates::State,
+            settings::Updates::Off => Updates::Off,
+        };
+        let cut = source.cut(start).await?;
+        let rules = Rules { cut: cut.at, updates };
+        let mut streams = vec![
+            AnyStream::Alerts(Box::new(AlertStream::new(Arc::clone(source), rules, cut.is_new))),
+            AnyStream::Activity(ActivityStream::new(Arc::clone(source), cut.at)),
+        ];
+        let inventory = AnyStream::Inventory(InventoryStream::new(Arc::clone(source)));
+        let was_read = shared.journal.cursor(&source.account.uid, INVENTORY_READ).await?.is_some();
+        if was_read || self.interval(Stream::Inventory).is_none() {
+            streams.push(inventory);
+            return Ok((None, streams));
+        }
+        Ok((Some(inventory), streams))
+    }
+
+    fn interval(&self, stream: Stream) -> Option<Duration> {
+        match stream {
+            Stream::Alerts => self.config.poll.alerts,
+            Stream::Activity => self.config.poll.activity,
+            Stream::Inventory => self.config.poll.inventory,
+        }
+    }
+}
+
+fn take_inventory(streams: &mut Vec<AnyStream>) -> Option<AnyStream> {
+    let at = streams.iter().position(|stream| stream.stream() == Stream::Inventory)?;
+    Some(streams.remove(at))
+}
+
+async fn note_inventory(source: &Source, outcome: &Once) -> Result<(), AppError> {
+    if matches!(outcome, Once::Done) {
+        let now = source.clock.now().0.to_string();
+        let uid = &source.account.uid;
+        if source.journal.cursor(uid, INVENTORY_READ).await?.is_none() {
+            source.journal.put_cursors(uid, vec![(INVENTORY_READ.to_owned(), now)]).await?;
+        }
+    }
+    Ok(())
+}
+
+fn judge(account: &str, stream: Stream, outcome: Once, failures: &mut Vec<String>) {
+    match outcome {
+        Once::Done => {}
+        Once::Forbidden(error) => {
+            let error = causes::line(&error);
+            tracing::warn!(account, stream = stream.as_str(), error, "the API user may not read this stream; the others go on");
+        }
+        Once::Failed(error) => {
+            failures.push(format!("account {account}, {stream}: {}", causes::line(&error)));
+        }
+    }
+}

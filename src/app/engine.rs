@@ -1,0 +1,256 @@
+//! The running program: collectors, deliverers, upkeep, and the order in which they stop.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::admin::view::View;
+use crate::app::AppError;
+use crate::app::account::AccountTask;
+use crate::app::parts::Shared;
+use crate::app::sinks::{self, Planned};
+
+/// Requests of commands beside a running instance are taken within this.
+const REQUEST_EVERY: Duration = Duration::from_secs(1);
+
+/// Trimming, expiry of held records and the journal's size are looked after this often.
+const UPKEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// How often `--once` looks whether everything is delivered.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+
+/// Everything that runs, built and not yet started.
+#[derive(Debug)]
+pub struct Engine {
+    /// What the tasks share.
+    pub shared: Shared,
+    /// The configured accounts.
+    pub accounts: Vec<AccountTask>,
+    /// The configured sinks.
+    pub sinks: Vec<Planned>,
+    /// The admin listener, bound before anything runs.
+    pub admin: Option<(TcpListener, View)>,
+    /// How long a stop may take.
+    pub shutdown_timeout: Duration,
+    /// Cancelled to stop.
+    pub stop: CancellationToken,
+    /// Counts up to reopen files.
+    pub reopen: watch::Receiver<u64>,
+    /// The task that watches signals; it ends with the engine.
+    pub signals: JoinSet<()>,
+}
+
+/// The tasks that outlive the collectors.
+#[derive(Debug)]
+struct Background {
+    deliverers: JoinSet<Result<(), AppError>>,
+    upkeep: JoinSet<Result<(), AppError>>,
+    stop: CancellationToken,
+}
+
+impl Engine {
+    /// Collects and delivers until asked to stop, or until something makes going on pointless.
+    pub async fn run(mut self) -> Result<(), AppError> {
+        let mut background = self.start_background().await?;
+        let mut collectors = JoinSet::new();
+        for account in std::mem::take(&mut self.accounts) {
+            collectors.spawn(account.run(self.shared.clone(), self.stop.clone()));
+        }
+        let ended = loop {
+            tokio::select! {
+                () = self.stop.cancelled() => break Ok(()),
+                Some(ended) = background.deliverers.join_next() => break flatten(ended),
+                Some(ended) = background.upkeep.join_next() => if let Err(error) = flatten(ended) { break Err(error) },
+                Some(ended) = collectors.join_next() => if let Err(error) = flatten(ended) { break Err(error) },
+            }
+        };
+        self.stop.cancel();
+        let stopped = tokio::time::timeout(self.shutdown_timeout, async {
+            while let Some(ended) = collectors.join_next().await {
+                flatten(ended)?;
+            }
+            background.finish().await
+        });
+        let stopped = stopped.await.unwrap_or(Err(AppError::Deadline));
+        self.close().await;
+        ended.and(stopped)
+    }
+
+    /// One complete pass of every stream of every account, everything delivered.
+    pub async fn once(mut self) -> Result<(), AppError> {
+        let mut background = self.start_background().await?;
+        let collecting = self.collect_once();
+        tokio::pin!(collecting);
+        let collected = tokio::select! {
+            collected = &mut collecting => collected,
+            () = self.stop.cancelled() => Ok(()),
+            Some(ended) = background.deliverers.join_next() => {
+                self.close().await;
+                return flatten(ended);
+            }
+        };
+        let drained = if self.stop.is_cancelled() { Ok(()) } else { self.drain(&mut background).await };
+        let finished = tokio::time::timeout(self.shutdown_timeout, background.finish()).await;
+        self.close().await;
+        collected.and(drained).and(finished.unwrap_or(Err(AppError::Deadline)))
+    }
+
+    /// All accounts connect first: two that turn out to be one must not collect anything.
+    async fn collect_once(&self) -> Result<(), AppError> {
+        let mut failures = Vec::new();
+        let mut connected = Vec::new();
+        for account in self.accounts.clone() {
+            // Registers the account, so that a later one with the same uid can refuse it.
+            let token = self.shared.accounts.token(&account.config.name, &self.stop);
+            match account.connect_once(&self.shared).await {
+                Ok(source) => connected.push((account, source, token)),
+                Err(error) => failures.push(error),
+            }
+        }
+        let mut tasks = JoinSet::new();
+        for (account, source, token) in connected {
+            if token.is_cancelled() {
+                continue;
+            }
+            tasks.spawn(account.once(source, self.shared.clone()));
+        }
+        while let Some(ended) = tasks.join_next().await {
+            failures.extend(flatten(ended).err());
+        }
+        for failure in failures.iter().skip(1) {
+            tracing::error!(error = crate::diagnostic::causes::line(failure), "failed");
+        }
+        failures.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Waits until every sink has everything; a sink without progress for `shutdown_timeout` is given up.
+    async fn drain(&self, background: &mut Background) -> Result<(), AppError> {
+        let (mut last, mut since) = (None, Instant::now());
+        loop {
+            let mut waiting = Vec::new();
+            for sink in &self.sinks {
+                let backlog = self.shared.journal.backlog(&sink.name).await?;
+                let pending: u64 = backlog.iter().map(|entry| entry.pending).sum();
+                if pending > 0 {
+                    waiting.push((sink.name.clone(), pending, sink.status.get().failing));
+                }
+            }
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            let now: Vec<_> = waiting.iter().map(|(name, pending, _)| (name.clone(), *pending)).collect();
+            if last.as_ref() != Some(&now) {
+                (last, since) = (Some(now), Instant::now());
+            }
+            if since.elapsed() >= self.shutdown_timeout {
+                return Err(undelivered(&waiting));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(DRAIN_LOOK) => {}
+                () = self.stop.cancelled() => return Ok(()),
+                Some(ended) = background.deliverers.join_next() => return flatten(ended),
+            }
+        }
+    }
+
+    async fn start_background(&mut self) -> Result<Background, AppError> {
+        let names = self.sinks.iter().map(|sink| (sink.name.clone(), sink.start)).collect();
+        for opening in self.shared.journal.use_sinks(names).await? {
+            if opening.missed > 0 {
+                tracing::warn!(sink = opening.name, missed = opening.missed, "this sink was away and missed records that were trimmed meanwhile");
+            }
+        }
+        let stop = CancellationToken::new();
+        let mut deliverers = JoinSet::new();
+        for sink in &self.sinks {
+            let Shared { journal, clock, metrics, .. } = self.shared.clone();
+            let runner = sink
+                .runner(journal, clock, metrics)
+                .map_err(|error| AppError::Failed(format!("sink {}: {error}", sink.name)))?;
+            let (stop, reopen) = (stop.clone(), self.reopen.clone());
+            deliverers.spawn(async move { sinks::run(runner, stop, reopen).await.map_err(AppError::from) });
+        }
+        let mut upkeep = JoinSet::new();
+        upkeep.spawn(serve_requests(self.shared.clone(), stop.clone()));
+        upkeep.spawn(keep_up(self.shared.clone(), stop.clone()));
+        if let Some((listener, view)) = self.admin.take() {
+            let stop = stop.clone();
+            upkeep.spawn(async move {
+                let served = admin::serve(listener, view, async move { stop.cancelled().await }).await;
+                served.map_err(|error| AppError::Failed(format!("the admin listener failed: {error}")))
+            });
+        }
+        Ok(Background { deliverers, upkeep, stop })
+    }
+
+    async fn close(&self) {
+        for account in &self.accounts {
+            account.client.close().await;
+        }
+        if let Err(error) = self.shared.journal.close().await {
+            tracing::error!(error = crate::diagnostic::causes::line(&error), "the journal could not be closed");
+        }
+    }
+}
+
+impl Background {
+    /// Stops deliverers, then upkeep, and waits for them.
+    async fn finish(&mut self) -> Result<(), AppError> {
+        self.stop.cancel();
+        let mut outcome = Ok(());
+        while let Some(ended) = self.deliverers.join_next().await {
+            outcome = outcome.and(flatten(ended));
+        }
+        while let Some(ended) = self.upkeep.join_next().await {
+            outcome = outcome.and(flatten(ended));
+        }
+        outcome
+    }
+}
+
+async fn serve_requests(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
+    while !stop.is_cancelled() {
+        for (number, _) in shared.journal.requests().await? {
+            let served = shared.journal.serve(number).await?;
+            tracing::info!(request = number, ?served, "request done");
+        }
+        pause(REQUEST_EVERY, &stop).await;
+    }
+    Ok(())
+}
+
+async fn keep_up(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
+    while !stop.is_cancelled() {
+        let done = shared.journal.maintain().await?;
+        for (account, site, count) in &done.expired {
+            tracing::warn!(%account, %site, count, "records of a site that nobody mapped were held longer than hold_for: dropped");
+        }
+        pause(UPKEEP_EVERY, &stop).await;
+    }
+    Ok(())
+}
+
+async fn pause(duration: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = tokio::time::sleep(duration) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+fn undelivered(waiting: &[(String, u64, Option<(crate::clock::Millis, String)>)]) -> AppError {
+    let lines = waiting.iter().map(|(name, pending, failing)| {
+        let why = failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
+        format!("sink {name} made no progress: {pending} records wait in the journal ({why})")
+    });
+    AppError::Failed(lines.collect::<Vec<_>>().join("\n"))
+}
+
+fn flatten(ended: Result<Result<(), AppError>, tokio::task::JoinError>) -> Result<(), AppError> {
+    ended.unwrap_or_else(|error| Err(AppError::Failed(format!("a task ended: {error}"))))
+}
+

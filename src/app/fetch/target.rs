@@ -1,0 +1,73 @@
+//! Which account `fetch` asks: one of the configuration, or the one that the environment names.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::app::AppError;
+use crate::app::assemble::credentials;
+use crate::config::secrets::Environment;
+use crate::config::load;
+use crate::config::settings::{AccountConfig, Config};
+use crate::datto::credential::CredentialSource;
+use crate::org::Policy;
+
+/// What the environment's account has besides its platform.
+const FROM_ENVIRONMENT: &str = "\
+api_key = { env = \"VINTNER_API_KEY\" }
+api_secret = { env = \"VINTNER_API_SECRET\" }
+[sinks.stdout.console]
+";
+
+/// The account to ask and the mapping to use.
+pub struct Target {
+    pub(crate) config: AccountConfig,
+    pub(crate) credentials: Arc<dyn CredentialSource>,
+    pub(crate) policy: Policy,
+}
+
+impl Target {
+    /// An account of a configuration; its name may be left out if there is only one.
+    pub fn of_account(
+        config: Config,
+        name: Option<&str>,
+        environment: &(impl Environment + Clone + Send + Sync + 'static),
+    ) -> Result<Self, AppError> {
+        let names: Vec<String> = config.accounts.iter().map(|account| account.name.clone()).collect();
+        let found = match name {
+            Some(name) => config.accounts.into_iter().find(|account| account.name == name),
+            None if names.len() == 1 => config.accounts.into_iter().next(),
+            None => None,
+        };
+        let account = found.ok_or_else(|| {
+            AppError::Configuration(format!("name one of the configured accounts with --account: {}", names.join(", ")))
+        })?;
+        let credentials = credentials(&account, environment);
+        credentials.credentials().map_err(|error| AppError::Configuration(error.to_string()))?;
+        Ok(Self { credentials, config: account, policy: config.policy })
+    }
+
+    /// The account that the environment names.
+    pub fn of_environment(
+        variable: impl Fn(&str) -> Option<String>,
+        environment: &(impl Environment + Clone + Send + Sync + 'static),
+    ) -> Result<Self, AppError> {
+        let endpoint = match (variable("VINTNER_API_URL"), variable("VINTNER_PLATFORM")) {
+            (Some(url), _) => format!("api_url = {url:?}"),
+            (None, Some(platform)) => format!("platform = {platform:?}"),
+            (None, None) => {
+                return Err(AppError::Configuration(
+                    "VINTNER_PLATFORM is not set: set it (or VINTNER_API_URL), VINTNER_API_KEY and VINTNER_API_SECRET, \
+                     or name an account of a configuration with --account"
+                        .to_owned(),
+                ));
+            }
+        };
+        let text = format!("{endpoint}\n{FROM_ENVIRONMENT}");
+        let loaded = load::from_text(Path::new("the environment"), &format!("[accounts.environment]\n{text}"));
+        let loaded = loaded.map_err(|problems| {
+            let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            AppError::Configuration(lines.join("\n"))
+        })?;
+        Self::of_account(loaded.config, None, environment)
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line: parse, run one command, end with its exit code.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::AppError;
+
+mod check;
+mod completions;
+mod dead_letters;
+mod demo;
+mod environment;
+mod fetch;
+mod init;
+mod logging;
+mod open;
+mod orgs;
+mod run;
+mod simulate;
+mod status;
+mod table;
+
+/// Collects security telemetry from Datto RMM and delivers it to a SIEM: everything, once, per customer.
+#[derive(Debug, Parser)]
+#[command(name = "vintner", version, arg_required_else_help = true)]
+struct Arguments {
+    /// Form of the log on stderr; without it: `human` on a terminal, else `json`
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<logging::LogFormat>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show a simulated MSP: the whole pipeline, events on stdout, no configuration, network or credentials
+    Demo(demo::Demo),
+    /// Write a commented vintner.toml
+    Init(init::Init),
+    /// Report all problems of the configuration; look at accounts, sinks and the journal if asked
+    Check(check::Check),
+    /// Collect and deliver until told to stop
+    Run(run::Run),
+    /// Fetch one list once, for pipes: no configuration, no journal
+    Fetch(fetch::Fetch),
+    /// Show which site goes to which organization, and why
+    Orgs(orgs::Orgs),
+    /// Show what a running vintner is doing, or what the journal says
+    Status(status::Status),
+    /// Records that could not be delivered
+    DeadLetters(dead_letters::DeadLetters),
+    /// Serve the simulated Datto RMM on a loopback port
+    Simulate(simulate::Simulate),
+    /// Print a completion script for a shell
+    Completions(completions::Completions),
+}
+
+/// Which configuration a command reads.
+#[derive(Clone, Debug, clap::Args)]
+struct ConfigFile {
+    /// Configuration file [default: ./vintner.toml, then /etc/vintner/vintner.toml]
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version go to stdout with code 0, usage errors to stderr with code 2. A closed pipe is no error.
+            let code = u8::try_from(error.exit_code()).unwrap_or(2);
+            drop(error.print());
+            return ExitCode::from(code);
+        }
+    };
+    if let Err(error) = logging::start(arguments.log_format) {
+        return fail(&error);
+    }
+    // The one TLS provider of this process; a second installation changes nothing.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    match dispatch(arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn dispatch(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(command) => on_runtime(command.run()),
+        Command::Init(command) => command.run(),
+        Command::Check(command) => on_runtime(command.run()),
+        Command::Run(command) => on_runtime(command.run()),
+        Command::Fetch(command) => on_runtime(command.run()),
+        Command::Orgs(command) => on_runtime(command.run()),
+        Command::Status(command) => on_runtime(command.run()),
+        Command::DeadLetters(command) => on_runtime(command.run()),
+        Command::Simulate(command) => on_runtime(command.run()),
+        Command::Completions(command) => command.run(),
+    }
+}
+
+/// Runs a command to its end. A blocked stdout must not keep the process from ending, so nothing is waited for after it.
+fn on_runtime(command: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(command);
+    runtime.shutdown_background();
+    outcome
+}
+
+/// A failure with a chosen exit code whose text is already printed.
+#[derive(Debug, thiserror::Error)]
+#[error("reported")]
+struct Reported(u8);
+
+/// Prints an error with its causes, each once, and gives its exit code.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    if let Some(Reported(code)) = error.downcast_ref() {
+        return ExitCode::from(*code);
+    }
+    let code = error.downcast_ref::<AppError>().map_or(1, AppError::exit_code);
+    if code > 0 {
+        table::complain(&format!("error: {}", crate::diagnostic::causes::line(error.as_ref())));
+    }
+    ExitCode::from(code)
+}

@@ -1,0 +1,47 @@
+//! `vintner check`: all problems of the configuration at once; on request accounts, sinks and the journal as well.
+
+use crate::app::{AppError, online};
+use crate::cli::open::Purpose;
+use crate::cli::{ConfigFile, Reported, open, table};
+use crate::config::load::ProcessEnvironment;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Log in to each account, read one page, and probe each sink
+    #[arg(long)]
+    online: bool,
+    /// Read every page of the journal
+    #[arg(long)]
+    journal: bool,
+}
+
+impl Check {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let purpose = if self.online { Purpose::Act } else { Purpose::Check };
+        let config = open::configuration(&self.file, purpose)?;
+        let mut problems = Vec::new();
+        if self.journal {
+            let journal = open::reader(&config.journal.path)?;
+            let checked = journal.check_pages().await.map_err(AppError::Journal)?;
+            let path = config.journal.path.display();
+            table::complain(&format!(
+                "journal {path}: {} batches with {} records and {} held records read",
+                checked.batches, checked.records, checked.held
+            ));
+            problems.extend(checked.problems.into_iter().map(|problem| format!("journal {path}: {problem}")));
+        }
+        if self.online {
+            problems.extend(online::check(&config, &ProcessEnvironment).await?);
+        }
+        for problem in &problems {
+            table::complain(&format!("error: {problem}"));
+        }
+        if !problems.is_empty() {
+            return Err(Reported(1).into());
+        }
+        table::complain("the configuration is good");
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! `vintner fetch`: one list, once, for pipes.
+
+use std::time::Duration;
+
+use crate::app::fetch::target::Target;
+use crate::app::fetch::{self, What};
+use crate::app::AppError;
+use crate::cli::open::Purpose;
+use crate::cli::{ConfigFile, demo, environment, open};
+use crate::config::load::ProcessEnvironment;
+use crate::normalize::Format;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Fetch {
+    /// What to fetch
+    #[arg(value_enum)]
+    what: List,
+    /// Form of the lines
+    #[arg(long, value_enum, default_value = "ocsf")]
+    format: LineFormat,
+    /// Only what happened within this time, e.g. `24h` [default: whole lists, activity of 24h]
+    #[arg(long, value_parser = demo::duration)]
+    since: Option<Duration>,
+    /// Account of the configuration; without it VINTNER_PLATFORM or VINTNER_API_URL, VINTNER_API_KEY and VINTNER_API_SECRET
+    #[arg(long)]
+    account: Option<String>,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum List {
+    OpenAlerts,
+    ResolvedAlerts,
+    Activity,
+    Sites,
+    Devices,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LineFormat {
+    Ocsf,
+    Ecs,
+    Raw,
+}
+
+impl Fetch {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let format = match self.format {
+            LineFormat::Ocsf => Format::Ocsf,
+            LineFormat::Raw => Format::Raw,
+            LineFormat::Ecs => {
+                return Err(AppError::Configuration("the format ecs is not part of this version yet; use ocsf or raw".into()).into());
+            }
+        };
+        let what = match self.what {
+            List::OpenAlerts => What::OpenAlerts,
+            List::ResolvedAlerts => What::ResolvedAlerts,
+            List::Activity => What::Activity,
+            List::Sites => What::Sites,
+            List::Devices => What::Devices,
+        };
+        let uses_file = self.account.is_some() || self.file.config.is_some();
+        let target = if uses_file {
+            let config = open::configuration(&self.file, Purpose::Look)?;
+            Target::of_account(config, self.account.as_deref(), &ProcessEnvironment)?
+        } else {
+            Target::of_environment(environment::variable, &ProcessEnvironment)?
+        };
+        Ok(fetch::run(target, what, format, self.since).await?)
+    }
+}

@@ -1,0 +1,65 @@
+//! What several commands open first: the configuration, and the journal to look at.
+
+use std::path::Path;
+
+use crate::app::AppError;
+use crate::cli::{ConfigFile, Reported, table};
+use crate::clock::Clock;
+use crate::config::load::{self, ProcessEnvironment};
+use crate::config::settings::Config;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::journal::sqlite::Journal;
+
+/// What the command is about to do with the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Look only: secrets are not needed.
+    Look,
+    /// Check: everything is told, secrets that cannot be read are warnings.
+    Check,
+    /// Log in and deliver: secrets must be readable, and everything configured must be part of this version.
+    Act,
+}
+
+/// Loads the configuration; prints every problem and warning to stderr.
+pub(crate) fn configuration(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<Config> {
+    let path = load::find(file.config.as_deref()).map_err(|problem| {
+        table::complain(&problem.to_string());
+        Reported(2)
+    })?;
+    let (config, found) = match load::load(&path) {
+        Ok(loaded) => {
+            let more = problems_for(&loaded, purpose);
+            (Some(loaded.config), [loaded.warnings, more].concat())
+        }
+        Err(problems) => (None, problems),
+    };
+    for problem in &found {
+        table::complain(&problem.to_string());
+    }
+    let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
+    match config {
+        Some(config) if errors == 0 => Ok(config),
+        _ => {
+            table::complain(&format!("{errors} error{} in {}", if errors == 1 { "" } else { "s" }, path.display()));
+            Err(Reported(2).into())
+        }
+    }
+}
+
+fn problems_for(loaded: &load::Loaded, purpose: Purpose) -> Vec<Diagnostic> {
+    let secrets = || loaded.secrets(&ProcessEnvironment);
+    match purpose {
+        Purpose::Look => Vec::new(),
+        Purpose::Act => [loaded.unbuilt(), secrets()].concat(),
+        Purpose::Check => {
+            let secrets = secrets().into_iter().map(|problem| problem.with_severity(Severity::Warning));
+            loaded.unbuilt().into_iter().chain(secrets).collect()
+        }
+    }
+}
+
+/// Opens the journal to look at, beside a running instance or not.
+pub(crate) fn reader(path: &Path) -> anyhow::Result<Journal> {
+    Ok(Journal::open_reader(path, Clock::system()).map_err(AppError::Journal)?)
+}

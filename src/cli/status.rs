@@ -1,0 +1,111 @@
+//! `vintner status`: asks the admin listener, else reads the journal.
+
+use std::fmt::Write as _;
+
+use crate::admin::ask;
+use crate::admin::report::Report;
+use crate::admin::view::{AccountView, View};
+use crate::app::AppError;
+use crate::cli::open::Purpose;
+use crate::cli::{ConfigFile, open, table};
+use crate::clock::Clock;
+use crate::config::settings::{Config, Endpoint};
+use crate::telemetry::Metrics;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Status {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let config = open::configuration(&self.file, Purpose::Look)?;
+        let asked = match config.admin {
+            Some(address) => ask::status(address).await,
+            None => None,
+        };
+        let report = match asked {
+            Some(report) => report,
+            None => from_journal(&config).await?,
+        };
+        let text = if self.json { serde_json::to_string(&report)? + "\n" } else { human(&report) };
+        table::print(&text)
+    }
+}
+
+/// What can be said when no instance answers.
+async fn from_journal(config: &Config) -> anyhow::Result<Report> {
+    let journal = open::reader(&config.journal.path)?;
+    let accounts = config.accounts.iter().map(|account| {
+        let platform = match &account.endpoint {
+            Endpoint::Platform(platform) => platform,
+            Endpoint::ApiUrl(_) => "custom",
+        };
+        AccountView::new(&account.name, platform)
+    });
+    let view = View {
+        journal,
+        metrics: Metrics::default(),
+        clock: Clock::system(),
+        started: None,
+        accounts: accounts.collect(),
+        sinks: config.sinks.iter().map(|sink| (sink.name.clone(), None)).collect(),
+    };
+    Ok(view.report().await.map_err(AppError::Journal)?)
+}
+
+fn human(report: &Report) -> String {
+    let mut text = match report.started {
+        Some(started) => format!("vintner {} running since {started}\n\n", report.version),
+        None => "no running instance answers; this is what the journal says\n\n".to_owned(),
+    };
+    let streams: Vec<Vec<String>> = report.accounts.iter().flat_map(stream_rows).collect();
+    text += &table::table(&["ACCOUNT", "STREAM", "STATE", "LAST PASS", "LAG", "TAKEN", "HELD", "WHY"], &streams);
+    text.push('\n');
+    let sinks: Vec<Vec<String>> = report.sinks.iter().map(sink_row).collect();
+    text += &table::table(&["SINK", "STATE", "BACKLOG", "OLDEST", "LAST ERROR"], &sinks);
+    let journal = &report.journal;
+    // Writing to a `String` cannot fail.
+    let _: std::fmt::Result = writeln!(
+        text,
+        "\njournal: {} of {} bytes used{}; {} records held, {} dead letters",
+        journal.used_bytes,
+        journal.limit_bytes,
+        if journal.full { ", FULL: collectors wait" } else { "" },
+        journal.held_records,
+        journal.dead_letters
+    );
+    text
+}
+
+fn stream_rows(account: &crate::admin::report::AccountReport) -> Vec<Vec<String>> {
+    if account.streams.is_empty() {
+        let why = account.problem.clone().unwrap_or_else(|| "not connected".to_owned());
+        let blank = String::new;
+        return vec![vec![account.name.clone(), "-".into(), "-".into(), blank(), blank(), blank(), blank(), why]];
+    }
+    let row = |stream: &crate::admin::report::StreamReport| {
+        let last = stream.last_pass.map_or_else(|| "-".to_owned(), |at| at.to_string());
+        let lag = stream.lag_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+        let stretched = stream.stretched_to_seconds.map(|seconds| format!("interval stretched to {seconds} s"));
+        let why = stream.reason.clone().or(stretched).unwrap_or_default();
+        let (taken, held) = (stream.taken.to_string(), stream.held.to_string());
+        vec![account.name.clone(), stream.stream.clone(), stream.state.clone(), last, lag, taken, held, why]
+    };
+    account.streams.iter().map(row).collect()
+}
+
+fn sink_row(sink: &crate::admin::report::SinkReport) -> Vec<String> {
+    let state = match (sink.failing_since, sink.works) {
+        (Some(since), _) => format!("down since {since}"),
+        (None, Some(true)) => "works".to_owned(),
+        (None, Some(false)) => "starting".to_owned(),
+        (None, None) => "-".to_owned(),
+    };
+    let oldest = sink.oldest.map_or_else(|| "-".to_owned(), |at| at.to_string());
+    vec![sink.name.clone(), state, sink.backlog.to_string(), oldest, sink.last_error.clone().unwrap_or_default()]
+}

@@ -1,0 +1,56 @@
+//! What commands print: data on stdout, everything else on stderr.
+
+use std::io::{ErrorKind, Write};
+
+use crate::app::AppError;
+
+/// Writes data to stdout; a reader that has gone ends the command quietly.
+pub(crate) fn print(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(AppError::Closed.into()),
+        Err(error) => Err(AppError::Failed(format!("standard output cannot be written: {error}")).into()),
+    }
+}
+
+/// Writes a line for people to stderr. If even that fails there is nobody left to tell.
+pub(crate) fn complain(text: &str) {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+}
+
+/// Rows under headings, each column as wide as its widest cell.
+pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    let width = |column: usize| {
+        let cells = std::iter::once(&headings).chain(rows).filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    let mut text = String::new();
+    for row in std::iter::once(&headings).chain(rows) {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+            let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+            format!("{}{padding}", printable(cell))
+        });
+        text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// Names come from the network: control characters must not reach a terminal.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up_and_control_characters_are_replaced() {
+        let rows = [vec!["a".to_owned(), "x\u{1b}[31m".to_owned()], vec!["bbb".to_owned(), "y".to_owned()]];
+        assert_eq!(table(&["ID", "NAME"], &rows), "ID   NAME\na    x\u{fffd}[31m\nbbb  y\n");
+    }
+}

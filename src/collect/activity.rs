@@ -1,0 +1,119 @@
+//! The activity log: windows with an overlap, read to their end, each record told once (architecture.md section 5).
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::clock::Millis;
+use crate::collect::activity::row::{Row, read};
+use crate::collect::activity::window::{Reach, Window};
+use crate::collect::source::{PassError, SharedSource};
+use crate::datto::lane;
+use crate::datto::page::PageRequest;
+use crate::journal::{DatedRecord, Lane, Page};
+use crate::record::{SiteRef, Stream};
+
+mod details;
+pub mod row;
+pub mod window;
+
+/// API path of the list.
+pub const PATH: &str = "/v2/activity-logs";
+
+/// Rows of a page: the most that any client was seen to ask for (datto-rmm-api.md section 10).
+pub const PAGE_SIZE: u32 = 250;
+
+/// Name of the cursor: the time up to which windows have been read to their end.
+const WATERMARK: &str = "activity.watermark";
+
+/// Empty pages with a link to a next one that are followed before the list counts as ended.
+const EMPTY_PAGES: u32 = 2;
+
+/// The activity log of one account.
+#[derive(Debug)]
+pub struct ActivityStream {
+    source: SharedSource,
+    cut: Millis,
+    reach: Reach,
+}
+
+/// What a pass cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassReport {
+    /// Requests.
+    pub requests: u64,
+}
+
+impl ActivityStream {
+    /// A stream that starts at `cut` if the journal has no watermark yet.
+    pub fn new(source: SharedSource, cut: Millis) -> Self {
+        Self { source, cut, reach: Reach::default() }
+    }
+
+    /// Reads from the watermark less a margin up to now, in slices; the watermark moves behind each slice.
+    pub async fn pass(&mut self) -> Result<PassReport, PassError> {
+        let now = self.source.clock.now();
+        let watermark = self.watermark().await?;
+        let margin = self.reach.margin();
+        let mut report = PassReport::default();
+        let mut last_pages = 0;
+        for slice in Window::since(watermark, margin, self.cut, now).slices() {
+            last_pages = self.read(slice).await?;
+            report.requests += last_pages;
+        }
+        self.reach.done(margin, last_pages);
+        Ok(report)
+    }
+
+    async fn watermark(&self) -> Result<Option<Millis>, PassError> {
+        let stored = self.source.journal.cursor(&self.source.account.uid, WATERMARK).await?;
+        Ok(stored.and_then(|text| text.parse().ok()).map(Millis))
+    }
+
+    /// Reads one window to its end; gives the number of its pages.
+    async fn read(&self, window: Window) -> Result<u64, PassError> {
+        let mut next = Some(PageRequest::activity(window.from, window.until, PAGE_SIZE));
+        let (mut visited, mut pages, mut empty) = (HashSet::new(), 0, 0);
+        while let Some(request) = next.filter(|request| visited.insert(request.key())) {
+            let answer = self.source.client.page(lane::Lane::Activity, &request).await?;
+            pages += 1;
+            empty = if answer.items.is_empty() { empty + 1 } else { 0 };
+            next = answer.next.filter(|_| empty < EMPTY_PAGES);
+            self.take(answer.received_at, &answer.items).await?;
+        }
+        let reached = (WATERMARK.to_owned(), window.until.0.to_string());
+        self.source.journal.put_cursors(&self.source.account.uid, vec![reached]).await?;
+        Ok(pages)
+    }
+
+    async fn take(&self, received_at: Millis, items: &[Box<serde_json::value::RawValue>]) -> Result<(), PassError> {
+        let account = &self.source.account.uid;
+        let (mut records, mut rejected) = (Vec::new(), Vec::new());
+        for item in items {
+            match read(account, item, received_at) {
+                Row::Record(record) => records.push(*record),
+                Row::Rejected(item) => rejected.push(item),
+            }
+        }
+        // What happened before the first start's cut is not told, though a margin reads it.
+        records.retain(|dated: &DatedRecord| dated.dated >= self.cut);
+        let sites: Vec<&SiteRef> = records.iter().map(|dated| &dated.record.envelope.site).collect();
+        self.source.know_sites(&sites).await?;
+        let page = Page {
+            account: account.clone(),
+            stream: Stream::Activity,
+            lane: Lane::Live,
+            received_at,
+            cursors: Vec::new(),
+            alerts: Vec::new(),
+            records,
+            rejected,
+        };
+        if !page.records.is_empty() || !page.rejected.is_empty() {
+            self.source.commit(page).await?;
+        }
+        Ok(())
+    }
+}
+
+/// The API keeps this much history (datto-rmm-api.md section 10).
+pub const RETENTION: Duration = Duration::from_secs(180 * 24 * 3600);

@@ -1,0 +1,41 @@
+//! The `details` of an activity row: JSON text inside a string, a flat object with dotted keys (datto-rmm-api.md section 10.1).
+
+use serde_json::{Map, Value};
+
+/// The details that decide where a row belongs; empty if they cannot be read, which costs no more than themselves.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Details(Map<String, Value>);
+
+impl Details {
+    /// Reads the text.
+    pub(crate) fn read(text: Option<&str>) -> Self {
+        Self(text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default())
+    }
+
+    /// A value that is text and not blank.
+    pub(crate) fn text(&self, key: &str) -> Option<String> {
+        self.0.get(key)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
+    }
+
+    /// A value that is a whole number, written as one or as text.
+    pub(crate) fn integer(&self, key: &str) -> Option<i64> {
+        let value = self.0.get(key)?;
+        value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unreadable_details_are_none() {
+        for text in [None, Some(""), Some("[1]"), Some("{\"a\":")] {
+            assert!(Details::read(text).0.is_empty());
+        }
+        let details = Details::read(Some(r#"{"data.site_id":"42","data.from_site_id":7,"data.site_uid":" "}"#));
+        assert_eq!(details.integer("data.site_id"), Some(42));
+        assert_eq!(details.integer("data.from_site_id"), Some(7));
+        assert_eq!(details.text("data.site_uid"), None);
+    }
+}

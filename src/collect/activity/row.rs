@@ -1,0 +1,71 @@
+//! A row of the activity log as a record: its identity, its site, its device.
+
+use serde_json::value::RawValue;
+
+use crate::clock::Millis;
+use crate::collect::activity::PATH;
+use crate::collect::activity::details::Details;
+use crate::datto::model::activity::{self, ActivityRow};
+use crate::journal::{DatedRecord, Rejected};
+use crate::normalize::redact;
+use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
+
+/// The day of rows without a usable date, so that they are known again whenever they are read: far enough never to be forgotten.
+const UNDATED: Millis = Millis(253_402_214_400_000);
+
+/// What an item is.
+#[derive(Debug)]
+pub enum Row {
+    /// A record.
+    Record(Box<DatedRecord>),
+    /// Nothing that a record can be made of.
+    Rejected(Rejected),
+}
+
+/// Reads one item of an activity page.
+pub fn read(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
+    let row = match activity::decode(item) {
+        Ok(row) => row,
+        Err(reason) => {
+            return Row::Rejected(Rejected {
+                path: PATH.to_owned(),
+                reason: reason.to_string(),
+                content: redact::strip_text(item.get()),
+            });
+        }
+    };
+    let kind = row.kind();
+    let details = Details::read(row.details.as_deref());
+    let envelope = Envelope {
+        account: account.clone(),
+        kind,
+        site: site(&row, &details),
+        device: device(&row, &details),
+        native_id: row.id,
+        marker: Marker::Once,
+        path: PATH.to_owned(),
+        received_at,
+        changed: Vec::new(),
+        synthesized: false,
+    };
+    let record = Record { envelope, source: redact::strip(kind, item) };
+    Row::Record(Box::new(DatedRecord { record, dated: row.date.unwrap_or(UNDATED) }))
+}
+
+/// The site that decides the organization. A move belongs to the site that the device came from (event-schema.md section 7);
+/// else the row's own site, else the site that its details name.
+fn site(row: &ActivityRow, details: &Details) -> SiteRef {
+    let by_uid = |key: &str| details.text(key).map(SiteRef::Uid);
+    let by_id = |key: &str| details.integer(key).map(SiteRef::Id);
+    by_uid("data.from_site_uid")
+        .or_else(|| by_id("data.from_site_id"))
+        .or_else(|| Some(row.site.clone()).filter(|site| *site != SiteRef::None))
+        .or_else(|| by_uid("data.site_uid"))
+        .or_else(|| by_id("data.site_id"))
+        .unwrap_or_default()
+}
+
+fn device(row: &ActivityRow, details: &Details) -> DeviceRef {
+    let uid = details.text("device.uid").or_else(|| details.text("data.device_uid"));
+    uid.map_or_else(|| row.device.clone(), DeviceRef::Uid)
+}

@@ -1,0 +1,141 @@
+//! Which span of the activity log a pass reads.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::clock::Millis;
+use crate::collect::activity::RETENTION;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_secs(2 * 60);
+const USUAL: Duration = Duration::from_secs(15 * 60);
+const DEEP: Duration = Duration::from_secs(24 * 3600);
+
+/// The usual margin is read on each pass while it costs at most this many pages.
+const CHEAP_PAGES: u64 = 2;
+/// Else it is read this often.
+const USUAL_EVERY: Duration = Duration::from_secs(5 * 60);
+/// The deep margin is read this often.
+const DEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
+
+/// A long absence is cut into slices of this length, so that the watermark moves while it is made up for.
+const SLICE: Duration = Duration::from_secs(24 * 3600);
+
+/// A span of source time, both ends included, in whole seconds as the API takes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// First second.
+    pub from: Millis,
+    /// Last second.
+    pub until: Millis,
+}
+
+/// How far before the watermark passes reach, for records that became visible late.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reach {
+    usual_read: Option<Instant>,
+    deep_read: Option<Instant>,
+    is_costly: bool,
+}
+
+impl Window {
+    /// From `watermark` less `margin` up to `now`; without a watermark from `cut`. Never before `cut` or what the API still
+    /// keeps. A clock that was set back takes the watermark with it.
+    pub fn since(watermark: Option<Millis>, margin: Duration, cut: Millis, now: Millis) -> Self {
+        let from = watermark.map_or(cut, |reached| reached.min(now).minus(margin));
+        let from = from.max(cut).max(now.minus(RETENTION));
+        // Rounded outwards: the API takes whole seconds.
+        let from = Millis(from.0.min(now.0).div_euclid(1000) * 1000);
+        let until = Millis(now.0.div_euclid(1000).saturating_add(1) * 1000);
+        Self { from, until }
+    }
+
+    /// The window in slices, oldest first.
+    pub fn slices(self) -> Vec<Self> {
+        let mut slices = Vec::new();
+        let mut from = self.from;
+        while from.plus(SLICE) < self.until {
+            slices.push(Self { from, until: from.plus(SLICE) });
+            from = from.plus(SLICE);
+        }
+        slices.push(Self { from, until: self.until });
+        slices
+    }
+}
+
+impl Reach {
+    /// The margin of the pass that begins now.
+    pub fn margin(&self) -> Duration {
+        if self.deep_read.is_none_or(|at| at.elapsed() >= DEEP_EVERY) {
+            return DEEP;
+        }
+        let is_due = self.usual_read.is_none_or(|at| at.elapsed() + MINUTE / 2 >= USUAL_EVERY);
+        if !self.is_costly || is_due { USUAL } else { SHORT }
+    }
+
+    /// A pass with `margin` was read to its end; its last slice took `pages`.
+    pub fn done(&mut self, margin: Duration, pages: u64) {
+        if margin >= DEEP {
+            self.deep_read = Some(Instant::now());
+        }
+        if margin >= USUAL {
+            self.usual_read = Some(Instant::now());
+        }
+        if margin == USUAL {
+            self.is_costly = pages > CHEAP_PAGES;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Millis = Millis(1_795_212_345_678);
+
+    #[test]
+    fn windows_round_outwards_and_never_reach_before_the_cut() {
+        let window = Window::since(Some(NOW), USUAL, Millis(i64::MIN), NOW);
+        assert_eq!(window.from, Millis(1_795_211_445_000));
+        assert_eq!(window.until, Millis(1_795_212_346_000));
+        assert_eq!(Window::since(Some(NOW), DEEP, NOW.minus(MINUTE), NOW).from, Millis(1_795_212_285_000));
+        assert_eq!(Window::since(None, DEEP, Millis(i64::MIN), NOW).from, Millis(NOW.minus(RETENTION).0 / 1000 * 1000));
+    }
+
+    #[test]
+    fn a_clock_set_back_leaves_no_gap_and_no_empty_window() {
+        let ahead = NOW.plus(DEEP);
+        let window = Window::since(Some(ahead), USUAL, Millis(i64::MIN), NOW);
+        assert_eq!(window, Window::since(Some(NOW), USUAL, Millis(i64::MIN), NOW));
+        let future_cut = Window::since(None, USUAL, ahead, NOW);
+        assert!(future_cut.from <= future_cut.until);
+    }
+
+    #[test]
+    fn slices_cover_the_window_without_a_hole() {
+        let window = Window::since(None, USUAL, NOW.minus(DEEP * 5), NOW);
+        let slices = window.slices();
+        assert_eq!(slices.first().map(|slice| slice.from), Some(window.from));
+        assert_eq!(slices.last().map(|slice| slice.until), Some(window.until));
+        assert!(slices.windows(2).all(|pair| pair[0].until == pair[1].from));
+        assert_eq!(slices.len(), 6);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn margins_follow_their_cost() {
+        let mut reach = Reach::default();
+        assert_eq!(reach.margin(), DEEP);
+        reach.done(DEEP, 40);
+        assert_eq!(reach.margin(), USUAL);
+        reach.done(USUAL, 3);
+        tokio::time::advance(MINUTE).await;
+        assert_eq!(reach.margin(), SHORT);
+        tokio::time::advance(USUAL_EVERY).await;
+        assert_eq!(reach.margin(), USUAL);
+        reach.done(USUAL, 2);
+        assert_eq!(reach.margin(), USUAL);
+        tokio::time::advance(DEEP_EVERY).await;
+        assert_eq!(reach.margin(), DEEP);
+    }
+}

@@ -1,0 +1,124 @@
+//! One page of alerts, from items to a commit: the same for the open list, the resolved list and a look-up.
+
+use std::collections::HashSet;
+
+use serde_json::value::RawValue;
+
+use crate::clock::Millis;
+use crate::collect::alerts::look::{Rules, Sighting, look};
+use crate::collect::source::{PassError, Source};
+use crate::datto::model::alert::{self, Alert};
+use crate::journal::{AlertLook, Intake, JournalError, Lane, Page, Rejected, Seen};
+use crate::normalize::ocsf::severity;
+use crate::normalize::redact;
+use crate::record::{RecordKind, SiteRef, Stream};
+
+/// A page as it was received.
+#[derive(Debug)]
+pub struct Shown {
+    /// API path of the list.
+    pub path: String,
+    /// What being in this list means.
+    pub seen: Seen,
+    /// When the answer was received.
+    pub received_at: Millis,
+    /// The items, undecoded.
+    pub items: Vec<Box<RawValue>>,
+}
+
+/// What a page held.
+#[derive(Clone, Debug, Default)]
+pub struct PageSeen {
+    /// Its alerts in order, each once.
+    pub uids: Vec<String>,
+    /// For each, whether the journal knew it as resolved before.
+    pub was_resolved: Vec<bool>,
+    /// For each, `resolvedOn`.
+    pub resolved_on: Vec<Option<Millis>>,
+    /// Whether it held an alert that is new or has changed.
+    pub has_news: bool,
+    /// What became of it.
+    pub intake: Intake,
+}
+
+/// Compares a page with what is known and commits the difference.
+pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSeen, PassError> {
+    let (sightings, rejected) = read(&shown);
+    let uids: Vec<String> = sightings.iter().map(|sighting| sighting.uid.clone()).collect();
+    loop {
+        let known = source.journal.alert_states(&source.account.uid, uids.clone()).await?;
+        let looks: Vec<AlertLook> = sightings
+            .iter()
+            .filter_map(|sighting| look(&source.account.uid, known.get(&sighting.uid), sighting, rules))
+            .collect();
+        let sites: Vec<&SiteRef> =
+            looks.iter().filter(|look| !look.records.is_empty()).map(|look| &look.told.site).collect();
+        source.know_sites(&sites).await?;
+        let mut page = PageSeen {
+            was_resolved: uids.iter().map(|uid| known.get(uid).is_some_and(|state| state.seen != Seen::Open)).collect(),
+            resolved_on: sightings.iter().map(|sighting| sighting.resolved_on).collect(),
+            has_news: !looks.is_empty(),
+            uids: uids.clone(),
+            intake: Intake::default(),
+        };
+        if looks.is_empty() && rejected.is_empty() {
+            return Ok(page);
+        }
+        let commit = Page {
+            account: source.account.uid.clone(),
+            stream: Stream::Alerts,
+            lane: Lane::Live,
+            received_at: shown.received_at,
+            cursors: Vec::new(),
+            alerts: looks,
+            records: Vec::new(),
+            rejected: rejected.clone(),
+        };
+        match source.commit(commit).await {
+            Ok(intake) => {
+                page.intake = intake;
+                return Ok(page);
+            }
+            // A held record was dropped meanwhile, which set its alert back: look again.
+            Err(JournalError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Decodes item by item: a malformed one is a dead letter, the rest of the page goes on.
+pub fn read(shown: &Shown) -> (Vec<Sighting>, Vec<Rejected>) {
+    let (mut sightings, mut rejected, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
+    for item in &shown.items {
+        match alert::decode(item) {
+            Ok(alert) => {
+                if seen.insert(alert.uid.clone()) {
+                    sightings.push(sighting(alert, item, shown));
+                }
+            }
+            Err(reason) => rejected.push(Rejected {
+                path: shown.path.clone(),
+                reason: reason.to_string(),
+                content: redact::strip_text(item.get()),
+            }),
+        }
+    }
+    (sightings, rejected)
+}
+
+fn sighting(alert: Alert<'_>, item: &RawValue, shown: &Shown) -> Sighting {
+    // The record's own word counts for more than the list that showed it: lists move.
+    let seen = if alert.resolved == Some(true) { Seen::Resolved } else { shown.seen };
+    Sighting {
+        uid: alert.uid,
+        site: alert.site,
+        device: alert.device,
+        opened_on: alert.timestamp,
+        resolved_on: alert.resolved_on,
+        severity: severity::id_of_priority(alert.priority.as_deref()),
+        seen,
+        source: redact::strip(RecordKind::Alert, item),
+        path: shown.path.clone(),
+        received_at: shown.received_at,
+    }
+}

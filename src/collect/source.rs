@@ -1,0 +1,144 @@
+//! What all streams of one account share: who it is, how it is asked, where its records go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::clock::{Clock, Millis};
+use crate::collect::sites::SiteList;
+use crate::collect::status::Status;
+use crate::datto::client::Client;
+use crate::datto::error::ClientError;
+use crate::inventory::Account;
+use crate::journal::sqlite::Journal;
+use crate::journal::{Intake, JournalError, Page};
+use crate::record::Stream;
+use crate::telemetry::{Metrics, RecordFate};
+
+/// How often a full journal is tried again.
+const FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// One account, as its streams see it.
+#[derive(Debug)]
+pub struct Source {
+    /// Who it is.
+    pub account: Account,
+    /// How it is asked.
+    pub client: Client,
+    /// Where its records go.
+    pub journal: Journal,
+    /// Wall time.
+    pub clock: Clock,
+    /// Counters.
+    pub metrics: Metrics,
+    /// How its streams do.
+    pub status: Status,
+    /// Guards the refresh of the site list.
+    pub sites: Mutex<SiteList>,
+}
+
+/// Why a pass ended before its end; the position of its stream stands where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum PassError {
+    /// The API did not answer as needed.
+    #[error("the API did not give what was asked for")]
+    Client(#[from] ClientError),
+    /// The journal did not take it.
+    #[error("the journal did not take what was read")]
+    Journal(#[from] JournalError),
+}
+
+impl Source {
+    /// Commits a page; waits while the journal is full. [`JournalError::Conflict`] is for the caller, who computes anew.
+    pub async fn commit(&self, page: Page) -> Result<Intake, JournalError> {
+        let stream = page.stream;
+        let mut is_waiting = false;
+        loop {
+            match self.journal.commit(page.clone()).await {
+                Err(JournalError::Full { used, limit }) => {
+                    if !is_waiting {
+                        tracing::error!(
+                            account = self.account.name, stream = stream.as_str(), used, limit,
+                            "the journal is full: this stream waits, its position stands still; \
+                             `vintner status` names the sink that is behind and what is held"
+                        );
+                        self.status.set_waiting(stream, "the journal is full");
+                    }
+                    is_waiting = true;
+                    tokio::time::sleep(FULL_RETRY).await;
+                }
+                Err(error) => return Err(error),
+                Ok(intake) => {
+                    if is_waiting {
+                        tracing::info!(account = self.account.name, stream = stream.as_str(), "the journal has room again");
+                    }
+                    self.count(stream, &intake);
+                    return Ok(intake);
+                }
+            }
+        }
+    }
+
+    fn count(&self, stream: Stream, intake: &Intake) {
+        let fates = [
+            (RecordFate::Taken, intake.taken),
+            (RecordFate::Held, intake.held),
+            (RecordFate::Repeated, intake.repeats),
+            (RecordFate::Filtered, intake.filtered),
+            (RecordFate::Ignored, intake.ignored),
+            (RecordFate::Dropped, intake.dropped),
+            (RecordFate::Rejected, intake.rejected),
+        ];
+        for (fate, n) in fates {
+            self.metrics.count_records(&self.account.name, stream.as_str(), fate, n);
+        }
+        if intake.rejected > 0 {
+            tracing::warn!(
+                account = self.account.name, stream = stream.as_str(), count = intake.rejected,
+                "items that no record can be made of were kept as dead letters: see `vintner dead-letters list`"
+            );
+        }
+        self.status.count(stream, intake);
+    }
+
+    /// The account's cut time: what is older is not told on a first start. Fixed at the first call, read from the journal ever after.
+    pub async fn cut(&self, start: Start) -> Result<Cut, JournalError> {
+        const NAME: &str = "start.cut";
+        let uid = &self.account.uid;
+        if let Some(stored) = self.journal.cursor(uid, NAME).await?.and_then(|text| text.parse().ok()) {
+            return Ok(Cut { at: Millis(stored), is_new: false });
+        }
+        let now = self.clock.now();
+        let at = match start {
+            Start::Now => now,
+            Start::Ago(reach) => now.minus(reach),
+            Start::All => Millis(i64::MIN),
+        };
+        self.journal.put_cursors(uid, vec![(NAME.to_owned(), at.0.to_string())]).await?;
+        Ok(Cut { at, is_new: true })
+    }
+}
+
+/// How far back a first start reaches (`start` of an account).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// Only what happens from now on.
+    Now,
+    /// This much of the past.
+    Ago(Duration),
+    /// Everything that the API shows.
+    All,
+}
+
+/// The stored cut time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// What is older is noted silently.
+    pub at: Millis,
+    /// Whether this start fixed it.
+    pub is_new: bool,
+}
+
+/// A source that streams share.
+pub type SharedSource = Arc<Source>;

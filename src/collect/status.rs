@@ -1,0 +1,119 @@
+//! How the streams of one account do, for `status`, health and logs.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::clock::Millis;
+use crate::journal::Intake;
+use crate::record::Stream;
+
+/// Shared by an account's streams and whoever asks.
+#[derive(Clone, Debug, Default)]
+pub struct Status(Arc<Mutex<BTreeMap<Stream, StreamState>>>);
+
+/// A moment of one stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamState {
+    /// What it does: `starting`, `polling`, `idle`, `waiting`, `failing`, `off`.
+    pub phase: Phase,
+    /// Why it waits or fails.
+    pub reason: Option<String>,
+    /// Begin of the last complete pass.
+    pub completed: Option<Millis>,
+    /// How long that pass took.
+    pub took: Duration,
+    /// Requests that it cost.
+    pub requests: u64,
+    /// The interval in force, where the configured one had to be stretched.
+    pub stretched_to: Option<Duration>,
+    /// Records taken in since the start.
+    pub taken: u64,
+    /// Records held since the start.
+    pub held: u64,
+}
+
+/// What a stream does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Phase {
+    /// No pass yet.
+    #[default]
+    Starting,
+    /// A pass is under way.
+    Polling,
+    /// Between two passes.
+    Idle,
+    /// It may not go on at present; the reason says why.
+    Waiting,
+    /// The last pass failed; the reason says why.
+    Failing,
+    /// The API user lacks a right; asked again hourly.
+    Forbidden,
+}
+
+impl Status {
+    /// All streams that have a state.
+    pub fn get(&self) -> BTreeMap<Stream, StreamState> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A pass begins.
+    pub fn begin(&self, stream: Stream) {
+        self.change(stream, |state| state.phase = Phase::Polling);
+    }
+
+    /// A pass is complete.
+    pub fn complete(&self, stream: Stream, began: Millis, took: Duration, requests: u64) {
+        self.change(stream, |state| {
+            state.phase = Phase::Idle;
+            state.reason = None;
+            state.completed = Some(began);
+            state.took = took;
+            state.requests = requests;
+        });
+    }
+
+    /// The stream may not go on at present.
+    pub fn set_waiting(&self, stream: Stream, reason: &str) {
+        self.enter(stream, Phase::Waiting, reason);
+    }
+
+    /// The stream is in `phase` because of `reason`.
+    pub fn enter(&self, stream: Stream, phase: Phase, reason: &str) {
+        self.change(stream, |state| {
+            state.phase = phase;
+            state.reason = Some(reason.to_owned());
+        });
+    }
+
+    /// The interval had to be stretched (`None`: no longer).
+    pub fn stretch(&self, stream: Stream, to: Option<Duration>) {
+        self.change(stream, |state| state.stretched_to = to);
+    }
+
+    /// Counts what became of a page.
+    pub fn count(&self, stream: Stream, intake: &Intake) {
+        self.change(stream, |state| {
+            state.taken = state.taken.saturating_add(intake.taken);
+            state.held = state.held.saturating_add(intake.held);
+        });
+    }
+
+    fn change(&self, stream: Stream, change: impl FnOnce(&mut StreamState)) {
+        change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(stream).or_default());
+    }
+}
+
+impl Phase {
+    /// The word that `status` shows.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Polling => "polling",
+            Self::Idle => "idle",
+            Self::Waiting => "waiting",
+            Self::Failing => "failing",
+            Self::Forbidden => "forbidden",
+        }
+    }
+}

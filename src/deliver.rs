@@ -1,0 +1,7 @@
+//! From the journal to a sink: one deliverer per sink, each at its own position.
+
+pub mod batch;
+pub mod retry;
+pub mod route;
+pub mod runner;
+pub mod turns;

@@ -1,0 +1,77 @@
+//! From an attempt to what a sink gets: organization, route and normalization of each record, decided anew each time.
+
+use crate::clock::Millis;
+use crate::deliver::route::Route;
+use crate::event::Event;
+use crate::journal::{Attempt, Item, Refused, RefusedKind};
+use crate::normalize::{Context, Options, normalize};
+use crate::org::directory::Decision;
+
+/// An attempt, decided.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// What the sink gets, in order.
+    pub events: Vec<Event>,
+    /// For each event, the index of its item in the attempt.
+    pub items: Vec<usize>,
+    /// Records that the route does not name, or whose site is ignored by now: indexes of their items.
+    pub skipped: Vec<usize>,
+    /// Records that cannot be delivered at all: the index of the item and the dead letter.
+    pub dead: Vec<(usize, Refused)>,
+}
+
+/// What becomes of one record.
+enum Fate {
+    Send(Box<Event>),
+    Skip,
+    Dead(RefusedKind, String),
+}
+
+/// Decides what becomes of each record of `attempt` under the mapping that was read with it.
+pub fn decide(attempt: &Attempt, route: &Route, options: &Options, now: Millis) -> Batch {
+    let mut batch = Batch::default();
+    for (index, item) in attempt.items.iter().enumerate() {
+        match fate(attempt, item, route, options, now) {
+            Fate::Send(event) => {
+                batch.events.push(*event);
+                batch.items.push(index);
+            }
+            Fate::Skip => batch.skipped.push(index),
+            Fate::Dead(kind, reason) => batch.dead.push((index, refused(item, kind, reason))),
+        }
+    }
+    batch
+}
+
+/// The dead letter of an item.
+pub fn refused(item: &Item, kind: RefusedKind, reason: String) -> Refused {
+    Refused { place: item.place.clone(), replay: item.replay, kind, reason }
+}
+
+fn fate(attempt: &Attempt, item: &Item, route: &Route, options: &Options, now: Millis) -> Fate {
+    let envelope = &item.record.envelope;
+    let tenant = match attempt.directory.decide(&envelope.account, &envelope.site) {
+        Decision::Org(tenant) => tenant,
+        Decision::Ignored => return Fate::Skip,
+        Decision::Dropped => {
+            return Fate::Dead(RefusedKind::Unmapped, format!("{} is no longer mapped", envelope.site));
+        }
+        Decision::Held(why) => return Fate::Dead(RefusedKind::Unmapped, why),
+    };
+    if !route.names(envelope.kind.stream(), &tenant.id) {
+        return Fate::Skip;
+    }
+    let device = attempt.devices.get(&(envelope.account.clone(), envelope.device.clone()));
+    let context = Context {
+        directory: &attempt.directory,
+        tenant: &tenant,
+        device: device.map(AsRef::as_ref),
+        processed_at: now,
+        options,
+    };
+    match normalize(&item.record, &context) {
+        Ok(event) if route.takes(&event.pivots) => Fate::Send(Box::new(event)),
+        Ok(_) => Fate::Skip,
+        Err(error) => Fate::Dead(RefusedKind::Unmappable, error.to_string()),
+    }
+}

@@ -1,0 +1,131 @@
+//! Standard output: one event a line, nothing else.
+//!
+//! A thread of its own writes, since a blocked pipe must keep neither the runtime nor the process from stopping: the thread
+//! is never joined, it goes with the process.
+
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::event::Event;
+use crate::sink::lines::Lines;
+use crate::sink::{Delivered, Sink, SinkError};
+
+/// Bytes handed to the pipe at once: small enough that progress is known closely.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Standard output, or any writer that blocks.
+#[derive(Debug)]
+pub struct Stdout {
+    writer: mpsc::Sender<Job>,
+}
+
+/// One batch for the writing thread.
+#[derive(Debug)]
+struct Job {
+    lines: Lines,
+    written: Arc<AtomicUsize>,
+    done: oneshot::Sender<std::io::Result<()>>,
+}
+
+impl Stdout {
+    /// Starts the writing thread on the process's standard output.
+    pub fn new() -> std::io::Result<Self> {
+        Self::on(std::io::stdout())
+    }
+
+    /// Starts the writing thread on `writer`.
+    pub fn on(mut writer: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let (sender, mut jobs) = mpsc::channel::<Job>(1);
+        std::thread::Builder::new().name("stdout".into()).spawn(move || {
+            while let Some(job) = jobs.blocking_recv() {
+                let outcome = write(&mut writer, &job);
+                // The deliverer may have been stopped meanwhile; then nobody waits for the outcome.
+                drop(job.done.send(outcome));
+            }
+        })?;
+        Ok(Self { writer: sender })
+    }
+}
+
+impl Sink for Stdout {
+    async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
+        let lines = Lines::encode(events);
+        let ends = Lines { bytes: Vec::new(), ends: lines.ends.clone() };
+        let written = Arc::new(AtomicUsize::new(0));
+        let (done, outcome) = oneshot::channel();
+        let job = Job { lines, written: Arc::clone(&written), done };
+        let gone = || SinkError::Retry("the thread that writes standard output has ended".into());
+        self.writer.send(job).await.map_err(|_| gone())?;
+        match outcome.await.map_err(|_| gone())? {
+            Ok(()) => Ok(Delivered::default()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => {
+                Err(SinkError::Closed { accepted: ends.whole(written.load(Ordering::Acquire)) })
+            }
+            Err(error) => Err(SinkError::Retry(format!("standard output cannot be written: {error}"))),
+        }
+    }
+
+    async fn healthcheck(&mut self) -> Result<(), SinkError> {
+        Ok(())
+    }
+}
+
+fn write(writer: &mut impl Write, job: &Job) -> std::io::Result<()> {
+    for chunk in job.lines.bytes.chunks(CHUNK_BYTES) {
+        writer.write_all(chunk)?;
+        writer.flush()?;
+        job.written.fetch_add(chunk.len(), Ordering::Release);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::sink::lines::tests::event;
+
+    /// A pipe whose reader goes away after `room` bytes.
+    #[derive(Clone)]
+    struct Pipe {
+        room: usize,
+        seen: Arc<Mutex<Vec<u8>>>,
+    }
+
+    impl Write for Pipe {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let mut seen = self.seen.lock().unwrap();
+            if seen.len() + bytes.len() > self.room {
+                return Err(ErrorKind::BrokenPipe.into());
+            }
+            seen.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_closed_pipe_names_what_was_accepted() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut stdout = Stdout::on(Pipe { room: 2 * CHUNK_BYTES, seen: Arc::clone(&seen) }).unwrap();
+        let long = event(&"x".repeat(CHUNK_BYTES - 1));
+        let batch = [long.clone(), long.clone(), long];
+        assert_eq!(stdout.deliver(&batch).await, Err(SinkError::Closed { accepted: 2 }));
+        assert_eq!(seen.lock().unwrap().len(), 2 * CHUNK_BYTES);
+    }
+
+    #[tokio::test]
+    async fn events_are_lines() {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let mut stdout = Stdout::on(Pipe { room: 1000, seen: Arc::clone(&seen) }).unwrap();
+        stdout.deliver(&[event("{}"), event("[]")]).await.unwrap();
+        assert_eq!(*seen.lock().unwrap(), b"{}\n[]\n");
+    }
+}

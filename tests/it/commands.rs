@@ -1,0 +1,143 @@
+//! What the command line says and how it ends.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::once::still_world;
+use crate::simulated::Simulated;
+use crate::workplace::{Workplace, events, ids, wait_for};
+
+#[test]
+fn init_writes_a_configuration_that_check_accepts_and_never_overwrites() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    std::fs::remove_file(place.path("vintner.toml")).unwrap();
+    let init = place.run(&["init", "--platform", "vidal", "--account", "acme"]);
+    assert!(init.status.success(), "{}", String::from_utf8_lossy(&init.stderr));
+    let check = place.run(&["check"]);
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    let written = std::fs::read(place.path("vintner.toml")).unwrap();
+    let again = place.run(&["init"]);
+    assert_eq!(again.status.code(), Some(1));
+    assert_eq!(std::fs::read(place.path("vintner.toml")).unwrap(), written);
+}
+
+#[test]
+fn check_reports_every_problem_with_its_place() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    place.configure("[journal]\nretian = \"7d\"\n[accounts.acme]\nplatform = \"merlo\"\napi_key = \"plain-key-0815\"\n");
+    let check = place.run(&["check"]);
+    let text = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(2), "{text}");
+    for place in ["vintner.toml:2:1", "vintner.toml:4:12", "vintner.toml:5:11"] {
+        assert!(text.contains(place), "{place}: {text}");
+    }
+    assert!(text.contains("retain") && text.contains("merlot") && text.contains("hint:") && text.contains('^'), "{text}");
+    assert!(!text.contains("plain-key-0815"), "a secret is printed: {text}");
+    assert!(check.stdout.is_empty());
+}
+
+#[test]
+fn check_online_logs_in_and_probes() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "[sinks.file.archive]\npath = \"no/such/folder/file\"\n");
+    let check = place.run(&["check", "--online"]);
+    let text = String::from_utf8_lossy(&check.stderr);
+    assert_eq!(check.status.code(), Some(1), "{text}");
+    assert!(text.contains("archive"), "{text}");
+    assert!(simulated.get("/sim/requests")["logins"].as_u64().unwrap() >= 1);
+}
+
+#[test]
+fn demo_ends_by_itself_with_ocsf_lines() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    let output = place.run(&["demo", "--events", "40", "--duration", "20s"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let events = events(&output.stdout);
+    assert!(events.len() >= 40, "{}", events.len());
+    assert!(events.iter().all(|event| event["metadata"]["version"] == "1.8.0"));
+    assert!(ids(&events).values().all(|n| *n == 1));
+    let left: Vec<_> = std::fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["vintner.toml"], "the demo leaves nothing behind");
+}
+
+#[test]
+fn fetch_prints_each_list() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    let count = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        command.env("VINTNER_API_URL", simulated.text("api_url"));
+        command.env("VINTNER_API_KEY", simulated.text("api_key")).env("VINTNER_API_SECRET", simulated.text("api_secret"));
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        events(&output.stdout)
+    };
+    assert_eq!(count(&["fetch", "open-alerts"]).len(), 700);
+    assert_eq!(count(&["fetch", "resolved-alerts"]).len(), 600);
+    assert_eq!(count(&["fetch", "sites"]).len(), 8);
+    assert_eq!(count(&["fetch", "devices", "--format", "raw"]).len(), 60);
+    assert!(count(&["fetch", "activity", "--since", "4d"]).len() > count(&["fetch", "activity"]).len());
+    let text = serde_json::to_string(&count(&["fetch", "devices", "--format", "raw"])).unwrap();
+    assert!(!text.contains("webRemoteUrl") && !text.contains("udf1\""), "secrets are stripped");
+    assert!(!place.path("vintner.db").exists());
+}
+
+#[test]
+fn status_orgs_and_dead_letters_read_the_journal() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "[admin]\nlisten = \"127.0.0.1:1\"\n");
+    let status = place.run(&["status"]);
+    assert_eq!(status.status.code(), Some(1), "there is no journal yet");
+    assert!(!place.path("vintner.db").exists(), "looking creates nothing");
+    let place = Workplace::new(&simulated, "");
+    place.once();
+    let status: Value = serde_json::from_slice(&place.run(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["sinks"][0]["backlog"], 0);
+    let orgs = events(&place.run(&["orgs", "list", "--json"]).stdout);
+    assert_eq!(orgs.len(), 8);
+    assert!(place.run(&["dead-letters", "list"]).status.success());
+    assert!(place.run(&["check", "--journal"]).status.success());
+}
+
+#[test]
+fn a_running_instance_answers_and_stops_on_a_signal() {
+    let simulated = Simulated::start(&still_world());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let place = Workplace::new(&simulated, &format!("[admin]\nlisten = \"{free}\"\n"));
+    let mut child = place.spawn(&["run"], "out");
+    let report = wait_for(Duration::from_secs(20), || {
+        let report: Value = serde_json::from_slice(&place.run(&["status", "--json"]).stdout).ok()?;
+        let streams = report["accounts"][0]["streams"].as_array()?;
+        let done = streams.len() == 3 && streams.iter().all(|stream| stream["last_pass"].is_number());
+        (done && report["sinks"][0]["backlog"] == 0).then_some(report)
+    });
+    assert!(report["started"].is_number(), "{report}");
+    let second = place.run(&["run", "--once"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&second.stderr).contains("in use"), "{}", String::from_utf8_lossy(&second.stderr));
+    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    let code = wait_for(Duration::from_secs(10), || child.try_wait().unwrap());
+    assert_eq!(code.code(), Some(0));
+    assert!(events(&std::fs::read(place.path("out")).unwrap()).len() > 1300);
+}
+
+#[test]
+fn usage_errors_end_with_2_and_help_goes_to_stdout() {
+    let simulated = Simulated::start(&json!({"sites": 3}));
+    let place = Workplace::new(&simulated, "");
+    assert_eq!(place.run(&["frobnicate"]).status.code(), Some(2));
+    let help = place.run(&["--help"]);
+    assert!(help.status.success() && help.stderr.is_empty());
+    for command in ["demo", "init", "check", "run", "fetch", "orgs", "status", "dead-letters", "simulate", "completions"] {
+        assert!(String::from_utf8_lossy(&help.stdout).contains(command), "{command}");
+        assert!(place.run(&[command, "--help"]).status.success(), "{command}");
+    }
+    let missing = place.run(&["run", "-c", "nowhere.toml"]);
+    assert_eq!(missing.status.code(), Some(2));
+    assert!(place.run(&["completions", "bash"]).status.success());
+}

@@ -1,0 +1,61 @@
+//! kill -9 at random moments of a live run: nothing is lost, and what comes again has the same id.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::simulated::Simulated;
+use crate::workplace::{Workplace, alert_steps, events};
+
+/// Kills of the default run; `VINTNER_KILLS` asks for more.
+const KILLS: u64 = 12;
+
+#[test]
+fn nothing_is_lost_over_kills_at_random_moments() {
+    let kills = std::env::var("VINTNER_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
+    let seed = std::env::var("VINTNER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+    println!("kills {kills} seed {seed}");
+    let simulated = Simulated::start(&json!({
+        "seed": seed, "sites": 8, "devices": 60, "open_alerts": 900, "resolved_alerts": 1200, "activity_history": 1500, "history_days": 2,
+        "alert_rate_per_hour": 20_000.0, "resolve_rate_per_hour": 20_000.0, "update_rate_per_hour": 5_000.0,
+        "activity_rate_per_hour": 20_000.0, "activity_delay_max_ms": 500, "request_limit": 100_000
+    }));
+    let place = Workplace::new(&simulated, "[accounts.acme.poll]\nalerts = \"1s\"\nactivity = \"1s\"\n");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut all = Vec::new();
+    for kill in 0..kills {
+        let mut child = place.spawn(&["run"], "out");
+        std::thread::sleep(Duration::from_millis(random.u64(30..1200)));
+        child.kill().expect("SIGKILL");
+        child.wait().expect("reaped");
+        all.extend(events(&std::fs::read(place.path("out")).expect("read")));
+        println!("kill {kill}: {} events so far", all.len());
+    }
+    all.extend(place.once());
+
+    // The same id always carries the same record.
+    let mut seen: BTreeMap<String, (String, i64)> = BTreeMap::new();
+    for event in &all {
+        let id = event["metadata"]["uid"].as_str().unwrap().to_owned();
+        let is = (event["metadata"]["original_event_uid"].as_str().unwrap().to_owned(), event["type_uid"].as_i64().unwrap());
+        let was = seen.entry(id).or_insert_with(|| is.clone());
+        assert_eq!(*was, is, "one id, two records");
+    }
+    let truth = simulated.get("/sim/truth");
+    let steps = alert_steps(&all);
+    for alert in truth["alerts"].as_array().unwrap() {
+        let uid = alert["uid"].as_str().unwrap();
+        let told: BTreeSet<i64> = steps.get(uid).into_iter().flatten().copied().collect();
+        if alert["shown_open"] == true || alert["shown_resolved"] == true {
+            assert!(told.contains(&1), "alert {uid} was shown and its Create is lost");
+        }
+        if alert["shown_resolved"] == true && alert["state"] == "resolved" {
+            assert!(told.contains(&3), "alert {uid} was shown resolved and its Close is lost");
+        }
+    }
+    let told: BTreeSet<&str> = all.iter().filter_map(|event| event["metadata"]["original_event_uid"].as_str()).collect();
+    for row in truth["activities"].as_array().unwrap().iter().filter(|row| row["shown"] == true) {
+        assert!(told.contains(row["id"].as_str().unwrap()), "activity {row} is lost");
+    }
+}

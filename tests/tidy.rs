@@ -1,0 +1,151 @@
+//! House rules that a compiler does not check: layers, sizes, module comments, words that must not be in the project.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// No source file is longer than this.
+const MOST_LINES: usize = 500;
+
+/// Top-level module → layer (architecture.md section 9). A file imports its own module and strictly lower layers.
+const LAYERS: &[(&str, u8)] = &[
+    ("clock", 0),
+    ("secret", 0),
+    ("telemetry", 0),
+    ("diagnostic", 0),
+    ("record", 1),
+    ("event", 1),
+    ("inventory", 1),
+    ("normalize", 2),
+    ("org", 2),
+    ("sink", 3),
+    ("datto", 3),
+    ("journal", 3),
+    ("sim", 3),
+    ("collect", 4),
+    ("deliver", 4),
+    ("admin", 5),
+    ("config", 5),
+    ("app", 6),
+    ("cli", 7),
+    ("main", 7),
+    ("lib", 7),
+];
+
+fn sources(folder: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().map(Result::unwrap) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 3, "no sources below {folder}");
+    found
+}
+
+fn module(path: &Path) -> String {
+    let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let first = relative.components().next().unwrap().as_os_str().to_string_lossy();
+    first.trim_end_matches(".rs").to_owned()
+}
+
+/// The top-level modules that a source names, as `crate::<module>` anywhere in its code.
+fn named_modules(text: &str) -> Vec<String> {
+    let mut named = Vec::new();
+    for line in text.lines().filter(|line| !line.trim_start().starts_with("//")) {
+        let line = line.replace("crate::{", "crate::");
+        for part in line.split("crate::").skip(1) {
+            named.push(part.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect());
+        }
+    }
+    named
+}
+
+/// Every breach of the layering in one source.
+fn breaches(own: &str, text: &str, layers: &BTreeMap<&str, u8>) -> Vec<String> {
+    let Some(layer) = layers.get(own) else { return vec![format!("module `{own}` has no layer")] };
+    named_modules(text)
+        .into_iter()
+        .filter(|other| other != own)
+        .filter(|other| layers.get(other.as_str()).is_none_or(|below| below >= layer))
+        .map(|other| format!("`{own}` (layer {layer}) names `{other}`"))
+        .collect()
+}
+
+#[test]
+fn files_import_strictly_lower_layers_only() {
+    let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    let mut all = Vec::new();
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).unwrap();
+        all.extend(breaches(&module(&path), &text, &layers).into_iter().map(|breach| format!("{}: {breach}", path.display())));
+    }
+    assert!(all.is_empty(), "layers (architecture.md section 9):\n{}", all.join("\n"));
+}
+
+#[test]
+fn a_breach_of_the_layers_is_seen() {
+    let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
+    assert_eq!(breaches("collect", "use crate::sink::Sink;", &layers).len(), 0, "lower layers are allowed");
+    assert_eq!(breaches("sink", "use crate::datto::Transport;", &layers), ["`sink` (layer 3) names `datto`"]);
+    assert_eq!(breaches("sim", "let x = crate::datto::client::Client::new();", &layers).len(), 1);
+    assert_eq!(breaches("normalize", "use crate::journal;", &layers).len(), 1);
+}
+
+/// Invariants as absences (architecture.md section 9).
+#[test]
+fn collectors_know_no_sink_and_deliverers_no_datto() {
+    for path in sources("src") {
+        let (module, text) = (module(&path), fs::read_to_string(&path).unwrap());
+        let banned: &[&str] = match module.as_str() {
+            "collect" => &["crate::sink", "crate::deliver"],
+            "deliver" => &["crate::datto", "crate::collect"],
+            "normalize" | "org" => &["std::fs", "std::net", "crate::clock::Clock", "fastrand", "tokio"],
+            _ => &[],
+        };
+        for name in banned {
+            assert!(!text.contains(name), "{} names {name}", path.display());
+        }
+    }
+}
+
+#[test]
+fn files_are_small_and_say_what_they_are() {
+    let mut wrong = Vec::new();
+    for path in sources("src").into_iter().chain(sources("tests")) {
+        let text = fs::read_to_string(&path).unwrap();
+        let lines = text.lines().count();
+        if lines > MOST_LINES {
+            wrong.push(format!("{}: {lines} lines, at most {MOST_LINES}", path.display()));
+        }
+        if !text.starts_with("//!") {
+            wrong.push(format!("{}: does not begin with a `//!` sentence", path.display()));
+        }
+        if path.file_name().is_some_and(|name| name == "mod.rs") {
+            wrong.push(format!("{}: no mod.rs", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn nothing_is_re_exported_or_left_undone() {
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("to", "do!("), concat!("unimple", "mented!(")];
+    let mut wrong = Vec::new();
+    for path in sources("src") {
+        let text = fs::read_to_string(&path).unwrap();
+        for (number, line) in text.lines().enumerate() {
+            if line.trim_start().starts_with("pub use ") || marks.iter().any(|mark| line.contains(mark)) {
+                wrong.push(format!("{}:{}: {}", path.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
