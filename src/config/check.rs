@@ -28,7 +28,8 @@ fn required_tables(problems: &Problems) {
         let hint = "add [accounts.<name>] with platform, api_key and api_secret, or start from `vintner init`";
         problems.error_of_file("no account: there is nothing to collect", hint);
     }
-    if problems.names_below("sinks").is_empty() {
+    let kinds = ["stdout", "file", "kafka", "otlp"].map(|kind| join("sinks", kind));
+    if kinds.iter().all(|kind| problems.names_below(kind).is_empty()) {
         let hint = "add for example [sinks.stdout.console]";
         problems.error_of_file("no sink: there is nowhere to deliver to", hint);
     }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::diagnostic::source::Source;
+use crate::diagnostic::source::{Source, printable};
 use crate::diagnostic::{Diagnostic, Severity};
 
 /// A byte range of one of the files.
@@ -128,10 +128,11 @@ impl Problems {
     }
 
     fn add(&self, severity: Severity, at: Option<At>, message: String, hint: Option<String>) {
+        let message = printable(&message);
         let mut found = self.found.borrow_mut();
         let told = found.iter().any(|problem| problem.at == at && problem.message == message);
         if !told {
-            found.push(Problem { severity, at, message, hint });
+            found.push(Problem { severity, at, message, hint: hint.map(|hint| printable(&hint)) });
         }
     }
 }

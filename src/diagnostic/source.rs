@@ -91,14 +91,22 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Control characters and those that change the direction or hide are shown as U+FFFD: a file must not steer the terminal.
+/// A text without the characters that steer a terminal: what a message quotes from outside goes through here.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and those that change the direction of text or hide in it.
+fn steers(c: char) -> bool {
+    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    hides || c.is_control()
+}
+
+/// What steers a terminal is shown as U+FFFD, a tab as four spaces.
 fn push(cells: &mut Vec<Cell>, c: char) {
     match c {
         '\t' => cells.extend((0..4).map(|_| Cell { shown: ' ', width: 1 })),
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            cells.push(Cell { shown: '\u{fffd}', width: 1 });
-        }
-        c if c.is_control() => cells.push(Cell { shown: '\u{fffd}', width: 1 }),
+        c if steers(c) => cells.push(Cell { shown: '\u{fffd}', width: 1 }),
         c if is_combining_mark(c) => cells.push(Cell { shown: c, width: 0 }),
         c => cells.push(Cell { shown: c, width: if is_wide(c) { 2 } else { 1 } }),
     }

@@ -57,7 +57,7 @@ fn told(directory: &Directory, account: &str, site: &SiteRef) -> String {
     match directory.decide(&AccountUid::new(account), site) {
         Decision::Org(tenant) => format!("{} by {:?}", tenant.id, tenant.rule),
         Decision::Held(_) => "held".into(),
-        other => format!("{other:?}"),
+        other @ (Decision::Ignored | Decision::Dropped) => format!("{other:?}"),
     }
 }
 
@@ -224,9 +224,9 @@ fn records_without_a_site_belong_to_the_account() {
     policy.accounts.insert("acme".into(), settings);
     let accounts = vec![account("a1", "acme"), account("b1", "beta")];
     let directory = Directory::new(1, Arc::new(policy), accounts, Vec::new());
-    let name = |uid: &str| match directory.decide(&AccountUid::new(uid), &SiteRef::None) {
-        Decision::Org(tenant) => (tenant.id.clone(), tenant.name.clone(), tenant.rule),
-        other => panic!("{other:?}"),
+    let name = |uid: &str| {
+        let Decision::Org(tenant) = directory.decide(&AccountUid::new(uid), &SiteRef::None) else { panic!("mapped") };
+        (tenant.id.clone(), tenant.name.clone(), tenant.rule)
     };
     assert_eq!(name("a1"), ("msp".into(), Some("The MSP".into()), Rule::Account));
     assert_eq!(name("b1"), ("b1".into(), Some("MSP beta".into()), Rule::Account));
