@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::config::places::{At, Problems};
+use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::{Config, SinkKind};
@@ -178,7 +178,7 @@ fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnos
     Box::new(Diagnostic::of_file(name, &message, Some("save it as UTF-8")))
 }
 
-/// Parses a text; every syntax error is told, but nothing else of a file that has one.
+/// Parses a text; its syntax errors are told, but nothing else of a file that has one.
 fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'a>, Vec<Diagnostic>> {
     let file = problems.open(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -188,7 +188,7 @@ fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'
     for range in raw::hidden_ranges(text) {
         problems.mask(&At::new(file, range));
     }
-    for error in errors {
+    for error in errors.into_iter().take(MOST_TOLD.saturating_add(1)) {
         let span = error.span().unwrap_or(0..0);
         let key = text.get(span.clone()).unwrap_or_default();
         let (message, hint) = match error.message() {
