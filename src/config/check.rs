@@ -1,6 +1,7 @@
 //! What spans several keys: names that must exist, things that must not meet, settings without effect.
 
 use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
 use crate::config::nearest::nearest;
 use crate::config::places::{Problems, join};
@@ -28,7 +29,8 @@ fn required_tables(problems: &Problems) {
         let hint = "add [accounts.<name>] with platform, api_key and api_secret, or start from `vintner init`";
         problems.error_of_file("no account: there is nothing to collect", hint);
     }
-    if problems.names_below("sinks").is_empty() {
+    let kinds = ["stdout", "file", "kafka", "otlp"].map(|kind| join("sinks", kind));
+    if kinds.iter().all(|kind| problems.names_below(kind).is_empty()) {
         let hint = "add for example [sinks.stdout.console]";
         problems.error_of_file("no sink: there is nowhere to deliver to", hint);
     }
@@ -50,17 +52,17 @@ fn same_api_user(config: &Config, problems: &Problems) {
 
 /// Two sinks must not write to one place, nor a sink into the journal.
 fn outputs(config: &Config, problems: &Problems) {
-    let mut files: BTreeMap<&std::path::Path, &str> = BTreeMap::new();
+    let mut files: BTreeMap<PathBuf, &str> = BTreeMap::new();
     let mut console: Option<&str> = None;
     for sink in &config.sinks {
         let table = join(&join("sinks", sink.kind.as_str()), &sink.name);
         match &sink.kind {
             SinkKind::File { path } => {
                 let key = join(&table, "path");
-                if *path == config.journal.path {
+                if plain(path) == plain(&config.journal.path) {
                     problems.error_at(&key, "this is the journal's own file", None);
                 }
-                if let Some(other) = files.insert(path, &sink.name) {
+                if let Some(other) = files.insert(plain(path), &sink.name) {
                     problems.error_at(&key, format!("the sink `{other}` writes to this file already"), None);
                 }
             }
@@ -73,6 +75,11 @@ fn outputs(config: &Config, problems: &Problems) {
             SinkKind::Kafka(_) | SinkKind::Otlp(_) => {}
         }
     }
+}
+
+/// A path without the steps that lead nowhere.
+fn plain(path: &Path) -> PathBuf {
+    path.components().filter(|part| *part != Component::CurDir).collect()
 }
 
 fn listeners(config: &Config, problems: &Problems) {

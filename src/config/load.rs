@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
-use crate::config::places::{At, Problems};
+use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::{Config, SinkKind};
@@ -37,20 +37,21 @@ pub struct Loaded {
 
 /// The configuration file to read: the one given, else the first that exists of `./vintner.toml` and
 /// `/etc/vintner/vintner.toml`.
-pub fn find(given: Option<&Path>) -> Result<PathBuf, Diagnostic> {
+pub fn find(given: Option<&Path>) -> Result<PathBuf, Box<Diagnostic>> {
     if let Some(path) = given {
         return Ok(path.to_owned());
     }
     let found = SEARCHED.iter().map(Path::new).find(|path| path.exists());
     let hint = "`vintner init` writes one; -c names another place";
     found.map(Path::to_owned).ok_or_else(|| {
-        Diagnostic::of_file(SEARCHED[0], &format!("no configuration here, nor at {}", SEARCHED[1]), Some(hint))
+        let message = format!("no configuration here, nor at {}", SEARCHED[1]);
+        Box::new(Diagnostic::of_file(SEARCHED[0], &message, Some(hint)))
     })
 }
 
 /// Reads and checks the configuration. On failure: everything that is wrong or odd, in the order of the files.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    let text = read_text(path, &path.display().to_string()).map_err(|diagnostic| vec![diagnostic])?;
+    let text = read_text(path, &path.display().to_string()).map_err(|diagnostic| vec![*diagnostic])?;
     from_text(path, &text)
 }
 
@@ -150,38 +151,39 @@ fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<(Strin
     }
     let name = path.display().to_string();
     read_text(&path, &name).map(|text| (name, text)).map_err(|diagnostic| {
-        problems.error_at("orgs.file", format!("{}: {}", diagnostic.file, diagnostic.message), diagnostic.hint);
+        let hint = "a relative path counts from the directory of the configuration".to_owned();
+        problems.error_at("orgs.file", format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
         problems.take()
     })
 }
 
 /// A file as text, without byte order mark.
-fn read_text(path: &Path, name: &str) -> Result<String, Diagnostic> {
+fn read_text(path: &Path, name: &str) -> Result<String, Box<Diagnostic>> {
     let failed = |error: std::io::Error| {
         let hint = (error.kind() == ErrorKind::NotFound).then_some("`vintner init` writes a configuration");
-        Diagnostic::of_file(name, &format!("cannot be read: {error}"), hint)
+        Box::new(Diagnostic::of_file(name, &format!("cannot be read: {error}"), hint))
     };
     let file = File::open(path).map_err(failed)?;
     if file.metadata().map_err(failed)?.is_dir() {
-        return Err(Diagnostic::of_file(name, "this is a directory, not a file", None));
+        return Err(Box::new(Diagnostic::of_file(name, "this is a directory, not a file", None)));
     }
     let mut bytes = Vec::new();
     file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(failed)?;
     if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_BYTES {
         let message = format!("larger than {} MiB: this is no configuration", MAX_BYTES >> 20);
-        return Err(Diagnostic::of_file(name, &message, None));
+        return Err(Box::new(Diagnostic::of_file(name, &message, None)));
     }
     let text = String::from_utf8(bytes).map_err(|error| not_utf8(name, error.as_bytes(), error.utf8_error()))?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
-fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Diagnostic {
+fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnostic> {
     let line = bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
     let message = format!("not UTF-8 text, from line {} on", line.saturating_add(1));
-    Diagnostic::of_file(name, &message, Some("save it as UTF-8"))
+    Box::new(Diagnostic::of_file(name, &message, Some("save it as UTF-8")))
 }
 
-/// Parses a text; every syntax error is told, but nothing else of a file that has one.
+/// Parses a text; its syntax errors are told, but nothing else of a file that has one.
 fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'a>, Vec<Diagnostic>> {
     let file = problems.open(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -191,7 +193,7 @@ fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'
     for range in raw::hidden_ranges(text) {
         problems.mask(&At::new(file, range));
     }
-    for error in errors {
+    for error in errors.into_iter().take(MOST_TOLD.saturating_add(1)) {
         let span = error.span().unwrap_or(0..0);
         let key = text.get(span.clone()).unwrap_or_default();
         let (message, hint) = match error.message() {

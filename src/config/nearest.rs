@@ -9,25 +9,34 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
     (distance <= longest.div_ceil(3).min(3)).then_some(candidate)
 }
 
-/// Levenshtein distance; a swap of two neighbours counts as two.
+/// How many letters must be replaced, added, removed or swapped with their neighbour.
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut before = i.saturating_add(1);
-        for (cell, right) in row.iter_mut().zip(std::iter::once(None).chain(b.chars().map(Some))) {
-            let above = *cell;
-            *cell = match right {
-                None => before,
-                Some(right) => {
-                    let replaced = diagonal.saturating_add(usize::from(left != right));
-                    replaced.min(above.saturating_add(1)).min(before.saturating_add(1))
-                }
-            };
-            (diagonal, before) = (above, *cell);
-        }
+    let b: Vec<char> = b.chars().collect();
+    let mut two_before: Vec<usize> = Vec::new();
+    let mut before: Vec<usize> = (0..=b.len()).collect();
+    let mut left_before = None;
+    for left in a.chars() {
+        let row = next_row(left, left_before, &b, &before, &two_before);
+        (two_before, before, left_before) = (before, row, Some(left));
     }
-    row.last().copied().unwrap_or(0)
+    before.last().copied().unwrap_or(0)
+}
+
+/// The distances from the letters so far to each beginning of `b`, from those of one and two letters before.
+fn next_row(left: char, left_before: Option<char>, b: &[char], before: &[usize], two_before: &[usize]) -> Vec<usize> {
+    let at =
+        |row: &[usize], index: Option<usize>| index.and_then(|index| row.get(index)).copied().unwrap_or(usize::MAX);
+    let mut row = vec![at(before, Some(0)).saturating_add(1)];
+    for (index, right) in b.iter().enumerate() {
+        let removed = at(before, index.checked_add(1)).saturating_add(1);
+        let added = at(&row, Some(index)).saturating_add(1);
+        let replaced = at(before, Some(index)).saturating_add(usize::from(left != *right));
+        let neighbour = index.checked_sub(1).and_then(|index| b.get(index)).copied();
+        let is_swap = neighbour == Some(left) && left_before == Some(*right);
+        let swapped = if is_swap { at(two_before, index.checked_sub(1)).saturating_add(1) } else { usize::MAX };
+        row.push(removed.min(added).min(replaced).min(swapped));
+    }
+    row
 }
 
 #[cfg(test)]
@@ -35,8 +44,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn distances_are_those_of_levenshtein() {
-        for (a, b, expected) in [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("ab", "ba", 2)]
+    fn a_swap_counts_once() {
+        for (a, b, expected) in
+            [("", "", 0), ("", "abc", 3), ("abc", "", 3), ("kitten", "sitting", 3), ("abcd", "acbd", 1)]
         {
             assert_eq!(distance(a, b), expected, "{a} {b}");
         }

@@ -3,14 +3,17 @@
 //! Problems are gathered as byte ranges and made into diagnostics at the end, when all ranges that must not be shown are known.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
-use crate::diagnostic::source::Source;
+use crate::diagnostic::source::{Source, printable};
 use crate::diagnostic::{Diagnostic, Severity};
 
+/// Most problems that are told at once.
+pub(crate) const MOST_TOLD: usize = 200;
+
 /// A byte range of one of the files.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct At {
     /// Index of the file, in the order of [`Problems::open`].
     pub(crate) file: usize,
@@ -107,12 +110,20 @@ impl Problems {
         format!("{name}:{}:{}", place.line, place.column)
     }
 
-    /// Everything found so far, in the order of the files; later problems start anew.
+    /// Everything found so far, in the order of the files, each once; later problems start anew.
     pub(crate) fn take(&self) -> Vec<Diagnostic> {
         let mut found = self.found.take();
         found.sort_by(|a, b| a.at.cmp(&b.at));
+        let mut told = HashSet::new();
+        found.retain(|problem| told.insert((problem.at.clone(), problem.message.clone())));
+        let rest = found.split_off(found.len().min(MOST_TOLD));
         let files = self.files.borrow();
-        found.into_iter().map(|problem| render(&files, problem)).collect()
+        let mut diagnostics: Vec<Diagnostic> = found.into_iter().map(|problem| render(&files, problem)).collect();
+        if let Some(severity) = rest.iter().map(|problem| problem.severity).min() {
+            let message = format!("there are more problems than these {MOST_TOLD}");
+            diagnostics.push(render(&files, Problem { severity, at: None, message, hint: None }));
+        }
+        diagnostics
     }
 
     /// The place of a key; the longest part of its path that is there, for a key that is not.
@@ -128,11 +139,8 @@ impl Problems {
     }
 
     fn add(&self, severity: Severity, at: Option<At>, message: String, hint: Option<String>) {
-        let mut found = self.found.borrow_mut();
-        let told = found.iter().any(|problem| problem.at == at && problem.message == message);
-        if !told {
-            found.push(Problem { severity, at, message, hint });
-        }
+        let problem = Problem { severity, at, message: printable(&message), hint: hint.map(|hint| printable(&hint)) };
+        self.found.borrow_mut().push(problem);
     }
 }
 

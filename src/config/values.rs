@@ -165,3 +165,70 @@ fn split_number(text: &str) -> Option<(u64, &str)> {
     let (digits, rest) = text.split_at_checked(end)?;
     Some((digits.parse().ok()?, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn durations_have_units() {
+        let good = [("500ms", 500), ("30s", 30_000), ("1h30m", 5_400_000), ("7d", 604_800_000), ("1d1ms", 86_400_001)];
+        for (text, milliseconds) in good {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        let bad = [
+            "",
+            "30",
+            "s",
+            "30 s",
+            "-1s",
+            "1.5h",
+            "1s1m",
+            "1m1m",
+            "0s",
+            "1w",
+            "1S",
+            "36501d",
+            "18446744073709551616ms",
+        ];
+        for text in bad {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        for (text, bytes) in [("10GiB", 10 << 30), ("32 MiB", 32 << 20), ("1MB", 1_000_000), ("7B", 7)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "10", "GiB", "1.5GiB", "0B", "10gib", "9999999TiB", "-1B"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn loopback_is_a_name_or_an_address() {
+        let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        assert!(loopback("http://localhost:1") && loopback("http://127.9.9.9") && loopback("http://[::1]:1"));
+        assert!(
+            !loopback("http://localhost.example")
+                && !loopback("http://127.0.0.1.example")
+                && !loopback("http://10.0.0.1")
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_written_duration_is_read_back(days in 0_u64..1_000, minutes in 0_u64..5_000, ms in 1_u64..5_000) {
+            let expected = Duration::from_millis(days * 86_400_000 + minutes * 60_000 + ms);
+            prop_assert_eq!(duration(&format!("{days}d{minutes}m{ms}ms")), Ok(expected));
+        }
+
+        #[test]
+        fn no_text_panics(text in "\\PC{0,30}") {
+            let _answers = (duration(&text), size(&text), broker(&text).is_ok(), web_url(&text).is_ok(), listen(&text).is_ok());
+        }
+    }
+}

@@ -12,6 +12,8 @@ const MASK: &str = "****";
 /// Most terminal columns of a line that are shown, and how many of them may come before the caret.
 const SHOWN: usize = 120;
 const BEFORE: usize = 60;
+/// Most bytes of a line on either side of a place that are looked at: a line may be as long as its file.
+const WINDOW: usize = 1_000;
 
 /// A text and the ranges of it that are never shown.
 #[derive(Clone)]
@@ -46,26 +48,45 @@ impl Source {
     /// at its end.
     pub fn place(&self, span: &Range<usize>) -> Place {
         let start = floor_boundary(&self.text, span.start);
-        let before = self.text.get(..start).unwrap_or_default();
+        let (before, after) = self.text.split_at_checked(start).unwrap_or((&self.text, ""));
         let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
-        let rest = self.text.get(line_start..).unwrap_or_default();
-        let line = rest.split('\n').next().unwrap_or_default();
-        let line = line.strip_suffix('\r').unwrap_or(line);
+        let line_end = start.saturating_add(after.find('\n').unwrap_or(after.len()));
         let column = before.get(line_start..).unwrap_or_default().chars().count().saturating_add(1);
         let number = before.matches('\n').count().saturating_add(1);
-        let (cells, carets) = self.cells(line, line_start, &(start..span.end.max(start)));
-        let (text, indent, width) = crop(&cells, &carets);
+        let (text, indent, width) = self.shown(line_start..line_end, &(start..span.end.max(start)));
         Place { line: number, column, text, indent, width }
     }
 
-    /// The line's characters as they are printed, and which of them the span covers.
-    fn cells(&self, line: &str, line_start: usize, span: &Range<usize>) -> (Vec<Cell>, Range<usize>) {
+    /// The part of a line around a span: text, columns before the carets, columns under them.
+    fn shown(&self, line: Range<usize>, span: &Range<usize>) -> (String, usize, usize) {
+        let from = floor_boundary(&self.text, span.start.saturating_sub(WINDOW)).max(line.start);
+        let to = floor_boundary(&self.text, span.start.saturating_add(WINDOW)).min(line.end);
+        let window = self.text.get(from..to).unwrap_or_default();
+        let window = window.strip_suffix('\r').unwrap_or(window);
+        let (cells, carets) = self.cells(window, from, span);
+        let first = if cells.len() <= SHOWN { 0 } else { carets.start.saturating_sub(BEFORE) };
+        let last = first.saturating_add(SHOWN).min(cells.len());
+        let part = |range: Range<usize>| cells.get(range).unwrap_or_default();
+        let width = |range: Range<usize>| part(range).iter().map(|cell| cell.width).sum::<usize>();
+        let cut_before = if first > 0 || from > line.start { "…" } else { "" };
+        let cut_after = if last < cells.len() || to < line.end { "…" } else { "" };
+        let text: String = part(first..last).iter().map(|cell| cell.shown).collect();
+        let indent = width(first..carets.start.min(last)).saturating_add(cut_before.chars().count());
+        let carets = carets.start.min(last)..carets.end.min(last);
+        (format!("{cut_before}{text}{cut_after}"), indent, width(carets).max(1))
+    }
+
+    /// The characters of a window as they are printed, and which of them the span covers.
+    fn cells(&self, window: &str, window_start: usize, span: &Range<usize>) -> (Vec<Cell>, Range<usize>) {
+        let window_end = window_start.saturating_add(window.len());
+        let touches = |mask: &&Range<usize>| mask.start < window_end && mask.end > window_start;
+        let masks: Vec<&Range<usize>> = self.masks.iter().filter(touches).collect();
         let mut cells = Vec::new();
         let (mut first, mut last) = (None, 0);
         let mut masked_before = false;
-        for (offset, c) in line.char_indices() {
-            let at = line_start.saturating_add(offset);
-            let masked = self.masks.iter().any(|mask| mask.contains(&at));
+        for (offset, c) in window.char_indices() {
+            let at = window_start.saturating_add(offset);
+            let masked = masks.iter().any(|mask| mask.contains(&at));
             let from = cells.len();
             match (masked, masked_before) {
                 (true, true) => {}
@@ -91,14 +112,22 @@ impl fmt::Debug for Source {
     }
 }
 
-/// Control characters and those that change the direction or hide are shown as U+FFFD: a file must not steer the terminal.
+/// A text without the characters that steer a terminal: what a message quotes from outside goes through here.
+pub fn printable(text: &str) -> String {
+    text.chars().map(|c| if steers(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Control characters, and those that change the direction of text or hide in it.
+fn steers(c: char) -> bool {
+    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    hides || c.is_control()
+}
+
+/// What steers a terminal is shown as U+FFFD, a tab as four spaces.
 fn push(cells: &mut Vec<Cell>, c: char) {
     match c {
         '\t' => cells.extend((0..4).map(|_| Cell { shown: ' ', width: 1 })),
-        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' => {
-            cells.push(Cell { shown: '\u{fffd}', width: 1 });
-        }
-        c if c.is_control() => cells.push(Cell { shown: '\u{fffd}', width: 1 }),
+        c if steers(c) => cells.push(Cell { shown: '\u{fffd}', width: 1 }),
         c if is_combining_mark(c) => cells.push(Cell { shown: c, width: 0 }),
         c => cells.push(Cell { shown: c, width: if is_wide(c) { 2 } else { 1 } }),
     }
@@ -113,26 +142,9 @@ fn is_wide(c: char) -> bool {
         | '\u{20000}'..='\u{3fffd}')
 }
 
-/// The part of a long line around the carets: text, columns before the carets, columns under them.
-fn crop(cells: &[Cell], carets: &Range<usize>) -> (String, usize, usize) {
-    let from = if cells.len() <= SHOWN { 0 } else { carets.start.saturating_sub(BEFORE) };
-    let to = from.saturating_add(SHOWN).min(cells.len());
-    let shown = |range: Range<usize>| cells.get(range).unwrap_or_default();
-    let width = |range: Range<usize>| shown(range).iter().map(|cell| cell.width).sum::<usize>();
-    let mut text: String = shown(from..to).iter().map(|cell| cell.shown).collect();
-    let mut indent = width(from..carets.start.min(to));
-    if from > 0 {
-        text.insert(0, '…');
-        indent = indent.saturating_add(1);
-    }
-    if to < cells.len() {
-        text.push('…');
-    }
-    (text, indent, width(carets.start.min(to)..carets.end.min(to)).max(1))
-}
-
+/// The character boundary at or before `at`.
 fn floor_boundary(text: &str, at: usize) -> usize {
-    (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
+    text.floor_char_boundary(at)
 }
 
 #[cfg(test)]
@@ -169,8 +181,15 @@ mod tests {
 
     #[test]
     fn long_lines_are_cropped_around_the_caret() {
-        let text = format!("{}needle{}", "a".repeat(500), "b".repeat(500));
-        let expected = format!("1:501\n…{}needle{}…\n{}^^^^^^", "a".repeat(60), "b".repeat(54), " ".repeat(61));
+        for around in [500, 5_000] {
+            cropped(around);
+        }
+    }
+
+    fn cropped(around: usize) {
+        let text = format!("{}needle{}", "a".repeat(around), "b".repeat(around));
+        let expected =
+            format!("1:{}\n…{}needle{}…\n{}^^^^^^", around + 1, "a".repeat(60), "b".repeat(54), " ".repeat(61));
         assert_eq!(shown(&text, "needle"), expected);
     }
 

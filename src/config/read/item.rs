@@ -163,7 +163,7 @@ impl<'a> Item<'a> {
         Some(SecretRef { key: self.path.clone(), origin: given.pop().flatten()? })
     }
 
-    /// A text, a number or a flag that is passed on as text, or a reference to a secret. `refuse`: only a reference will do.
+    /// A text, a number or a flag that is passed on as text, or a reference to a secret.
     pub(crate) fn secret_text(&self, writing: Writing) -> Option<SecretText> {
         // Such values are never shown: nobody knows which of them is a token.
         self.problems.mask(&self.at);

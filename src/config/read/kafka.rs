@@ -58,17 +58,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<KafkaConfig> {
     let brokers = section.required("brokers", "for example brokers = [\"127.0.0.1:9092\"]");
     let brokers =
         brokers.and_then(|item| item.parse_filled_list(|text| values::broker(text).map(|()| text.to_owned())));
-    let template = section.parse("topic", topic);
-    let offsets = section.parse("offsets_topic", |text| topic_name(text).map(|()| text.to_owned()));
-    let topic = template
-        .unwrap_or_else(|| TopicTemplate { parts: vec![TopicPart::Text("security.ocsf.datto-rmm".to_owned())] });
-    let offsets_topic = offsets.unwrap_or_else(|| "vintner-offsets".to_owned());
-    if may_become(&topic, &offsets_topic) {
-        let hint = "events and positions need topics of their own: change `topic` or `offsets_topic`";
-        let key = if section.item("topic").is_some() { "topic" } else { "offsets_topic" };
-        let message = format!("events could go into the offsets topic {offsets_topic:?}");
-        section.problems.error_at(&format!("{}.{key}", section.path), message, Some(hint.to_owned()));
-    }
+    let (topic, offsets_topic) = topics(section);
     let tls = section.section("tls").map(tls);
     let sasl = section.section("sasl").and_then(|table| sasl(table, tls.is_some()));
     let compression = section.parse("compression", |text| values::word(text, &COMPRESSIONS));
@@ -88,6 +78,25 @@ pub(crate) fn read(section: &Section<'_>) -> Option<KafkaConfig> {
         sasl,
         librdkafka,
     })
+}
+
+/// Where events go and where positions go: never into one topic.
+fn topics(section: &Section<'_>) -> (TopicTemplate, String) {
+    let default = || TopicTemplate { parts: vec![TopicPart::Text("security.ocsf.datto-rmm".to_owned())] };
+    let given = section.item("topic");
+    let topic = match &given {
+        Some(item) => item.parse(topic),
+        None => Some(default()),
+    };
+    let offsets = section.parse("offsets_topic", |text| topic_name(text).map(|()| text.to_owned()));
+    let offsets = offsets.unwrap_or_else(|| "vintner-offsets".to_owned());
+    if topic.as_ref().is_some_and(|topic| may_become(topic, &offsets)) {
+        let hint = "events and positions need topics of their own: change `topic` or `offsets_topic`";
+        let key = if given.is_some() { "topic" } else { "offsets_topic" };
+        let message = format!("events could go into the offsets topic {offsets:?}");
+        section.problems.error_at(&format!("{}.{key}", section.path), message, Some(hint.to_owned()));
+    }
+    (topic.unwrap_or_else(default), offsets)
 }
 
 /// `tls = { … }`, the same for every sink.
@@ -141,7 +150,7 @@ fn sasl(section: Section<'_>, with_tls: bool) -> Option<SaslConfig> {
     };
     let clear = matches!(mechanism, Some(Mechanism::OauthBearer | Mechanism::Password(PasswordMechanism::Plain)));
     if clear && !with_tls {
-        let message = "the password goes to the brokers in clear text";
+        let message = "the credentials go to the brokers in clear text";
         section.problems.warn_at(&section.path, message, Some("add tls = {}".to_owned()));
     }
     section.finish();

@@ -62,6 +62,20 @@ fn deep_nesting_and_odd_texts_are_refused_in_words() {
     }
 }
 
+/// Guarantees: the answer to a huge bad file is short, whether its problems stand on many lines or on one.
+#[test]
+fn huge_bad_files_get_a_short_answer() {
+    let keys: String = (0..10_000).map(|n| format!("k{n} = 1\n")).collect();
+    let line: String = (0..10_000).map(|n| format!("k{n}=1,")).collect();
+    for text in
+        [keys, format!("x = {{ {line} }}"), format!("[accounts.a]\nfilter = {{ {line} }}"), "=\n".repeat(100_000)]
+    {
+        let (_directory, loaded) = load_files(&[("vintner.toml", &text)]);
+        let found = loaded.unwrap_err();
+        assert!(found.len() <= 201 && told(&found, "").len() < 200_000, "{}", found.len());
+    }
+}
+
 proptest::proptest! {
     /// Guarantees: no text makes the loader panic.
     #[test]

@@ -165,10 +165,8 @@ fn sinks_keep_file_order_and_their_routes() {
 
 fn kafka(keys: &str) -> KafkaConfig {
     let config = with(&format!("[sinks.kafka.siem]\nbrokers = [\"127.0.0.1:9092\", \"[::1]:9093\"]\n{keys}\n"));
-    match &config.sinks[0].kind {
-        SinkKind::Kafka(kafka) => (**kafka).clone(),
-        other => panic!("{other:?}"),
-    }
+    let SinkKind::Kafka(kafka) = &config.sinks[0].kind else { panic!("{:?}", config.sinks[0]) };
+    (**kafka).clone()
 }
 
 #[test]

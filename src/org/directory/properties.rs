@@ -48,15 +48,13 @@ fn any_sites() -> impl Strategy<Value = Vec<Site>> {
     let key = (select(vec!["a1", "b1"]), select(&UIDS[..]));
     let autotask = option::of((select(vec!["7", "7/", "7?"]), select(vec!["One", "Two"])));
     btree_map(key, (any_name(), autotask), 0..6).prop_map(|sites| {
-        let site = |((account, uid), (name, autotask)): ((&str, &str), (String, Option<(&str, &str)>))| Site {
-            account: AccountUid::new(account),
-            uid: uid.into(),
-            id: None,
-            name,
-            site_type: SiteType::Managed,
-            autotask: autotask.map(|(id, name)| (id.into(), name.into())),
-        };
-        sites.into_iter().map(site).collect()
+        let mut all = Vec::new();
+        for ((account, uid), (name, autotask)) in sites {
+            let autotask = autotask.map(|(id, name)| (id.to_owned(), name.to_owned()));
+            let (account, uid) = (AccountUid::new(account), uid.to_owned());
+            all.push(Site { account, uid, id: None, name, site_type: SiteType::Managed, autotask });
+        }
+        all
     })
 }
 

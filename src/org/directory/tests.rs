@@ -4,6 +4,8 @@ use super::*;
 use crate::inventory::SiteType;
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 
+mod filters;
+
 const UID_1: &str = "11111111-1111-4111-8111-111111111111";
 const UID_2: &str = "22222222-2222-4222-8222-222222222222";
 
@@ -57,7 +59,7 @@ fn told(directory: &Directory, account: &str, site: &SiteRef) -> String {
     match directory.decide(&AccountUid::new(account), site) {
         Decision::Org(tenant) => format!("{} by {:?}", tenant.id, tenant.rule),
         Decision::Held(_) => "held".into(),
-        other => format!("{other:?}"),
+        other @ (Decision::Ignored | Decision::Dropped) => format!("{other:?}"),
     }
 }
 
@@ -224,9 +226,9 @@ fn records_without_a_site_belong_to_the_account() {
     policy.accounts.insert("acme".into(), settings);
     let accounts = vec![account("a1", "acme"), account("b1", "beta")];
     let directory = Directory::new(1, Arc::new(policy), accounts, Vec::new());
-    let name = |uid: &str| match directory.decide(&AccountUid::new(uid), &SiteRef::None) {
-        Decision::Org(tenant) => (tenant.id.clone(), tenant.name.clone(), tenant.rule),
-        other => panic!("{other:?}"),
+    let name = |uid: &str| {
+        let Decision::Org(tenant) = directory.decide(&AccountUid::new(uid), &SiteRef::None) else { panic!("mapped") };
+        (tenant.id.clone(), tenant.name.clone(), tenant.rule)
     };
     assert_eq!(name("a1"), ("msp".into(), Some("The MSP".into()), Rule::Account));
     assert_eq!(name("b1"), ("b1".into(), Some("MSP beta".into()), Rule::Account));
@@ -242,58 +244,6 @@ fn without_orgs_each_known_site_is_its_own_organization() {
     assert_eq!(told(&directory, "a1", &uid("s2")), "held");
     assert_eq!(told(&directory, "a1", &SiteRef::Id(1)), "held");
     assert_eq!(told(&directory, "a1", &SiteRef::None), "a1 by Account");
-}
-
-fn filtered(filter: Filter) -> Directory {
-    let mut policy = Policy::default();
-    policy.accounts.insert("acme".into(), AccountPolicy { user_activity_org: None, filter });
-    let deleted = Site { site_type: SiteType::Deleted, ..site("a1", "s3", "Deleted Devices") };
-    let sites = vec![site("a1", "s1", "Zu\u{308}rich"), site("a1", "s2", "Lab 7"), deleted];
-    Directory::new(1, Arc::new(policy), vec![account("a1", "acme")], sites)
-}
-
-fn taken(directory: &Directory, severity: Option<u8>) -> Vec<&'static str> {
-    let refs = [("s1", uid("s1")), ("s2", uid("s2")), ("s3", uid("s3")), ("none", SiteRef::None)];
-    let take = |site| directory.intake(&AccountUid::new("a1"), site, severity) == Intake::Take;
-    refs.iter().filter(|(_, site)| take(site)).map(|(name, _)| *name).collect()
-}
-
-#[test]
-fn site_filters_stop_sites_but_never_records_without_one() {
-    let include = |globs: &[&str]| Filter {
-        include_sites: Some(globs.iter().map(|g| (*g).to_owned()).collect()),
-        ..Filter::default()
-    };
-    assert_eq!(taken(&filtered(Filter::default()), None), ["s1", "s2", "s3", "none"]);
-    assert_eq!(taken(&filtered(include(&["Z\u{fc}*", "s2"])), None), ["s1", "s2", "none"]);
-    let exclude = Filter { exclude_sites: vec!["Lab ?".into()], ..Filter::default() };
-    assert_eq!(taken(&filtered(exclude), None), ["s1", "s3", "none"]);
-    let types = Filter { site_types: Some(vec![SiteType::Managed]), ..Filter::default() };
-    assert_eq!(taken(&filtered(types), None), ["s1", "s2", "none"]);
-}
-
-#[test]
-fn min_severity_applies_to_alerts_not_told_before() {
-    let directory = filtered(Filter { min_severity: Some(3), ..Filter::default() });
-    let intake = |severity| directory.intake(&AccountUid::new("a1"), &uid("s1"), severity);
-    assert_eq!(intake(None), Intake::Take);
-    assert_eq!(intake(Some(2)), Intake::Drop(DropReason::Filtered));
-    assert_eq!(intake(Some(3)), Intake::Take);
-    assert_eq!(intake(Some(0)), Intake::Take, "a priority that nobody knows cannot be judged");
-    assert_eq!(intake(Some(99)), Intake::Take);
-}
-
-#[test]
-fn an_unknown_site_is_held_by_filters_that_need_its_name() {
-    let filter = Filter {
-        include_sites: Some(vec!["Contoso*".into()]),
-        exclude_sites: vec!["bad-*".into()],
-        ..Filter::default()
-    };
-    let directory = filtered(filter);
-    let intake = |site: &SiteRef| directory.intake(&AccountUid::new("a1"), site, None);
-    assert_eq!(intake(&uid("later")), Intake::Hold);
-    assert_eq!(intake(&uid("bad-1")), Intake::Drop(DropReason::Filtered));
 }
 
 #[test]
