@@ -1,0 +1,179 @@
+//! Simulated time: a day of polling, a block, a hundred hours of one token, in seconds and without a socket.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use vintner::app::assemble::{ClientParts, account_task};
+use vintner::app::keep::Kept;
+use vintner::app::parts::{Accounts, Shared};
+use vintner::app::simulated::Simulated;
+use vintner::clock::{Clock, Millis};
+use vintner::config::load;
+use vintner::datto::Transport;
+use vintner::datto::credential::{CredentialSource, Credentials};
+use vintner::datto::memory::Memory;
+use vintner::journal::sqlite::{Journal, Options as JournalOptions};
+use vintner::journal::{Lane, Partition};
+use vintner::record::{AccountUid, Marker, Record, RecordKind};
+use vintner::sim::Sim;
+use vintner::sim::command::{Act, Command};
+use vintner::sim::traffic::Traffic;
+use vintner::sim::world::Options as World;
+use vintner::telemetry::Metrics;
+
+const START: Millis = Millis(1_795_212_000_000);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// The highest ceiling of the default budget: 0.8 of 600.
+const CEILING: usize = 480;
+
+/// An account that polls a simulated world in simulated time.
+struct Polling {
+    sim: Sim,
+    journal: Journal,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    _folder: TempDir,
+}
+
+impl Polling {
+    async fn start(world: World, poll: &str) -> Self {
+        let clock = Clock::manual(START);
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[accounts.acme]\nplatform = \"vidal\"\napi_key = {{ env = \"K\" }}\napi_secret = {{ env = \"S\" }}\nstart = \"all\"\n\
+             {poll}\n[sinks.stdout.console]\n"
+        );
+        let config = load::from_text(Path::new("test.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}")).config;
+        let options = JournalOptions { retain: HOUR * 9000, max_bytes: 1 << 40, hold_for: HOUR * 9000 };
+        let journal = Journal::open(&folder.path().join("test.db"), options, clock.clone()).unwrap();
+        journal.set_policy(config.policy.clone()).await.unwrap();
+        let credentials = Credentials { key: world.api_key.clone(), secret: world.api_secret.clone() };
+        let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
+        let sim = Sim::new(world, clock.clone());
+        let transport: Arc<dyn Transport> = Arc::new(Simulated(sim.clone()));
+        let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+        let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
+        let shared = Shared { journal: journal.clone(), clock, metrics: Metrics::default(), accounts: Accounts::default() };
+        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
+        let token = stop.clone();
+        tasks.spawn(async move { task.run(shared, token).await.unwrap() });
+        Self { sim, journal, stop, tasks, _folder: folder }
+    }
+
+    async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.sim.traffic()
+    }
+
+    /// Stops and gives everything that was taken in.
+    async fn finish(mut self) -> Vec<Record> {
+        self.stop.cancel();
+        while let Some(ended) = self.tasks.join_next().await {
+            ended.unwrap();
+        }
+        let partition = Partition { account: AccountUid::new("ab1c0002"), lane: Lane::Live };
+        let (mut all, mut from) = (Vec::new(), 1);
+        loop {
+            let some = self.journal.records(&partition, from, 1000).await.unwrap();
+            let Some((last, _, _)) = some.last() else { return all };
+            from = last + 1;
+            all.extend(some.into_iter().map(|(_, _, record)| record));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
+    let world = World {
+        sites: 10,
+        devices: 80,
+        open_alerts: 400,
+        resolved_alerts: 300,
+        activity_history: 400,
+        history_days: 2,
+        foreign_rate_per_minute: 60,
+        ..World::default()
+    };
+    let polling = Polling::start(world, "").await;
+    polling.pass(HOUR * 24).await;
+    // What the world did in the last minutes may still be on its way.
+    let settled = polling.sim.truth().now.minus(Duration::from_secs(20 * 60));
+    let truth = polling.sim.truth();
+    let traffic = polling.traffic();
+    let records = polling.finish().await;
+
+    assert!(traffic.max_in_window <= CEILING, "{} requests in a rolling minute", traffic.max_in_window);
+    assert_eq!((traffic.too_many, traffic.blocked, traffic.logins), (0, 0, 1));
+    let mut told: BTreeMap<&str, Vec<&Marker>> = BTreeMap::new();
+    for record in &records {
+        told.entry(&record.envelope.native_id).or_default().push(&record.envelope.marker);
+    }
+    let mut seen = std::collections::HashSet::new();
+    assert!(records.iter().all(|record| seen.insert(record.envelope.event_id())), "a record was taken in twice");
+    for alert in truth.alerts.iter().filter(|alert| alert.opened < settled) {
+        let markers = told.get(alert.uid.as_str()).unwrap_or_else(|| panic!("alert {} is missing: {alert:?}", alert.uid));
+        assert_eq!(markers.first(), Some(&&Marker::Open), "{alert:?}");
+        if alert.resolved.is_some_and(|at| at < settled) {
+            assert!(matches!(markers.last(), Some(Marker::Resolved(Some(_)))), "{alert:?} {markers:?}");
+        }
+        if alert.vanished.is_some_and(|at| at < settled) && alert.shown_open {
+            assert!(matches!(markers.last(), Some(Marker::Vanished(_))), "{alert:?} {markers:?}");
+        }
+    }
+    let activity: std::collections::HashSet<&str> = records
+        .iter()
+        .filter(|record| matches!(record.envelope.kind, RecordKind::ActivityDevice | RecordKind::ActivityUser))
+        .map(|record| record.envelope.native_id.as_str())
+        .collect();
+    for row in truth.activities.iter().filter(|row| row.visible_from < settled) {
+        assert!(activity.contains(row.id.as_str()), "{row:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_block_of_five_minutes_is_met_with_silence_and_one_probe() {
+    let world = World { block_seconds: 420, ..World::quiet() };
+    let polling = Polling::start(world, "").await;
+    polling.pass(HOUR).await;
+    polling.sim.apply(&Command { kind: Act::Block, ..Command::default() }).unwrap();
+    let before = polling.traffic();
+    polling.pass(Duration::from_secs(390)).await;
+    let during = polling.traffic();
+    // The request that met the block, then after five minutes one probe that met it still.
+    assert_eq!(during.blocked - before.blocked, 2, "{:?}", during.recent);
+    polling.pass(Duration::from_secs(700)).await;
+    let after = polling.traffic();
+    assert_eq!(after.blocked, during.blocked, "the pause had doubled: the next probe met no block");
+    polling.pass(Duration::from_secs(120)).await;
+    assert!(polling.traffic().requests > after.requests, "polling goes on");
+    polling.finish().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_renewed_ahead_of_its_hundred_hours() {
+    let polling = Polling::start(
+        World::quiet(),
+        "[accounts.acme.poll]\nalerts = \"10m\"\nactivity = \"10m\"\ninventory = \"12h\"",
+    )
+    .await;
+    polling.pass(HOUR * 99).await;
+    let traffic = polling.traffic();
+    assert_eq!(traffic.logins, 2, "one renewal before the end");
+    let refused: u64 = traffic.paths.values().filter_map(|counts| counts.statuses.get(&401)).sum();
+    assert_eq!(refused, 0, "no request went out with an expired token");
+    polling.pass(HOUR * 5).await;
+    let refused: u64 = polling.traffic().paths.values().filter_map(|counts| counts.statuses.get(&401)).sum();
+    assert_eq!(refused, 0);
+    polling.finish().await;
+}
