@@ -2,7 +2,7 @@
 //!
 //! Used by `vintner demo` in the process, by `vintner simulate` over loopback HTTP, and by simulations and acceptance
 //! tests, which compare what came out with [`Sim::truth`]. It shares no model with the client: its JSON is made by hand, so
-//! that one misreading cannot hide in both. All texts that look like secrets contain `planted-secret`.
+//! that one misreading cannot hide in both.
 
 mod activity;
 pub mod alerts;
@@ -42,6 +42,9 @@ use crate::sim::service::Service;
 use crate::sim::traffic::Traffic;
 use crate::sim::truth::Truth;
 use crate::sim::world::Options;
+
+/// Every secret in the world's records contains this text, so that a test can look for it where it must not be.
+pub const PLANTED: &str = "planted-secret";
 
 /// A simulated platform with one account. Clones share it.
 #[derive(Clone, Debug)]

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::sim::PLANTED;
 use crate::sim::dice::{Topic, chance};
 use crate::sim::estate::{Site, SiteKind};
 use crate::sim::life::World;
-use crate::sim::names::{self, PLANTED, Person};
+use crate::sim::names::{self, Person};
 use crate::sim::shape::device::is_online;
 
 /// `/v2/account`.
