@@ -115,6 +115,22 @@ pub enum Fault {
     ItemHugeNumber,
 }
 
+impl Faults {
+    /// Everything that passes by itself, each striking this share of the requests: server errors, resets, cut bodies, HTML.
+    pub fn passing(share: f64) -> Self {
+        let kinds = [
+            Rule::new(Fault::Status).status(500),
+            Rule::new(Fault::Status).status(504),
+            Rule::new(Fault::Html),
+            Rule::new(Fault::Empty),
+            Rule::new(Fault::Reset),
+            Rule::new(Fault::Truncate),
+            Rule::new(Fault::RepeatedRow),
+        ];
+        Self { rules: kinds.into_iter().map(|rule| Rule { share, ..rule }).collect() }
+    }
+}
+
 impl Rule {
     /// A rule that strikes every request.
     pub fn new(kind: Fault) -> Self {

@@ -23,7 +23,6 @@ use crate::sim::world::Options;
 const BRAKE: Duration = Duration::from_secs(1);
 
 /// One simulated platform with one account.
-#[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) injector: Injector,
     world: World,

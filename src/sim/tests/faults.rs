@@ -44,6 +44,18 @@ async fn answers_are_replaced_as_often_as_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn passing_faults_come_and_go() {
+    let client = Client::new(Options { faults: Faults::passing(0.05), request_limit: 10_000, ..Options::default() });
+    let replies: Vec<Reply> = (0..1000).map(|_| client.get(OPEN)).collect();
+    let good = replies.iter().filter(|reply| reply.status == 200 && reply.cut == Cut::None && !rejects(&reply.body));
+    let good = good.count();
+    assert!((600..850).contains(&good), "{good} of 1000");
+    for status in [0, 200, 500, 504] {
+        assert!(replies.iter().any(|reply| reply.status == status), "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn waiting_is_told_in_every_form() {
     let forms = [
         (RetryAfter::Seconds, Some("60")),
