@@ -118,7 +118,13 @@ impl World {
         let mut rng = self.dice.roll(Topic::AlertStep, (u64::from(alert) << 16) | times);
         let reopens = chance(&mut rng, self.options.reopen_share);
         let reopens_after = reopens.then(|| Duration::from_secs(rng.u64(60..1800)));
-        let in_portal_by = chance(&mut rng, 0.4).then(|| names::person(&mut rng));
+        // Where a test has said who resolved it, nobody else did.
+        let named = self
+            .alerts
+            .get(alert)
+            .and_then(|alert| alert.custom.as_ref())
+            .is_some_and(|custom| custom.resolved_by.is_some());
+        let in_portal_by = (!named && chance(&mut rng, 0.4)).then(|| names::person(&mut rng));
         Resolution { in_portal_by, reopens_after }
     }
 
