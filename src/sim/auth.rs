@@ -15,8 +15,8 @@ const PUBLIC_CLIENT: &str = "Basic cHVibGljLWNsaWVudDpwdWJsaWM=";
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Tokens that still work.
-#[derive(Debug, Default)]
+/// Tokens that still work. No `Debug`: it would print them.
+#[derive(Default)]
 pub(crate) struct Tokens {
     expiry: HashMap<String, Millis>,
     issued: u64,

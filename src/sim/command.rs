@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 use crate::sim::activity::{CustomRow, Subject};
-use crate::sim::alerts::{Alert, Change, Custom};
+use crate::sim::alerts::{Alert, Change, Custom, State};
 use crate::sim::dice::Topic;
 use crate::sim::estate::{Device, Site, SiteKind};
 use crate::sim::life::World;
@@ -182,7 +182,8 @@ fn open(world: &mut World, command: &Command) -> Result<String, CommandError> {
 fn change(world: &mut World, command: &Command, what: Change) -> Result<String, CommandError> {
     let uid = command.uid.as_deref().ok_or(CommandError::Missing("uid"))?;
     let alert = world.alerts.of_uid(uid).ok_or(CommandError::Unknown("alert"))?;
-    if let (Change::Resolved, Some(by), Some(custom)) = (what, &command.by, world.alerts.custom_mut(alert)) {
+    let resolves = what == Change::Resolved && world.alerts.get(alert).is_some_and(|alert| alert.state == State::Open);
+    if let (true, Some(by), Some(custom)) = (resolves, &command.by, world.alerts.custom_mut(alert)) {
         custom.resolved_by = Some(by.clone());
     }
     match world.change_alert(alert, what) {

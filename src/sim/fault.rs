@@ -1,18 +1,18 @@
 //! What goes wrong on demand: rules that replace, cut or alter answers, by path, by count or by chance.
 
 pub(crate) mod alter;
+pub(crate) mod inject;
 
 use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::sim::dice::{Dice, Topic, chance};
-
 /// The faults in force.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
-    /// Applied in order. Of those that replace the answer the first wins; of the others all apply.
+    /// Of those that replace the answer the first that strikes wins. Of the others all apply, as far as the true answer
+    /// is still there.
     pub rules: Vec<Rule>,
 }
 
@@ -115,26 +115,20 @@ pub enum Fault {
     ItemHugeNumber,
 }
 
-/// What strikes one request.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Strike {
-    /// The fault whose answer replaces the true one.
-    pub(crate) instead: Option<Rule>,
-    /// Faults that alter the true one.
-    pub(crate) alter: Vec<Rule>,
-}
-
-/// The rules in force, with what they have done so far.
-#[derive(Debug, Default)]
-pub(crate) struct Injector {
-    rules: Vec<(Rule, Progress)>,
-    draws: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Progress {
-    matched: u32,
-    struck: u32,
+impl Faults {
+    /// Everything that passes by itself, each striking this share of the requests: server errors, resets, cut bodies, HTML.
+    pub fn passing(share: f64) -> Self {
+        let kinds = [
+            Rule::new(Fault::Status).status(500),
+            Rule::new(Fault::Status).status(504),
+            Rule::new(Fault::Html),
+            Rule::new(Fault::Empty),
+            Rule::new(Fault::Reset),
+            Rule::new(Fault::Truncate),
+            Rule::new(Fault::RepeatedRow),
+        ];
+        Self { rules: kinds.into_iter().map(|rule| Rule { share, ..rule }).collect() }
+    }
 }
 
 impl Rule {
@@ -184,102 +178,51 @@ impl Rule {
     }
 }
 
-impl Fault {
-    /// Whether the answer is something else than the true one.
-    fn replaces(self) -> bool {
-        matches!(
-            self,
-            Self::Status
-                | Self::Html
-                | Self::Empty
-                | Self::Reset
-                | Self::Unauthorized
-                | Self::Forbidden
-                | Self::BlockHtml
-                | Self::BlockEmpty
-                | Self::TooMany
-                | Self::Redirect
-                | Self::GzipBomb
-                | Self::HugeBody
-        )
-    }
+/// Which part of an answer a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it: something else comes instead.
+    Whole,
+    /// Its way to the client.
+    Way,
+    /// The page in it.
+    Page,
 }
 
-impl Injector {
-    /// Forgets all rules and puts these in force.
-    pub(crate) fn replace(&mut self, faults: Faults) {
-        self.rules.clear();
-        self.add(faults.rules);
-    }
-
-    /// Puts more rules in force.
-    pub(crate) fn add(&mut self, rules: Vec<Rule>) {
-        self.rules.extend(rules.into_iter().map(|rule| (rule, Progress::default())));
-    }
-
-    /// What strikes the request for `path` with `query`.
-    pub(crate) fn strike(&mut self, path: &str, query: &str, dice: Dice) -> Strike {
-        let mut strike = Strike::default();
-        for (rule, progress) in &mut self.rules {
-            let matches = path.starts_with(rule.path.as_str()) && query.contains(rule.query.as_str());
-            let beaten = rule.kind.replaces() && strike.instead.is_some();
-            if !matches || beaten || rule.times.is_some_and(|times| progress.struck >= times) {
-                continue;
-            }
-            progress.matched = progress.matched.saturating_add(1);
-            self.draws += 1;
-            if progress.matched <= rule.after || !chance(&mut dice.roll(Topic::Fault, self.draws), rule.share) {
-                continue;
-            }
-            progress.struck = progress.struck.saturating_add(1);
-            if rule.kind.replaces() {
-                strike.instead = Some(rule.clone());
-            } else {
-                strike.alter.push(rule.clone());
-            }
+impl Fault {
+    /// The part that it strikes.
+    pub(crate) fn part(self) -> Part {
+        match self {
+            Self::Status
+            | Self::Html
+            | Self::Empty
+            | Self::Reset
+            | Self::Unauthorized
+            | Self::Forbidden
+            | Self::BlockHtml
+            | Self::BlockEmpty
+            | Self::TooMany
+            | Self::Redirect
+            | Self::GzipBomb
+            | Self::HugeBody => Part::Whole,
+            Self::Truncate | Self::SlowAnswer | Self::SlowBody => Part::Way,
+            Self::ActivityError
+            | Self::NextElsewhere
+            | Self::NextSame
+            | Self::NextForgets
+            | Self::EmptyPage
+            | Self::NoTotalCount
+            | Self::RepeatedRow
+            | Self::NullFields
+            | Self::ItemNoObject
+            | Self::ItemWithoutId
+            | Self::ItemDuplicateKey
+            | Self::ItemInvalidUtf8
+            | Self::ItemHugeNumber => Part::Page,
         }
-        strike
     }
 }
 
 fn always() -> f64 {
     1.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn strikes(injector: &mut Injector, path: &str, query: &str) -> Option<Fault> {
-        injector.strike(path, query, Dice::new(1)).instead.map(|rule| rule.kind)
-    }
-
-    #[test]
-    fn rules_read_from_json_count_down_and_are_beaten_by_earlier_ones() {
-        let json = r#"{"rules": [
-            {"kind": "status", "status": 503, "times": 2, "after": 1, "path": "/api/v2/account/alerts/open"},
-            {"kind": "unauthorized", "query": "page=2"}
-        ]}"#;
-        let mut injector = Injector::default();
-        injector.replace(serde_json::from_str(json).unwrap());
-        let open = "/api/v2/account/alerts/open";
-        let seen: Vec<_> = (0..4).map(|_| strikes(&mut injector, open, "max=250&page=2")).collect();
-        let expected = [Fault::Unauthorized, Fault::Status, Fault::Status, Fault::Unauthorized].map(Some);
-        assert_eq!(seen, expected);
-        assert_eq!(strikes(&mut injector, "/api/v2/account", ""), None);
-    }
-
-    #[test]
-    fn a_share_strikes_about_so_often() {
-        let mut injector = Injector::default();
-        injector.add(vec![Rule { share: 0.25, ..Rule::new(Fault::Reset) }]);
-        let hits = (0..2000).filter(|_| strikes(&mut injector, "/x", "").is_some()).count();
-        assert!((400..600).contains(&hits), "{hits}");
-    }
-
-    #[test]
-    fn unknown_keys_and_kinds_are_refused() {
-        assert!(serde_json::from_str::<Rule>(r#"{"kind": "reset", "often": 1}"#).is_err());
-        assert!(serde_json::from_str::<Rule>(r#"{"kind": "gremlins"}"#).is_err());
-    }
 }

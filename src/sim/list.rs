@@ -11,7 +11,7 @@ use crate::sim::page::{Page, Shown};
 use crate::sim::shape;
 use crate::sim::shape::alert::is_muted;
 use crate::sim::shape::device::is_online;
-use crate::sim::world::{AlertSite, List};
+use crate::sim::world::{AlertSite, List, Order};
 
 /// A part of a list: where it begins and how many items it has at most.
 struct Slice {
@@ -60,6 +60,11 @@ pub(crate) fn alerts(world: &World, call: &Call, scope: &Scope, which: List) -> 
         (true, 0) => (world.alerts.resolved_list(), usize::MAX),
         (true, limit) => (world.alerts.resolved_list(), limit),
     };
+    // A short list forgets its earliest rows, wherever they stand.
+    let forgotten = match world.options.resolved_order {
+        Order::Oldest => rows.len().saturating_sub(limit),
+        Order::Newest | Order::Shuffled => 0,
+    };
     let muted = call.param("muted").map(|text| text.eq_ignore_ascii_case("true"));
     let wanted = |place: &u32| {
         let alert = world.alerts.get(*place);
@@ -67,7 +72,7 @@ pub(crate) fn alerts(world: &World, call: &Call, scope: &Scope, which: List) -> 
             belongs(world, alert, scope) && muted.is_none_or(|muted| is_muted(world, alert) == muted)
         })
     };
-    let listed: Vec<u32> = rows.iter().take(limit).filter(wanted).collect();
+    let listed: Vec<u32> = rows.iter().skip(forgotten).take(limit).filter(wanted).collect();
     fill(world, call, which, &listed, |place| {
         let alert = world.alerts.get(*place)?;
         Some((shape::alert::alert(world, alert), Some(Shown::Alert(*place))))

@@ -98,7 +98,7 @@ impl Query {
         Ok(Self {
             from: from.max(world.now.minus(RETENTION)),
             until,
-            size: size.min(world.options.page_cap as usize),
+            size: size.min(world.options.page_cap.max(1) as usize),
             ascending,
             after: call.param("searchAfter").map(cursor).transpose()?,
             backwards: call.param("page") == Some("previous"),

@@ -4,9 +4,6 @@ use fastrand::Rng;
 
 use crate::sim::dice::pick;
 
-/// Every planted secret contains this text, so that a test can look for it where it must not be.
-pub(crate) const PLANTED: &str = "planted-secret";
-
 /// Site names. Umlauts and accents, one of them decomposed, punctuation, surrounding white space, near twins.
 const SITES: &[&str] = &[
     "Contoso Ltd",

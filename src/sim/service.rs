@@ -8,7 +8,8 @@ use crate::sim::auth::Tokens;
 use crate::sim::call::{Call, Endpoint};
 use crate::sim::command::{self, Act, Applied, Command, CommandError};
 use crate::sim::control;
-use crate::sim::fault::{Fault, Injector, Rule, alter};
+use crate::sim::fault::inject::Injector;
+use crate::sim::fault::{Fault, Rule, alter};
 use crate::sim::life::World;
 use crate::sim::page::Shown;
 use crate::sim::quota::{Quota, Verdict};
@@ -22,7 +23,6 @@ use crate::sim::world::Options;
 const BRAKE: Duration = Duration::from_secs(1);
 
 /// One simulated platform with one account.
-#[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) injector: Injector,
     world: World,
@@ -171,7 +171,9 @@ impl Service {
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds have done their part in the page")]
 fn on_the_way(mut reply: Reply, rule: &Rule) -> Reply {
     match rule.kind {
-        Fault::Truncate => reply.cut = Cut::Truncate(rule.bytes.unwrap_or(reply.body.len() / 2).min(reply.body.len())),
+        Fault::Truncate if reply.cut == Cut::None => {
+            reply.cut = Cut::Truncate(rule.bytes.unwrap_or(reply.body.len() / 2).min(reply.body.len()))
+        }
         Fault::SlowAnswer => reply.delay = reply.delay.saturating_add(rule.duration()),
         Fault::SlowBody => reply.trickle = rule.duration(),
         _ => {}

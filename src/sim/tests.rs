@@ -2,6 +2,7 @@
 
 mod alerts;
 mod auth;
+mod control;
 mod faults;
 mod log;
 mod routes;

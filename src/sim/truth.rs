@@ -14,10 +14,25 @@ pub struct Truth {
     pub now: Millis,
     /// When the live part of the world began.
     pub start: Millis,
+    /// Every site, those that are no longer listed included.
+    pub sites: Vec<SiteTruth>,
     /// Every alert that was ever created.
     pub alerts: Vec<AlertTruth>,
     /// Every activity row that was ever written.
     pub activities: Vec<ActivityTruth>,
+}
+
+/// One site.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SiteTruth {
+    /// Its numeric id.
+    pub id: i64,
+    /// Its uid.
+    pub uid: String,
+    /// Its name now.
+    pub name: String,
+    /// Whether the list shows it.
+    pub listed: bool,
 }
 
 /// One alert.
@@ -102,7 +117,13 @@ pub(crate) fn of(world: &World, start: Millis) -> Truth {
         site: activity::site_of(world, row).map(|site| site.uid.clone()),
         shown: row.shown,
     });
-    Truth { now: world.now, start, activities: activities.collect(), alerts }
+    let sites = world.estate.sites.iter().map(|site| SiteTruth {
+        id: site.id,
+        uid: site.uid.clone(),
+        name: site.name.clone(),
+        listed: !site.removed,
+    });
+    Truth { now: world.now, start, sites: sites.collect(), alerts, activities: activities.collect() }
 }
 
 fn alert_truth(world: &World, alert: &Alert, start: Millis) -> AlertTruth {

@@ -13,6 +13,9 @@ use crate::sim::reply::Cut;
 /// In how many parts a trickling body comes.
 const PARTS: usize = 20;
 
+/// What was sent must be on its way before the connection breaks: an error at once would take it back.
+const BEFORE_BREAK: Duration = Duration::from_millis(20);
+
 /// A body that is sent at a pace, and perhaps not to its end.
 #[derive(Debug)]
 pub(crate) struct Paced {
@@ -33,7 +36,8 @@ impl Paced {
         };
         let parts = if trickle.is_zero() { 1 } else { PARTS };
         let part = rest.len().div_ceil(parts).max(1);
-        let pause = trickle / u32::try_from(parts).unwrap_or(1);
+        let least = if breaks { BEFORE_BREAK } else { Duration::ZERO };
+        let pause = (trickle / u32::try_from(parts).unwrap_or(1)).max(least);
         Self { rest, part, pause, timer: Box::pin(sleep_until(Instant::now() + pause)), breaks }
     }
 }
@@ -43,9 +47,8 @@ impl Body for Paced {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        if self.rest.is_empty() {
-            let broken = || io::Error::other("the body is cut short on purpose");
-            return Poll::Ready(std::mem::take(&mut self.breaks).then(|| Err(broken())));
+        if self.rest.is_empty() && !self.breaks {
+            return Poll::Ready(None);
         }
         if !self.pause.is_zero() {
             if self.timer.as_mut().poll(cx).is_pending() {
@@ -53,6 +56,10 @@ impl Body for Paced {
             }
             let next = Instant::now() + self.pause;
             self.timer.as_mut().reset(next);
+        }
+        if self.rest.is_empty() {
+            self.breaks = false;
+            return Poll::Ready(Some(Err(io::Error::other("the body is cut short on purpose"))));
         }
         let part = self.part.min(self.rest.len());
         let part = self.rest.split_to(part);

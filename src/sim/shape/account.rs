@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::sim::PLANTED;
 use crate::sim::dice::{Topic, chance};
 use crate::sim::estate::{Site, SiteKind};
 use crate::sim::life::World;
-use crate::sim::names::{self, PLANTED, Person};
+use crate::sim::names::{self, Person};
 use crate::sim::shape::device::is_online;
 
 /// `/v2/account`.
@@ -37,7 +38,9 @@ pub(crate) fn site(world: &World, site: &Site, devices: (usize, usize)) -> Value
     let mut rng = world.dice.roll(Topic::Site, site.number);
     let (total, online) = devices;
     let autotask = chance(&mut rng, 0.3).then(|| (site.name.trim().to_owned(), rng.u32(1000..9999).to_string()));
-    let proxy = (site.kind == SiteKind::Managed && chance(&mut rng, 0.2)).then(|| {
+    // One site has a proxy for certain.
+    let proxied = chance(&mut rng, 0.2) || site.number == 1;
+    let proxy = (site.kind == SiteKind::Managed && proxied).then(|| {
         let password = format!("{PLANTED}-proxy-{}", site.number);
         json!({"host": "proxy.lan.example", "port": 3128, "type": "http", "username": "proxyuser", "password": password})
     });

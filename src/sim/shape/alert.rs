@@ -24,16 +24,19 @@ pub(crate) fn alert(world: &World, alert: &Alert) -> Value {
         State::Resolved(on) => Some(on),
         State::Open | State::Vanished => None,
     };
+    // Integers were measured; text is what the contract declares (datto-rmm-api.md section 7).
+    let as_text = odd && alert.number.is_multiple_of(5);
+    let time = |at: Millis| if as_text { json!(at.to_string()) } else { json!(at.0) };
     let mut json = json!({
         "alertUid": alert.uid.to_string(),
         "priority": priority(alert, &mut rng),
         "diagnostics": diagnostics(alert, &mut rng),
         "resolved": resolved_on.is_some(),
         "resolvedBy": resolved_on.and_then(|_| resolved_by(world, alert)),
-        "resolvedOn": resolved_on.map(Millis::as_i64),
+        "resolvedOn": resolved_on.map(time),
         "muted": is_muted(world, alert),
         "ticketNumber": ticket(alert),
-        "timestamp": alert.opened.0,
+        "timestamp": time(alert.opened),
         "alertMonitorInfo": monitor(&mut rng),
         "alertSourceInfo": source(world, alert, odd && chance(&mut rng, 0.3)),
         "responseActions": responses(alert, &mut rng),

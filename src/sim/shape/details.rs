@@ -1,11 +1,12 @@
 //! The `details` of activity rows: flat objects with dotted keys, as collected in datto-rmm-api.md section 10.1.
 
+mod keys;
+
 use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Millis;
-use crate::sim::dice::pick;
-use crate::sim::names::{self, PLANTED, Person};
+use crate::sim::names::{self, Person};
 
 /// What a row is about.
 #[derive(Clone, Debug)]
@@ -31,60 +32,60 @@ pub(crate) struct Kind {
 
 /// All rows of section 10.1, and two that no document knows.
 pub(crate) const KINDS: &[Kind] = &[
-    kind("DEVICE", "job", "deployment", 14, job_deployment),
-    kind("DEVICE", "job", "create", 6, job_create),
-    kind("DEVICE", "job", "note", 3, job),
-    kind("DEVICE", "remote", "chat", 2, remote),
-    kind("DEVICE", "remote", "jrto", 8, remote),
-    kind("DEVICE", "device", "move.device", 2, moved),
-    kind("DEVICE", "patch", "audit", 5, patch),
-    kind("DEVICE", "patch", "install", 4, patch),
-    kind("USER", "account", "login", 12, login),
-    kind("USER", "account", "logout", 6, login),
-    kind("USER", "account", "change.settings", 2, settings),
-    kind("USER", "account", "update", 2, settings),
-    kind("USER", "user", "create", 2, user),
-    kind("USER", "user", "edit", 3, user_edit),
-    kind("USER", "user", "generate.api.keys", 1, user),
-    kind("USER", "authUser", "generate.api.keys", 1, api_keys),
-    kind("USER", "monitor", "create", 2, monitor),
-    kind("USER", "monitor", "edit", 2, monitor),
-    kind("USER", "policy", "create.and.push.changes", 1, policy),
-    kind("USER", "policy", "edit", 1, policy),
-    kind("USER", "policy", "edit.and.push.changes", 2, policy),
-    kind("USER", "policy", "toggle", 1, policy),
-    kind("USER", "policy", "delete", 1, policy),
-    kind("USER", "component", "add.from.comstore", 1, component),
-    kind("USER", "component", "create", 1, component),
-    kind("USER", "component", "update", 1, component),
-    kind("USER", "component", "delete", 1, component),
-    kind("USER", "device", "edit", 2, device_edit),
-    kind("USER", "device", "move.device", 1, device),
-    kind("USER", "device", "approved", 1, device),
-    kind("USER", "device", "delete", 1, device),
-    kind("USER", "device", "remove", 1, device),
-    kind("USER", "site", "create", 1, site),
-    kind("USER", "site", "edit", 1, site),
-    kind("USER", "site", "update", 1, site),
-    kind("USER", "site", "delete", 1, site),
-    kind("USER", "site", "change.settings", 1, settings),
-    kind("USER", "agent", "event", 1, agent),
-    kind("USER", "agent", "file", 2, agent),
-    kind("USER", "agent", "rs", 4, agent),
-    kind("USER", "agent", "shot", 1, agent),
-    kind("USER", "job", "create", 2, job),
-    kind("USER", "job", "edit", 1, job),
-    kind("USER", "job", "delete", 1, job),
-    kind("USER", "job", "rerun", 1, job),
-    kind("USER", "job", "retire", 1, job),
-    kind("USER", "filter", "create", 1, filter),
-    kind("USER", "filter", "delete", 1, filter),
-    kind("USER", "branding", "push.changes", 1, login),
-    kind("USER", "email.recipient", "update", 1, recipients),
-    kind("USER", "web.remote", "rto", 4, login),
-    kind("USER", "web.remote.chat", "session", 1, login),
-    kind("DEVICE", "quantum", "entangle", 1, job),
-    kind("SYSTEM", "maintenance", "window.opened", 1, settings),
+    kind("DEVICE", "job", "deployment", 14, keys::job_deployment),
+    kind("DEVICE", "job", "create", 6, keys::job_create),
+    kind("DEVICE", "job", "note", 3, keys::job),
+    kind("DEVICE", "remote", "chat", 2, keys::remote),
+    kind("DEVICE", "remote", "jrto", 8, keys::remote),
+    kind("DEVICE", "device", "move.device", 2, keys::moved),
+    kind("DEVICE", "patch", "audit", 5, keys::patch),
+    kind("DEVICE", "patch", "install", 4, keys::patch),
+    kind("USER", "account", "login", 12, keys::login),
+    kind("USER", "account", "logout", 6, keys::login),
+    kind("USER", "account", "change.settings", 2, keys::settings),
+    kind("USER", "account", "update", 2, keys::settings),
+    kind("USER", "user", "create", 2, keys::user),
+    kind("USER", "user", "edit", 3, keys::user_edit),
+    kind("USER", "user", "generate.api.keys", 1, keys::user),
+    kind("USER", "authUser", "generate.api.keys", 1, keys::api_keys),
+    kind("USER", "monitor", "create", 2, keys::monitor),
+    kind("USER", "monitor", "edit", 2, keys::monitor),
+    kind("USER", "policy", "create.and.push.changes", 1, keys::policy),
+    kind("USER", "policy", "edit", 1, keys::policy),
+    kind("USER", "policy", "edit.and.push.changes", 2, keys::policy),
+    kind("USER", "policy", "toggle", 1, keys::policy),
+    kind("USER", "policy", "delete", 1, keys::policy),
+    kind("USER", "component", "add.from.comstore", 1, keys::component),
+    kind("USER", "component", "create", 1, keys::component),
+    kind("USER", "component", "update", 1, keys::component),
+    kind("USER", "component", "delete", 1, keys::component),
+    kind("USER", "device", "edit", 2, keys::device_edit),
+    kind("USER", "device", "move.device", 1, keys::device),
+    kind("USER", "device", "approved", 1, keys::device),
+    kind("USER", "device", "delete", 1, keys::device),
+    kind("USER", "device", "remove", 1, keys::device),
+    kind("USER", "site", "create", 1, keys::site),
+    kind("USER", "site", "edit", 1, keys::site),
+    kind("USER", "site", "update", 1, keys::site),
+    kind("USER", "site", "delete", 1, keys::site),
+    kind("USER", "site", "change.settings", 1, keys::settings),
+    kind("USER", "agent", "event", 1, keys::agent),
+    kind("USER", "agent", "file", 2, keys::agent),
+    kind("USER", "agent", "rs", 4, keys::agent),
+    kind("USER", "agent", "shot", 1, keys::agent),
+    kind("USER", "job", "create", 2, keys::job),
+    kind("USER", "job", "edit", 1, keys::job),
+    kind("USER", "job", "delete", 1, keys::job),
+    kind("USER", "job", "rerun", 1, keys::job),
+    kind("USER", "job", "retire", 1, keys::job),
+    kind("USER", "filter", "create", 1, keys::filter),
+    kind("USER", "filter", "delete", 1, keys::filter),
+    kind("USER", "branding", "push.changes", 1, keys::login),
+    kind("USER", "email.recipient", "update", 1, keys::recipients),
+    kind("USER", "web.remote", "rto", 4, keys::login),
+    kind("USER", "web.remote.chat", "session", 1, keys::login),
+    kind("DEVICE", "quantum", "entangle", 1, keys::job),
+    kind("SYSTEM", "maintenance", "window.opened", 1, keys::settings),
 ];
 
 const fn kind(
@@ -149,80 +150,6 @@ pub(crate) fn staff(facts: &Facts<'_>, rng: &mut Rng) -> Value {
     })
 }
 
-fn site_name<'a>(facts: &Facts<'a>) -> Option<&'a str> {
-    facts.site.map(|(_, _, name)| name)
-}
-
-fn job(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({
-        "job.id": 7_000_000 + facts.number,
-        "job.uid": format!("00000000-0000-4000-8000-{:012x}", facts.number),
-        "job.name": pick(rng, &["Restart Spooler", "Windows Update – alle Clients", "Clear temp files"]),
-        "job.status": pick(rng, &["active", "completed"]),
-        "site.name": site_name(facts),
-    })
-}
-
-fn job_deployment(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    let mut details = Map::new();
-    merge(&mut details, job(facts, rng));
-    merge(
-        &mut details,
-        json!({
-            "job.deployment_id": 9_000_000 + facts.number,
-            "job.scheduled_job_id": facts.number.to_string(),
-            "job.scheduled_job_uid": null,
-            "note": pick(rng, &["Job deployed", "Exit code 1603\nsee stdout", ""]),
-        }),
-    );
-    Value::Object(details)
-}
-
-/// The one row whose name keys are in camel case.
-fn job_create(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    let mut details = Map::new();
-    merge(&mut details, job(facts, rng));
-    merge(
-        &mut details,
-        json!({
-            "job.date_created": facts.date.0,
-            "user.id": facts.person.id,
-            "user.username": facts.person.login,
-            "user.email": facts.person.email(),
-            "user.firstName": facts.person.first,
-            "user.lastName": facts.person.last,
-        }),
-    );
-    Value::Object(details)
-}
-
-fn remote(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    let mut details = Map::new();
-    merge(&mut details, staff(facts, rng));
-    merge(
-        &mut details,
-        json!({
-            "remote_session.id": facts.number,
-            "remote_session.type": pick(rng, &["RDP", "SPLASHTOP", "WEB_REMOTE"]),
-            "remote_session.start_date": facts.date.0.saturating_sub(60_000),
-            "remote_session.details": [
-                {"action": "connect", "detail": null, "name": "Splashtop"},
-                {"action": "file.transfer", "detail": "C:\\Temp\\dump.zip", "name": "Datei"},
-            ],
-            "site.name": site_name(facts),
-        }),
-    );
-    Value::Object(details)
-}
-
-/// A drawn move names the same site twice: nothing really moved.
-fn moved(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    let mut details = Map::new();
-    merge(&mut details, staff(facts, rng));
-    merge(&mut details, move_between(facts.site, facts.site));
-    Value::Object(details)
-}
-
 /// The keys of a move from one site to another; sites are id, uid, name.
 pub(crate) fn move_between(from: Option<(i64, &str, &str)>, to: Option<(i64, &str, &str)>) -> Value {
     json!({
@@ -234,127 +161,4 @@ pub(crate) fn move_between(from: Option<(i64, &str, &str)>, to: Option<(i64, &st
         "data.to_site_name": to.map(|site| site.2),
         "site.name": to.map(|site| site.2),
     })
-}
-
-fn patch(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({
-        "patch_activity.info": "KB5063878",
-        "patch_activity.result": pick(rng, &["SUCCESS", "FAILURE"]),
-        "patch_activity.run_date": facts.date.0,
-        "patch_activity.success": rng.bool(),
-        "patch_activity.action": "INSTALL",
-        "patch_activity.from_cache": false,
-        "patch_activity.patch_uid": format!("kb-{}", rng.u16(..)),
-        "patch_activity.policy_uid": null,
-        "patch_activity.patch_install_start": facts.date.0.saturating_sub(90_000).to_string(),
-        "patch_activity.patch_install_end": facts.date.0.to_string(),
-        "patch_update.id": rng.u32(..),
-        "patch_update.uid": null,
-        "patch_update.title": "2026-08 Cumulative Update for Windows 11",
-        "patch_update.start_date": facts.date.0.saturating_sub(90_000),
-        "patch_update.end_date": facts.date.0,
-        "data.patch_audit": "{}",
-        "site.name": site_name(facts),
-        "source.forwarded_ip": names::address(rng),
-    })
-}
-
-fn login(_: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({"data.source": pick(rng, &["WEB", "API", "SSO"])})
-}
-
-fn settings(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({
-        "data.access_control": pick(rng, &["enabled", "disabled"]),
-        "data.context": "account",
-        "data.action": "update",
-        "data.variable": format!("smtpPassword={PLANTED}-variable-{}", facts.number),
-    })
-}
-
-fn user(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    let subject = names::person(rng);
-    json!({"data.user_id": subject.id, "data.user_name": subject.login, "data.note": format!("by {}", facts.person.login)})
-}
-
-fn user_edit(_: &Facts<'_>, rng: &mut Rng) -> Value {
-    let subject = names::person(rng);
-    json!({
-        "data.user_id": subject.id,
-        "data.user_name": subject.login,
-        "data.deleted_roles": "[\"Technician\"]",
-        "data.new_roles": pick(rng, &["[\"Administrator\"]", "[]"]),
-        "data.user_email": subject.email(),
-        "data.user_enabled": rng.bool(),
-        "data.user_firstname": subject.first,
-        "data.user_lastname": subject.last,
-    })
-}
-
-fn api_keys(_: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({"data.for_user": names::person(rng).login})
-}
-
-fn monitor(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({"data.is_device_monitor": rng.bool(), "data.monitor_id": facts.number, "data.policy_id": rng.u16(..).to_string()})
-}
-
-fn policy(facts: &Facts<'_>, _: &mut Rng) -> Value {
-    json!({"data.policy_id": facts.number, "data.policy_name": "Server – Überwachung", "data.policy_uid": null})
-}
-
-fn component(facts: &Facts<'_>, _: &mut Rng) -> Value {
-    json!({
-        "data.component_id": facts.number,
-        "data.component_name": "Get-Secrets [WIN]",
-        "data.component_uid": facts.id,
-        "data.security_level": 5,
-    })
-}
-
-fn device(facts: &Facts<'_>, _: &mut Rng) -> Value {
-    json!({
-        "data.device_id": facts.device.map(|device| device.0),
-        "data.device_uid": facts.device.map(|device| device.1),
-        "data.device_hostname": facts.device.map(|device| device.2),
-        "data.device_list": facts.device.map(|device| format!("[{}]", device.0)),
-        "data.site_id": facts.site.map(|site| site.0),
-        "data.site_uid": facts.site.map(|site| site.1),
-        "data.site_name": site_name(facts),
-    })
-}
-
-fn device_edit(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    let mut details = Map::new();
-    merge(&mut details, device(facts, rng));
-    merge(&mut details, json!({"data.udf7": format!("{PLANTED}-edited-{}", facts.number)}));
-    Value::Object(details)
-}
-
-fn site(facts: &Facts<'_>, _: &mut Rng) -> Value {
-    json!({
-        "data.site_id": facts.site.map(|site| site.0),
-        "data.site_uid": facts.site.map(|site| site.1),
-        "data.site_name": site_name(facts),
-        "data.site_description": "",
-    })
-}
-
-fn agent(facts: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({
-        "data.device_id": facts.device.map(|device| device.0),
-        "data.device_uid": facts.device.map(|device| device.1),
-        "data.device_name": facts.device.map(|device| device.2),
-        "data.direct": rng.bool(),
-        "data.start": facts.date.0.saturating_sub(30_000),
-        "data.end": facts.date.0,
-    })
-}
-
-fn filter(facts: &Facts<'_>, _: &mut Rng) -> Value {
-    json!({"data.filter_id": facts.number, "data.filter_name": "Server ohne Patch"})
-}
-
-fn recipients(_: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({"data.context": "site", "data.email_recipients": names::person(rng).email()})
 }

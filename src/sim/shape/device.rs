@@ -4,10 +4,11 @@ use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Millis;
+use crate::sim::PLANTED;
 use crate::sim::dice::{Topic, chance, pick};
 use crate::sim::estate::{Device, SiteKind};
 use crate::sim::life::World;
-use crate::sim::names::{self, PLANTED};
+use crate::sim::names;
 
 /// The .NET minimum date, which stands for "never" (datto-rmm-api.md section 7).
 const NEVER_MS: i64 = -62_135_596_800_000;

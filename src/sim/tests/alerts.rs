@@ -142,10 +142,14 @@ async fn an_alert_can_follow_its_device_to_another_site() {
 
 #[tokio::test(start_paused = true)]
 async fn the_resolved_list_may_be_short() {
-    let options = Options { resolved_alerts: 40, resolved_limit: 10, ..Options::quiet() };
-    let client = Client::new(options);
-    let shown = client.walk(&format!("{RESOLVED}?max=4"), "alerts");
-    assert_eq!(shown.len(), 10);
-    let times: Vec<i64> = shown.iter().map(|alert| alert["resolvedOn"].as_i64().unwrap()).collect();
-    assert!(times.is_sorted_by(|a, b| a >= b), "newest first: {times:?}");
+    let times = |resolved_order, resolved_limit| -> Vec<i64> {
+        let options = Options { resolved_alerts: 40, resolved_limit, resolved_order, ..Options::quiet() };
+        let shown = Client::new(options).walk(&format!("{RESOLVED}?max=4"), "alerts");
+        shown.iter().map(|alert| alert["resolvedOn"].as_i64().unwrap()).collect()
+    };
+    let all = times(Order::Newest, 0);
+    assert!(all.len() == 40 && all.is_sorted_by(|a, b| a >= b), "newest first: {all:?}");
+    let latest = times(Order::Newest, 10);
+    assert_eq!(latest, all[..10]);
+    assert!(times(Order::Oldest, 10).iter().rev().eq(&latest));
 }
