@@ -41,7 +41,10 @@ fn names_keys_once(json: &str) -> bool {
         match value {
             serde_json::Value::Object(map) => map.len() + map.values().map(leaves).sum::<usize>(),
             serde_json::Value::Array(items) => items.iter().map(leaves).sum(),
-            _ => 0,
+            serde_json::Value::Null
+            | serde_json::Value::Bool(_)
+            | serde_json::Value::Number(_)
+            | serde_json::Value::String(_) => 0,
         }
     }
     // Outside of strings, every `:` belongs to a key; no generated string holds one but dates.
