@@ -224,7 +224,6 @@ async fn no_connection_is_told_apart_and_names_no_query() {
 #[tokio::test]
 async fn plain_http_never_leaves_this_machine() {
     let url = Url::parse("http://192.0.2.1/").expect("an address");
-    let begin = Instant::now();
-    assert!(matches!(send(url, Auth::Bearer(Secret::new("tok"))).await, Err(TransportError::Connect(_))));
-    assert!(begin.elapsed() < Duration::from_secs(1), "not even tried");
+    let refused = send(url, Auth::Bearer(Secret::new("tok"))).await;
+    assert!(matches!(&refused, Err(TransportError::Connect(words)) if words.contains("loopback")), "{refused:?}");
 }
