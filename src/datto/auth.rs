@@ -39,6 +39,8 @@ pub(super) struct Auth {
 #[derive(Debug, Default)]
 struct State {
     token: Option<Token>,
+    /// The token before: an answer may still echo it.
+    last: Option<Token>,
     renew_at: Option<Instant>,
     expires_at: Option<Instant>,
     generation: u64,
@@ -111,7 +113,7 @@ impl Auth {
         let mut state = self.lock();
         state.generation = state.generation.wrapping_add(1);
         let token = Token { secret: grant.token, generation: state.generation };
-        state.token = Some(token.clone());
+        state.last = state.token.replace(token.clone()).or_else(|| state.last.take());
         state.renew_at = Some(now + grant.life.mul_f64(part));
         state.expires_at = Some(now + grant.life);
         state.refusal = None;
@@ -134,7 +136,7 @@ impl Auth {
     pub(super) fn discard(&self, token: &Token) {
         let mut state = self.lock();
         if state.token.as_ref().is_some_and(|held| held.generation == token.generation) {
-            state.token = None;
+            state.last = state.token.take();
         }
     }
 
@@ -150,9 +152,10 @@ impl Auth {
         state.expires_at?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// The token's text, so that it can be kept out of messages.
-    pub(super) fn secret(&self) -> Option<Secret> {
-        self.lock().token.as_ref().map(|token| token.secret.clone())
+    /// This token and the one before, so that both can be kept out of messages.
+    pub(super) fn secrets(&self) -> Vec<Secret> {
+        let state = self.lock();
+        [&state.token, &state.last].into_iter().flatten().map(|token| token.secret.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

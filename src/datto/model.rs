@@ -10,6 +10,8 @@ mod duplicates;
 pub(super) mod object;
 pub mod rate;
 pub mod site;
+#[cfg(test)]
+mod tests;
 pub mod time;
 
 /// Why no record can be made of an item.
@@ -21,7 +23,7 @@ pub enum Malformed {
     /// A key occurs twice in one object: a reader that takes the last would lose a value.
     #[error("duplicate key `{key}` at depth {depth}")]
     DuplicateKey {
-        /// The key, shortened.
+        /// The key, shortened and escaped.
         key: String,
         /// 1 for the item's own fields; lists count too.
         depth: usize,

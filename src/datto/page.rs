@@ -15,6 +15,8 @@ const PAGE_SIZE: u32 = 250;
 /// The parameters that move through a list; all others stay as they were asked.
 const PAGE: &str = "page";
 const SEARCH_AFTER: &str = "searchAfter";
+/// Longest part of an address that a message shows, in characters.
+const MAX_SHOWN: usize = 200;
 
 /// One page to ask for. Make the first with [`PageRequest::list`] or [`PageRequest::activity`]; each page names the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,7 +232,8 @@ fn is_blank(raw: &RawValue) -> bool {
     matches!(raw.get(), "null" | "false" | "{}" | "[]") || text_of(raw.get()).is_some_and(|text| text.trim().is_empty())
 }
 
-/// An address without what may be secret in it.
+/// An address without what may be secret in it, shortened.
 fn shown(url: &Url) -> String {
-    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    let whole = format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path());
+    whole.chars().take(MAX_SHOWN).collect()
 }

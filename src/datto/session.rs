@@ -16,6 +16,10 @@ use super::lane::Lane;
 use super::redact::excerpt;
 use super::state::Login;
 use crate::clock::Millis;
+use crate::secret::Secret;
+
+/// How often a question is asked that only 429s answer; calls must not wait for it for ever.
+const MAX_QUESTIONS: usize = 3;
 
 /// Token and count of one account.
 pub(super) struct Session {
@@ -70,13 +74,14 @@ impl Session {
         }
     }
 
-    /// One question in the first lane, asked again after a 429 only. The inner error tells why there is no answer.
+    /// One question in the first lane, asked again a few times after a 429 only. The inner error tells why there is no
+    /// answer.
     pub(super) async fn ask(&self, path: &str, auth: super::Auth) -> Result<Result<Answered, String>, ClientError> {
         let url = match api_url(&self.link.api_url, path, &[]) {
             Ok(url) => url,
             Err(error) => return Ok(Err(error.to_string())),
         };
-        loop {
+        for _ in 0..MAX_QUESTIONS {
             let outcome = self.link.exchange(Lane::Token, &url, auth.clone()).await;
             match outcome.map_err(|BlockedUntil(until)| self.blocked(until))? {
                 Outcome::Answer(answered) => return Ok(Ok(answered)),
@@ -84,13 +89,14 @@ impl Session {
                 Outcome::Throttled => {}
             }
         }
+        Ok(Err("429 again and again".to_owned()))
     }
 
     pub(super) fn with_secrets<T>(&self, read: impl FnOnce(&[&str]) -> T) -> T {
         let used = self.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let token = self.auth.secret();
+        let tokens = self.auth.secrets();
         let credentials = used.iter().flat_map(|c| [c.key.expose(), c.secret.expose()]);
-        let known: Vec<&str> = credentials.chain(token.iter().map(|t| t.expose())).collect();
+        let known: Vec<&str> = credentials.chain(tokens.iter().map(Secret::expose)).collect();
         read(&known)
     }
 

@@ -107,7 +107,7 @@ impl Script {
             }
             RATE => {
                 let now = Instant::now();
-                let ours = lock(&self.seen).iter().filter(|s| now - s.at < Duration::from_secs(60)).count();
+                let ours = lock(&self.seen).iter().rev().take_while(|s| now - s.at < Duration::from_secs(60)).count();
                 let count = ours + *lock(&self.foreign) as usize;
                 json(200, &format!(r#"{{"accountCount":{count},"accountRateLimit":600}}"#))
             }

@@ -11,6 +11,9 @@ use reqwest::redirect::Policy;
 use super::endpoint::is_loopback;
 use super::{Auth, Request, Response, Transport, TransportError};
 
+#[cfg(test)]
+mod tests;
+
 /// Limit on connecting, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Limit on silence while an answer comes.

@@ -203,6 +203,21 @@ async fn a_better_lane_overtakes_and_giving_up_frees_the_place() {
     assert_eq!(order, [Lane::Token, Lane::Alerts, Lane::Backfill]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_while_next_hands_the_turn_on() {
+    let budget = budget(10.0 / 600.0).await;
+    for _ in 0..9 {
+        call(&budget, Lane::Alerts, Duration::ZERO, Duration::ZERO).await;
+    }
+    let first = budget.clone();
+    let mut gives_up = JoinSet::new();
+    gives_up.spawn(async move { timeout(Duration::from_secs(5), first.acquire(Lane::Token)).await.is_err() });
+    sleep(Duration::from_secs(1)).await;
+    let slot = timeout(2 * MINUTE, budget.acquire(Lane::Backfill)).await;
+    assert!(slot.is_ok(), "nobody woke the one behind");
+    assert!(gives_up.join_next().await.expect("one").expect("no panic"));
+}
+
 /// Whoever gives up a call may have reached the server: its slot stays taken for a minute.
 #[tokio::test(start_paused = true)]
 async fn an_abandoned_call_counts_and_an_unsent_one_does_not() {

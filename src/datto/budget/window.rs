@@ -3,7 +3,7 @@
 //! A token bucket as large as the limit would admit twice the limit within one window. And since the server's clock
 //! started later than ours, somewhere between sending and answer, a call holds its slot until 60 s after its *answer*.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -17,7 +17,8 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Window {
     in_flight: BTreeMap<u64, Instant>,
-    answered: VecDeque<Call>,
+    /// In the order of their answers.
+    answered: Vec<Call>,
     next_id: u64,
 }
 
@@ -42,7 +43,7 @@ impl Window {
     /// Notes that the call's answer came now, or that nobody waits for it any more; says when it was sent.
     pub(super) fn answered(&mut self, id: u64, now: Instant) -> Option<Instant> {
         let sent = self.in_flight.remove(&id)?;
-        self.answered.push_back(Call { sent: Some(sent), answered: now, count: 1 });
+        self.answered.push(Call { sent: Some(sent), answered: now, count: 1 });
         Some(sent)
     }
 
@@ -54,15 +55,13 @@ impl Window {
     /// Notes calls of ours that this log does not know, as if they were answered now.
     pub(super) fn add_unknown(&mut self, count: u32, now: Instant) {
         if count > 0 {
-            self.answered.push_back(Call { sent: None, answered: now, count });
+            self.answered.push(Call { sent: None, answered: now, count });
         }
     }
 
     /// Slots held now.
     pub(super) fn used(&mut self, now: Instant) -> u32 {
-        while self.answered.front().is_some_and(|call| frees_at(call) <= now) {
-            self.answered.pop_front();
-        }
+        self.answered.retain(|call| frees_at(call) > now);
         let in_flight = u32::try_from(self.in_flight.len()).unwrap_or(u32::MAX);
         self.answered.iter().fold(in_flight, |sum, call| sum.saturating_add(call.count))
     }
@@ -113,10 +112,10 @@ impl Window {
             // The process may be younger than the call: an instant before its start may not exist.
             let Some(answered) = now.checked_sub(age) else { continue };
             if age < WINDOW {
-                self.answered.push_back(Call { sent: Some(answered), answered, count: *count });
+                self.answered.push(Call { sent: Some(answered), answered, count: *count });
             }
         }
-        self.answered.make_contiguous().sort_by_key(|call| call.answered);
+        self.answered.sort_by_key(|call| call.answered);
     }
 }
 

@@ -1,9 +1,11 @@
 //! The client against a scripted API in paused time.
 
 mod block;
+mod day;
 mod login;
 mod paging;
 mod retrying;
+mod telling;
 mod throttle;
 
 use crate::datto::client::Client;

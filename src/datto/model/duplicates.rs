@@ -44,7 +44,8 @@ pub(super) fn find_duplicate(json: &str) -> Option<Malformed> {
                 }
                 let key = key_of(string);
                 if keys.contains(&key) {
-                    return Some(Malformed::DuplicateKey { key: key.chars().take(SHOWN_KEY_CHARS).collect(), depth });
+                    let key = key.chars().take(SHOWN_KEY_CHARS).flat_map(char::escape_debug).collect();
+                    return Some(Malformed::DuplicateKey { key, depth });
                 }
                 keys.insert(key);
             }
@@ -91,7 +92,7 @@ mod tests {
         assert_eq!(found(r#"{"a":[{"b":{"c":1,"d":"}","c":2}}]}"#), Some(("c".into(), 4)));
         assert_eq!(found(r#"{"":1,"":2}"#), Some((String::new(), 1)));
         assert_eq!(found(r#"{"@class":1,"\u0040class":2}"#), Some(("@class".into(), 1)));
-        assert_eq!(found(r#"{"a\"":1,"a\"":2}"#), Some(("a\"".into(), 1)));
+        assert_eq!(found(r#"{"a\"":1,"a\"":2}"#), Some((r#"a\""#.into(), 1)));
         assert_eq!(
             found(r#"{"$serde_json::private::Number":"1","$serde_json::private::Number":"2"}"#).map(|f| f.1),
             Some(1)

@@ -200,3 +200,27 @@ async fn a_late_403_of_the_same_block_does_not_double() {
     }
     assert!(blocked_for(&world, &client).await <= 5 * MINUTE);
 }
+
+/// A call that waits for its slot while the block begins is not sent when the slot comes.
+#[tokio::test(start_paused = true)]
+async fn a_block_also_stops_who_already_waits_for_a_slot() {
+    let mut world = World::new();
+    world.settings.budget = 0.01;
+    let platform = world.platform().await;
+    let (acme, other) = (world.client_on(platform.clone(), "acme").await, world.client_on(platform, "other").await);
+    look(&acme).await.expect("an answer");
+    while acme.rate().used < acme.rate().ceiling {
+        look(&acme).await.expect("an answer");
+    }
+    let waiting = acme.clone();
+    let mut calls = JoinSet::new();
+    calls.spawn(async move { look(&waiting).await });
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(acme.rate().waiting, 1);
+    world.script.next(LOGIN, [Ok(html(403))]);
+    blocked_for(&world, &other).await;
+    let before = world.script.paths().len();
+    let result = calls.join_next().await.expect("one").expect("no panic");
+    assert!(matches!(result, Err(ClientError::Blocked { .. })), "{result:?}");
+    assert_eq!(world.script.paths().len(), before);
+}

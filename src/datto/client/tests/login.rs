@@ -28,8 +28,9 @@ async fn the_first_calls_are_login_and_count_and_all_share_one_login() {
     while let Some(result) = calls.join_next().await {
         result.expect("no panic").expect("an answer");
     }
-    let paths = world.script.paths();
-    assert_eq!(paths[..2], [LOGIN.to_owned(), RATE.to_owned()]);
+    let seen = world.script.seen();
+    assert_eq!([&seen[0].path, &seen[1].path], [LOGIN, RATE]);
+    assert!(seen[2].at >= seen[1].at + Duration::from_millis(200), "nothing goes before the count is known");
     assert_eq!((world.script.count(LOGIN), world.script.count(RATE), world.script.count(OPEN_ALERTS)), (1, 1, 20));
 }
 

@@ -61,6 +61,7 @@ async fn a_next_page_elsewhere_is_refused_and_nothing_is_sent_there() {
     for target in [
         "https://evil.example/api/v2/account/alerts/open?page=1",
         "http://merlot-api.centrastage.net/api/v2/account/alerts/open?page=1",
+        "http://merlot-api.centrastage.net:443/api/v2/account/alerts/open?page=1",
         "https://merlot-api.centrastage.net:8443/api/v2/account/alerts/open?page=1",
         "https://merlot-api.centrastage.net.evil.example/api/v2/account/alerts/open",
         "https://merlot-api.centrastage.net@evil.example/api/v2/account/alerts/open",
