@@ -46,7 +46,7 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn open(mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
+    pub(super) fn open(scope: &Scope<'a>, mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
         let original_time = record.copy("date", notes);
         let time = record.take_time("date", notes);
         let lower = |key: &str| record.peek(key).map(|text| text.to_lowercase()).unwrap_or_default();
@@ -74,7 +74,7 @@ impl<'a> Row<'a> {
             original_time,
         };
         row.failed = row.has_failed();
-        row.drop_repeats();
+        row.drop_repeats(&scope.envelope.native_id);
         row
     }
 
@@ -234,15 +234,14 @@ impl<'a> Row<'a> {
     }
 
     /// The details repeat some of the record itself.
-    fn drop_repeats(&mut self) {
+    fn drop_repeats(&mut self, id: &str) {
         for (key, twin) in
             [("category", "event.category"), ("action", "event.action"), ("entity", "entity"), ("id", "uid")]
         {
             let own = self.record.peek(key);
             self.details.drop_same(twin, own.as_deref());
         }
-        // `metadata.original_event_uid` is this id.
-        self.record.take_id("id", &mut Notes::default());
+        self.record.drop_same("id", Some(id));
     }
 }
 
