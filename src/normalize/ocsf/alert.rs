@@ -119,12 +119,12 @@ fn finding_info<'a>(
     let diagnostics = parts.alert.peek("diagnostics");
     let class = parts.class.as_deref();
     let on = subject(device, scope);
-    let generic = || match (&diagnostics, class) {
-        (Some(text), _) => text.clone().into_owned(),
-        (None, Some(class)) => format!("{class} on {on}"),
-        (None, None) => format!("Alert on {on}"),
+    let general = match class {
+        Some(class) => format!("{class} on {on}"),
+        None => format!("Alert on {on}"),
     };
-    let title = reading::title(&told.title.clone().unwrap_or_else(generic));
+    let candidates = [told.title.as_deref(), diagnostics.as_deref(), Some(&general)];
+    let title = candidates.into_iter().flatten().find_map(reading::title).unwrap_or_else(|| "Alert".to_owned());
     let sentence = told.sentence.clone().unwrap_or_else(|| title.clone());
     if diagnostics.as_ref().is_some_and(|text| text.len() <= MAX_DESC) {
         parts.alert.take("diagnostics");

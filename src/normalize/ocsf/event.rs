@@ -73,6 +73,7 @@ pub(crate) struct OcsfEvent<'a> {
     status: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_detail: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time: Option<i64>,
@@ -226,10 +227,11 @@ pub(crate) struct Finished<'a> {
 
 /// Text for people: one line, within the limit of a message.
 pub(crate) fn one_line(text: &str, notes: &mut Notes) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.trim();
     match line.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => notes.limit_to(line.into(), end).into_owned(),
-        None => line,
+        None => line.to_owned(),
     }
 }
 
