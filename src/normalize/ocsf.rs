@@ -18,6 +18,7 @@ mod captions;
 mod choice;
 mod class;
 mod device;
+mod envelope;
 mod event;
 mod object;
 mod posture;

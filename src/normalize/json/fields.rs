@@ -31,6 +31,12 @@ impl<'a> Fields<'a> {
         self.get(key)?.scalar().filter(|text| !text.is_empty())
     }
 
+    /// The text that [`Self::take_id`] would take, left in place.
+    pub(crate) fn peek_id(&self, key: &str) -> Option<Cow<'a, str>> {
+        let value = self.get(key)?;
+        matches!(value.kind(), Kind::String | Kind::Number(_)).then(|| self.peek(key)).flatten()
+    }
+
     /// Like [`Self::peek`], within the limit of a string: for attributes that repeat a value.
     pub(crate) fn copy(&self, key: &str, notes: &mut Notes) -> Option<Cow<'a, str>> {
         self.peek(key).map(|text| notes.limit(text))

@@ -17,6 +17,9 @@ mod rules;
 mod session;
 mod work;
 
+/// An event code in a note takes no more characters.
+const MAX_CODE: usize = 100;
+
 /// The event of an activity record. `details` is the decoded text of the record's `details`, where that is a text.
 pub(crate) fn draft<'a>(
     scope: &mut Scope<'a>,
@@ -24,7 +27,7 @@ pub(crate) fn draft<'a>(
     details: Option<&'a str>,
     notes: &mut Notes,
 ) -> Draft<'a> {
-    let mut row = Row::open(fields, details, notes);
+    let mut row = Row::open(scope, fields, details, notes);
     row.name_site(scope, notes);
     let event_code = row.event_code(notes);
     let mut draft = rules::apply(&mut row, scope, notes).unwrap_or_else(|| base(&row, scope, notes));
@@ -52,7 +55,8 @@ fn start<'a>(
 
 /// The last resort, for a record without a category: nothing can be said of it but what it holds.
 fn base<'a>(row: &Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> Draft<'a> {
-    notes.add("no rule for a record without a category".to_owned());
+    let event_code = row.event_code(notes);
+    notes.add(format!("no rule for {}", event_code.chars().take(MAX_CODE).collect::<String>()));
     let activity = Choice::other(Text::Borrowed("unmapped record"));
     let mut draft = start(row, scope, &captions::BASE_EVENT, activity, Body::Base(Base {}));
     draft.status = None;

@@ -1,6 +1,7 @@
 //! Alert → Detection Finding 2004 (event-schema.md section 6): one finding uid through opened, updated and closed.
 
 use self::reading::{Reading, Told};
+use self::stage::Stage;
 use super::captions;
 use super::choice::{Choice, Text};
 use super::class::{Body, Finding};
@@ -14,27 +15,16 @@ use super::scope::{DeviceNames, Scope};
 use super::severity::{self, Ranked};
 use crate::normalize::json::fields::Fields;
 use crate::normalize::notes::Notes;
-use crate::record::{Marker, SiteRef};
+use crate::record::SiteRef;
 
 mod monitor;
 mod reading;
 mod special;
+mod stage;
+mod table;
 
 /// `finding_info.desc` takes no more bytes.
 const MAX_DESC: usize = 8 * 1024;
-
-/// Where an alert is in its life, and the times that follow from it.
-struct Stage<'a> {
-    activity: Choice<'a>,
-    status: Choice<'a>,
-    time: i64,
-    started: Option<i64>,
-    ended: Option<i64>,
-    detail: Option<String>,
-    /// What a message begins with.
-    prefix: &'static str,
-    original_time: Option<Text<'a>>,
-}
 
 /// What is left of the parts of an alert once the attributes are filled.
 struct Parts<'a> {
@@ -49,7 +39,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     let mut parts = Parts::open(fields, notes);
     let tags = place(scope, &mut parts.source, notes);
     let device = device(scope, &mut parts.source, notes);
-    let stage = stage(scope, &mut parts.alert, notes);
+    let stage = Stage::of(scope, &mut parts.alert, notes);
     let ranked = severity::of_priority(parts.alert.copy("priority", notes), &scope.options().severities);
     let subject = subject(device.as_ref(), scope);
     let reading = Reading { context: parts.context, told: Told::default(), device: subject, notes };
@@ -117,54 +107,6 @@ fn subject(device: Option<&Device<'_>>, scope: &Scope<'_>) -> String {
     name.or(scope.site.name.as_deref()).or(scope.site.uid.as_deref()).unwrap_or("an unnamed device").to_owned()
 }
 
-fn stage<'a>(scope: &Scope<'a>, alert: &mut Fields<'a>, notes: &mut Notes) -> Stage<'a> {
-    let (activities, statuses) = (captions::DETECTION_FINDING.activities, captions::DETECTION_FINDING.statuses);
-    let polled = scope.polled_at();
-    let told_at = alert.copy("timestamp", notes);
-    let opened = alert.take_time("timestamp", notes);
-    let new = Choice::of(statuses, 1);
-    let open = Stage {
-        activity: Choice::of(activities, 1),
-        status: new.clone(),
-        time: opened.unwrap_or(polled),
-        started: opened,
-        ended: None,
-        detail: None,
-        prefix: "",
-        original_time: told_at,
-    };
-    match &scope.envelope.marker {
-        Marker::Update(..) => {
-            let changed = scope.envelope.changed.join(", ");
-            let detail = (!changed.is_empty()).then_some(changed);
-            Stage { activity: Choice::of(activities, 2), time: polled, detail, prefix: "Updated: ", ..open }
-        }
-        Marker::Resolved(_) => {
-            let token = alert.copy("resolvedOn", notes);
-            let ended = alert.take_time("resolvedOn", notes);
-            let by = alert.copy("resolvedBy", notes).map(|by| format!("Resolved by {by}"));
-            Stage {
-                activity: Choice::of(activities, 3),
-                status: Choice::of(statuses, 4),
-                time: ended.unwrap_or(polled),
-                ended,
-                detail: by,
-                prefix: "Resolved: ",
-                original_time: token.filter(|_| ended.is_some()).or(open.original_time),
-                ..open
-            }
-        }
-        Marker::Vanished(_) => Stage {
-            activity: Choice::of(activities, 3),
-            status: Choice::other(Text::Borrowed("Vanished")),
-            time: polled,
-            prefix: "Vanished: ",
-            ..open
-        },
-        Marker::Open | Marker::Once | Marker::Item(..) | Marker::Posture(..) => open,
-    }
-}
-
 fn finding_info<'a>(
     scope: &Scope<'a>,
     parts: &mut Parts<'a>,
@@ -177,12 +119,12 @@ fn finding_info<'a>(
     let diagnostics = parts.alert.peek("diagnostics");
     let class = parts.class.as_deref();
     let on = subject(device, scope);
-    let generic = || match (&diagnostics, class) {
-        (Some(text), _) => text.clone().into_owned(),
-        (None, Some(class)) => format!("{class} on {on}"),
-        (None, None) => format!("Alert on {on}"),
+    let general = match class {
+        Some(class) => format!("{class} on {on}"),
+        None => format!("Alert on {on}"),
     };
-    let title = reading::title(&told.title.clone().unwrap_or_else(generic));
+    let candidates = [told.title.as_deref(), diagnostics.as_deref(), Some(&general)];
+    let title = candidates.into_iter().flatten().find_map(reading::title).unwrap_or_else(|| "Alert".to_owned());
     let sentence = told.sentence.clone().unwrap_or_else(|| title.clone());
     if diagnostics.as_ref().is_some_and(|text| text.len() <= MAX_DESC) {
         parts.alert.take("diagnostics");
@@ -224,7 +166,8 @@ fn src_url(scope: &Scope<'_>, device: Option<&Device<'_>>) -> Option<String> {
             return Some(url);
         }
         let encoded: String = url::form_urlencoded::byte_serialize(value?.as_bytes()).collect();
-        Some(url.replace(name, &encoded))
+        // Form encoding writes a space as `+`, which an address's path takes literally.
+        Some(url.replace(name, &encoded.replace('+', "%20")))
     })
 }
 

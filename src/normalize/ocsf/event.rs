@@ -7,12 +7,11 @@ use sha2::{Digest, Sha256};
 use super::captions::{self, Class};
 use super::choice::{Choice, OTHER, Text};
 use super::class::Body;
-use super::object::identity::Organization;
-use super::object::metadata::{Feature, Metadata, Product, Reporter, Tag, Transformation};
+use super::envelope;
+use super::object::metadata::{Metadata, Tag};
 use super::object::observable::{Observable, Observables};
 use super::residue::Residue;
 use super::scope::Scope;
-use super::version;
 use crate::clock::Millis;
 use crate::event::Pivots;
 use crate::normalize::RawData;
@@ -74,6 +73,7 @@ pub(crate) struct OcsfEvent<'a> {
     status: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status_detail: Option<String>,
+    #[serde(skip_serializing_if = "String::is_empty")]
     message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time: Option<i64>,
@@ -183,7 +183,7 @@ impl<'a> Draft<'a> {
             labels: self.labels,
             tags,
             debug: notes.into_debug(),
-            ..metadata(id, scope)
+            ..envelope::metadata(id, scope)
         };
         let event = OcsfEvent {
             activity_id: self.activity.id,
@@ -227,10 +227,11 @@ pub(crate) struct Finished<'a> {
 
 /// Text for people: one line, within the limit of a message.
 pub(crate) fn one_line(text: &str, notes: &mut Notes) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = line.trim();
     match line.char_indices().nth(MAX_MESSAGE) {
         Some((end, _)) => notes.limit_to(line.into(), end).into_owned(),
-        None => line,
+        None => line.to_owned(),
     }
 }
 
@@ -249,66 +250,4 @@ fn fingerprint(source: &str) -> Fingerprint {
     let value = digits.filter_map(|digit| HEX.get(usize::from(digit))).collect();
     let Choice { id: algorithm_id, caption: algorithm } = Choice::of(captions::FINGERPRINT, 3);
     Fingerprint { algorithm_id, algorithm, value }
-}
-
-/// The part of `metadata` that follows from the envelope alone.
-fn metadata<'a>(id: EventId, scope: &Scope<'a>) -> Metadata<'a> {
-    let envelope = scope.envelope;
-    let (feature, log_name) = feature(envelope.kind);
-    let datto = Product {
-        name: "Datto RMM",
-        vendor_name: Some("Datto"),
-        version: None,
-        feature: Some(Feature { name: feature }),
-    };
-    let vintner =
-        Product { name: "vintner", vendor_name: None, version: Some(env!("CARGO_PKG_VERSION")), feature: None };
-    Metadata {
-        version: version::OCSF,
-        uid: id.to_string(),
-        original_event_uid: Text::Borrowed(&envelope.native_id),
-        correlation_uid: None,
-        product: datto,
-        source: "Datto RMM",
-        kind: envelope.kind.as_str(),
-        event_code: Text::Borrowed(""),
-        log_name,
-        log_provider: "Datto RMM API v2",
-        log_source: &envelope.path,
-        log_format: "JSON",
-        original_time: None,
-        logged_time: scope.polled_at(),
-        processed_time: scope.context.processed_at.as_i64(),
-        tenant_uid: &scope.context.tenant.id,
-        reporter: reporter(scope),
-        profiles: Vec::new(),
-        labels: Vec::new(),
-        tags: Vec::new(),
-        transformation_info_list: [Transformation { name: "datto-rmm-ocsf", uid: version::MAPPING, product: vintner }],
-        debug: Vec::new(),
-        is_truncated: None,
-        untruncated_size: None,
-    }
-}
-
-/// Datto's name of the feature that made the record, and the consumer-side name of the log.
-fn feature(kind: RecordKind) -> (&'static str, &'static str) {
-    match kind {
-        RecordKind::Alert => ("Alerts", "datto_rmm.alert"),
-        RecordKind::ActivityDevice | RecordKind::ActivityUser => ("Activity Log", "datto_rmm.activity"),
-        RecordKind::Device | RecordKind::DevicePosture => ("Devices", "datto_rmm.device"),
-        RecordKind::Site => ("Sites", "datto_rmm.site"),
-        RecordKind::User => ("Users", "datto_rmm.user"),
-        RecordKind::Software => ("Device audit", "datto_rmm.software"),
-    }
-}
-
-fn reporter<'a>(scope: &Scope<'a>) -> Reporter<'a> {
-    let name = match scope.platform() {
-        "" => "Datto RMM".to_owned(),
-        platform => format!("Datto RMM {platform}"),
-    };
-    let hostname = scope.account.map(|account| account.api_host.as_str()).filter(|host| !host.is_empty());
-    let org: Organization<'a> = scope.msp();
-    Reporter { name, hostname, org }
 }

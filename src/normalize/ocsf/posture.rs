@@ -24,7 +24,12 @@ const AT_RISK: u32 = 2;
 pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &mut Notes) -> Draft<'a> {
     let (aspect, new, time) = match &scope.envelope.marker {
         Marker::Posture(aspect, new, at) => (aspect.as_str(), new.as_str(), at.as_i64()),
-        _ => ("posture", "", scope.polled_at()),
+        Marker::Open
+        | Marker::Update(..)
+        | Marker::Resolved(_)
+        | Marker::Vanished
+        | Marker::Once
+        | Marker::Item(..) => ("posture", "", scope.polled_at()),
     };
     let uid = fields.take_text("uid", notes).or_else(|| text(&scope.envelope.native_id));
     let device = scope.device(DeviceNames { uid, hostname: fields.take_text("hostname", notes), id: None });

@@ -6,7 +6,6 @@ use super::choice::{OTHER, Text};
 use super::class::{Body, SoftwareInventory};
 use super::event::Draft;
 use super::object::asset::{Component, Package, Sbom};
-use super::object::device::Device;
 use super::scope::{DeviceNames, Scope, text};
 use super::site;
 use crate::clock::Millis;
@@ -27,7 +26,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     let parts: Vec<Json<'a>> = software.into_iter().flat_map(Json::items).collect();
     let components: Vec<Component<'a>> =
         parts.iter().filter_map(|item| component(*item, notes)).take(MAX_COMPONENTS).collect();
-    if components.len() == parts.len() {
+    if software.is_some() && components.len() == parts.len() {
         fields.take("software");
     }
     let message = format!("Software audit of {host}: {} packages", parts.len());
@@ -38,8 +37,8 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         type_id: OTHER,
         kind: "Software audit",
     };
-    let sbom = Sbom { package, software_components: components };
-    let body = Body::Software(Box::new(SoftwareInventory { device: Device::clone(&device), sbom: Some(sbom) }));
+    let sbom = (!components.is_empty()).then_some(Sbom { package, software_components: components });
+    let body = Body::Software(Box::new(SoftwareInventory { device: device.clone(), sbom }));
     let mut draft = site::inventory(scope, &captions::SOFTWARE_INFO, body, "software", message, &fields, notes);
     draft.observables.add_device(&device);
     draft

@@ -80,7 +80,7 @@ pub(super) fn is_like_a_secret(name: &str) -> bool {
     let is_variable = name.contains("variable") && !["name", "id", "uid", "idx"].iter().any(|end| name.ends_with(end));
     is_variable
         || LIKE_PASSWORDS.iter().any(|part| name.contains(part))
-        || JOB_OUTPUT.iter().any(|end| name.ends_with(end))
+        || (JOB_OUTPUT.iter().any(|end| name.ends_with(end)) && !name.starts_with("has"))
         || name.ends_with("token")
         || name.ends_with("pwd")
 }

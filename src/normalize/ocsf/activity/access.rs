@@ -111,7 +111,7 @@ fn change(row: &Row<'_>) -> u32 {
 }
 
 fn has_target(row: &Row<'_>) -> bool {
-    ["data.user_id", "data.user_name", "data.for_user"].iter().any(|key| row.details.peek(key).is_some())
+    ["data.user_id", "data.user_name", "data.for_user"].iter().any(|key| row.details.peek_id(key).is_some())
 }
 
 /// Takes the user that was acted on.

@@ -17,13 +17,8 @@ const FAILURES: [&str; 8] = ["fail", "failed", "failure", "error", "errors", "de
 const DEVICE_UIDS: [&str; 2] = ["device.uid", "data.device_uid"];
 const DEVICE_IDS: [&str; 2] = ["data.device_id", "device.id"];
 const DEVICE_NAMES: [&str; 3] = ["device.hostname", "data.device_hostname", "data.device_name"];
-/// The same value under the names that DEVICE and USER records use.
-const USER_KEYS: [(&str, &[&str]); 4] = [
-    ("id", &["user.id"]),
-    ("userName", &["user.username"]),
-    ("firstName", &["user.firstname", "user.firstName"]),
-    ("lastName", &["user.lastname", "user.lastName"]),
-];
+/// One of the ways to take a text from fields.
+type Take<'a> = fn(&mut Fields<'a>, &str, &mut Notes) -> Option<Text<'a>>;
 
 /// An activity record; what a rule takes from it is not told twice.
 pub(super) struct Row<'a> {
@@ -46,7 +41,7 @@ pub(super) struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn open(mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
+    pub(super) fn open(scope: &Scope<'a>, mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
         let original_time = record.copy("date", notes);
         let time = record.take_time("date", notes);
         let lower = |key: &str| record.peek(key).map(|text| text.to_lowercase()).unwrap_or_default();
@@ -74,7 +69,7 @@ impl<'a> Row<'a> {
             original_time,
         };
         row.failed = row.has_failed();
-        row.drop_repeats();
+        row.drop_repeats(&scope.envelope.native_id);
         row
     }
 
@@ -104,14 +99,14 @@ impl<'a> Row<'a> {
 
     /// What a message calls the acting user.
     pub(super) fn who(&self) -> Text<'a> {
-        let name = self.user.peek("userName").or_else(|| self.details.peek("user.username"));
-        name.or_else(|| self.user.peek("id")).unwrap_or(Text::Borrowed("Datto RMM"))
+        let name = self.user.peek_id("userName").or_else(|| self.details.peek_id("user.username"));
+        name.or_else(|| self.user.peek_id("id")).unwrap_or(Text::Borrowed("Datto RMM"))
     }
 
     /// Whether the record names an acting user.
     pub(super) fn has_user(&self) -> bool {
-        let named = ["id", "userName"].iter().any(|key| self.user.peek(key).is_some());
-        named || ["user.id", "user.username"].iter().any(|key| self.details.peek(key).is_some())
+        let named = ["id", "userName"].iter().any(|key| self.user.peek_id(key).is_some());
+        named || ["user.id", "user.username"].iter().any(|key| self.details.peek_id(key).is_some())
     }
 
     /// Takes the acting user.
@@ -119,17 +114,10 @@ impl<'a> Row<'a> {
         if !self.has_user() {
             return None;
         }
-        let [uid, name, first, last] = USER_KEYS.map(|(key, twins)| {
-            let own = self.user.take_id(key, notes);
-            let other = twins.iter().find_map(|twin| match &own {
-                Some(own) => {
-                    self.details.drop_same(twin, Some(own));
-                    None
-                }
-                None => self.details.take_id(twin, notes),
-            });
-            own.or(other)
-        });
+        let uid = self.take_twin("id", &["user.id"], Fields::take_id, notes);
+        let name = self.take_twin("userName", &["user.username"], Fields::take_id, notes);
+        let first = self.take_twin("firstName", &["user.firstname", "user.firstName"], Fields::take_text, notes);
+        let last = self.take_twin("lastName", &["user.lastname", "user.lastName"], Fields::take_text, notes);
         let full_name = match (first, last) {
             (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
             (first, last) => first.or(last),
@@ -139,6 +127,15 @@ impl<'a> Row<'a> {
         user.email_addr = check::take_email(&mut self.details, "user.email", notes);
         user.org = Some(scope.msp());
         Some(user)
+    }
+
+    /// Takes a value of the user, which the details repeat under another name or hold alone.
+    fn take_twin(&mut self, key: &str, twins: &[&str], take: Take<'a>, notes: &mut Notes) -> Option<Text<'a>> {
+        if let Some(own) = take(&mut self.user, key, notes) {
+            twins.iter().for_each(|twin| self.details.drop_same(twin, Some(&own)));
+            return Some(own);
+        }
+        twins.iter().find_map(|twin| take(&mut self.details, twin, notes))
     }
 
     /// Takes the acting user as `actor`.
@@ -167,9 +164,9 @@ impl<'a> Row<'a> {
 
     /// What the record calls its device, left in place.
     pub(super) fn device_names(&self, notes: &mut Notes) -> DeviceNames<'a> {
-        let detail = |keys: &[&str]| keys.iter().find_map(|key| self.details.peek(key));
-        let id = self.record.peek("deviceId").or_else(|| detail(&DEVICE_IDS));
-        let hostname = self.record.peek("hostname").or_else(|| detail(&DEVICE_NAMES));
+        let detail = |keys: &[&str]| keys.iter().find_map(|key| self.details.peek_id(key));
+        let id = self.record.peek_id("deviceId").or_else(|| detail(&DEVICE_IDS));
+        let hostname = self.record.peek_id("hostname").or_else(|| detail(&DEVICE_NAMES));
         let [uid, id, hostname] = [detail(&DEVICE_UIDS), id, hostname].map(|name| name.map(|name| notes.limit(name)));
         DeviceNames { uid, id, hostname }
     }
@@ -234,15 +231,14 @@ impl<'a> Row<'a> {
     }
 
     /// The details repeat some of the record itself.
-    fn drop_repeats(&mut self) {
+    fn drop_repeats(&mut self, id: &str) {
         for (key, twin) in
             [("category", "event.category"), ("action", "event.action"), ("entity", "entity"), ("id", "uid")]
         {
             let own = self.record.peek(key);
             self.details.drop_same(twin, own.as_deref());
         }
-        // `metadata.original_event_uid` is this id.
-        self.record.take_id("id", &mut Notes::default());
+        self.record.drop_same("id", Some(id));
     }
 }
 

@@ -68,7 +68,7 @@ pub(super) fn job<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Note
 
 /// A patch that was installed, or failed to; needs the patch and the device's OS version.
 pub(super) fn patch<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
-    row.details.peek("patch_update.uid")?;
+    row.details.peek_id("patch_update.uid")?;
     let names = row.device_names(notes);
     let device = scope.device(names.clone());
     device.os.as_ref()?.version.as_ref()?;

@@ -95,7 +95,9 @@ impl<'a> Reading<'a, '_> {
     }
 }
 
-/// Text for people as a title: one line of bounded length.
-pub(super) fn title(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TITLE).collect()
+/// Text for people as a title: one line of bounded length; `None` if nothing of it can be seen.
+pub(super) fn title(text: &str) -> Option<String> {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let title: String = line.trim().chars().take(MAX_TITLE).collect();
+    (!title.is_empty()).then_some(title)
 }
