@@ -4,4 +4,6 @@ mod coverage;
 mod engine;
 mod intake;
 mod kafka;
+mod model;
+mod oracle;
 mod support;
