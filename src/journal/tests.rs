@@ -4,6 +4,7 @@ mod coverage;
 mod engine;
 mod intake;
 mod kafka;
+mod measure;
 mod model;
 mod oracle;
 mod support;
