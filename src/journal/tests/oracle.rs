@@ -17,11 +17,7 @@ pub(super) struct Key {
 
 impl Key {
     pub(super) fn of(record: &Record) -> Self {
-        let version = match &record.envelope.marker {
-            Marker::Update(n, _) => *n,
-            Marker::Open | Marker::Once => 1,
-            other => panic!("{other}"),
-        };
+        let version = if let Marker::Update(n, _) = &record.envelope.marker { *n } else { 1 };
         Self { name: record.envelope.native_id.clone(), version }
     }
 }
