@@ -101,9 +101,12 @@ pub struct Page {
 pub struct DatedRecord {
     /// The record.
     pub record: Record,
-    /// Its own time; the key is kept until the API no longer shows records of that day.
+    /// Its own time, or [`UNDATED`]; the key is kept until the API no longer shows records of that day.
     pub dated: Millis,
 }
+
+/// Stands in for the time of a record that has none that can be read. Such a record is looked for under every day.
+pub const UNDATED: Millis = Millis(253_402_214_400_000);
 
 /// An item that no record can be made of (malformed, without an id): a dead letter of the account, not of a sink.
 #[derive(Clone, Debug)]

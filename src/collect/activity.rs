@@ -56,7 +56,8 @@ impl ActivityStream {
         let margin = self.reach.margin();
         let mut report = PassReport::default();
         let mut last_pages = 0;
-        for slice in Window::since(watermark, margin, self.cut, now).slices() {
+        let mut slices = Window::since(watermark, margin, self.cut, now).slices();
+        while let Some(slice) = slices.next(last_pages) {
             last_pages = self.read(slice).await?;
             report.requests += last_pages;
         }

@@ -100,7 +100,8 @@ impl PageRequest {
     pub fn key(&self) -> String {
         let mut query: Vec<&(String, String)> = self.query.iter().collect();
         query.sort();
-        format!("{}?{query:?}", self.path)
+        // A page elsewhere is none of this list's: it must not pass for one that was read.
+        format!("{}?{query:?} {:?}", self.path, self.foreign)
     }
 
     /// Where the list goes on instead, if that is not this list on this host.

@@ -117,10 +117,14 @@ impl Journal {
 pub(super) fn delivered(tx: &Tx<'_>, sink: &Sink, partition: i64, settlement: &Settlement) -> Done<()> {
     let dead = u64::try_from(settlement.dead.len()).unwrap_or(u64::MAX);
     let counts = (settlement.to, settlement.sent, settlement.skipped, dead);
-    let sql = "SELECT first_seq FROM delivered WHERE sink = ?1 AND partition = ?2 AND last_seq = ?3 AND version = ?4
-        AND last_seq - first_seq < ?5 ORDER BY first_seq DESC LIMIT 1";
-    let wanted = (sink.id, partition, settlement.from, settlement.version, RANGE);
-    let open: Option<u64> = first(tx.connection, sql, wanted, |row| row.get(0))?;
+    let sql = "SELECT first_seq, last_seq, version FROM delivered WHERE sink = ?1 AND partition = ?2
+        ORDER BY first_seq DESC LIMIT 1";
+    let newest: Option<(u64, u64, u64)> =
+        first(tx.connection, sql, (sink.id, partition), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let continues = |&(from, to, version): &(u64, u64, u64)| {
+        to == settlement.from && version == settlement.version && to.saturating_sub(from) < RANGE
+    };
+    let open = newest.filter(continues).map(|(from, ..)| from);
     let (from, sql) = match open {
         Some(from) => (
             from,

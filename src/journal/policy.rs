@@ -59,9 +59,8 @@ pub(super) fn version(connection: &Connection) -> Done<u64> {
 
 /// Builds the directory from the tables.
 pub(super) fn build(connection: &Connection, version: u64) -> Done<Directory> {
-    let accounts = json_column(connection, "SELECT account FROM accounts WHERE account IS NOT NULL")?;
+    let accounts: Vec<Account> = json_column(connection, "SELECT account FROM accounts WHERE account IS NOT NULL")?;
     let sites: Vec<Site> = json_column(connection, "SELECT site FROM sites")?;
-    let accounts: Vec<Account> = accounts;
     Ok(Directory::new(version, Arc::new(stored(connection)?), accounts, sites))
 }
 

@@ -1,6 +1,6 @@
 //! References to records that are sent again: found in a read transaction, appended in the one that serves the request.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::Connection;
 
@@ -81,7 +81,8 @@ pub(super) fn append(tx: &Tx<'_>, sink: &Sink, runs: &[Run], replay: u64) -> Don
         let there = batches::of(tx.connection, run.partition, run.first)?.map_or(0, |batch| batch.last());
         let end = run.first.saturating_add(run.count).min(passed.min(there).saturating_add(1));
         let sql = "SELECT seq FROM dead WHERE sink = ?1 AND partition = ?2 AND seq >= ?3 AND seq < ?4";
-        let dead: Vec<u64> = rows(tx.connection, sql, (sink.id, run.partition, run.first, end), |row| row.get(0))?;
+        let dead: HashSet<u64> =
+            rows(tx.connection, sql, (sink.id, run.partition, run.first, end), |row| row.get(0))?.into_iter().collect();
         let alive = (run.first..end).filter(|seq| !dead.contains(seq));
         add_runs(by_account.entry(run.account).or_default(), run.account, run.partition, alive);
     }

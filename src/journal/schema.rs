@@ -124,7 +124,7 @@ pub(super) fn read_write(path: &Path) -> Done<Connection> {
 }
 
 /// How long one process waits for another's lock: a command that leaves a request, or a checkpoint.
-const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
+pub(super) const BUSY: std::time::Duration = std::time::Duration::from_secs(10);
 const STATEMENTS: usize = 64;
 
 fn version(connection: &Connection) -> Done<i64> {

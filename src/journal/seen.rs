@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 
 use crate::clock::Millis;
 use crate::journal::fail::Done;
-use crate::journal::tx::{Tx, first};
+use crate::journal::UNDATED;
+use crate::journal::tx::{Tx, first, rows};
 use crate::record::{AccountUid, Envelope};
 
 /// The first 16 bytes of a SHA-256.
@@ -45,10 +46,25 @@ pub(super) fn day(dated: Millis) -> i64 {
     dated.0.div_euclid(DAY_MS)
 }
 
-/// Whether a record's key was seen.
+/// Whether a record's key was seen: under its day, or when it had no date. A record without a date is looked for under every
+/// day, since an answer may leave out a date that another one gives.
 pub(super) fn contains(connection: &Connection, account: i64, dated: Millis, key: &Key) -> Done<bool> {
+    if dated != UNDATED {
+        return Ok(is_under(connection, account, day(dated), key)? || is_under(connection, account, day(UNDATED), key)?);
+    }
+    let sql = "SELECT DISTINCT day FROM seen WHERE account = ?1";
+    let days = rows(connection, sql, [account], |row| row.get(0))?;
+    for day in days {
+        if is_under(connection, account, day, key)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_under(connection: &Connection, account: i64, day: i64, key: &Key) -> Done<bool> {
     let sql = "SELECT 1 FROM seen WHERE account = ?1 AND day = ?2 AND key = ?3";
-    Ok(first(connection, sql, (account, day(dated), key), |_| Ok(()))?.is_some())
+    Ok(first(connection, sql, (account, day, key), |_| Ok(()))?.is_some())
 }
 
 /// Remembers a record's key.

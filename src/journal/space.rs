@@ -1,6 +1,7 @@
 //! How much room the journal takes, and who takes it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
@@ -90,6 +91,9 @@ fn wal_bytes(path: &Path) -> u64 {
 
 /// Writes the log back into the file and cuts it to nothing, unless a reader still needs it. Says whether it was cut.
 pub(super) fn truncate_wal(connection: &Connection) -> Done<bool> {
-    let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
-    Ok(busy == 0)
+    // Waiting for a long reader would stop every writer; another attempt costs less.
+    connection.busy_timeout(Duration::ZERO)?;
+    let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+    connection.busy_timeout(schema::BUSY)?;
+    Ok(busy? == 0)
 }

@@ -232,8 +232,8 @@ fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<
 
 fn open_writer(ground: &Ground) -> Done<(Uuid, Connection)> {
     let mut connection = schema::read_write(&ground.path)?;
-    // A small journal needs a small log: it is written back at a quarter of the limit or SQLite's default of 1000 pages.
-    let pages = (ground.options.max_bytes / 8 / PAGE_BYTES).clamp(16, 1000);
+    // A large log saves writing pages that change again soon; a small journal needs a small one, since it counts.
+    let pages = (ground.options.max_bytes / 16 / PAGE_BYTES).clamp(16, 4096);
     connection.pragma_update(None, "wal_autocheckpoint", pages)?;
     schema::migrate(&mut connection)?;
     Ok((schema::id(&connection)?, connection))

@@ -98,12 +98,9 @@ mod tests {
             any::<i64>().prop_map(SiteRef::Id),
             ".*".prop_map(SiteRef::Name)
         ];
-        (told, seen, site, any::<u32>(), any::<Vec<u8>>()).prop_map(|(told, seen, site, updates, digests)| AlertState {
-            told,
-            seen,
-            site,
-            updates,
-            digests,
+        let counts = (any::<u32>(), any::<u32>(), proptest::option::of(0..i64::MAX));
+        (told, seen, site, counts, any::<Vec<u8>>()).prop_map(|(told, seen, site, (updates, vanishings, closed), digests)| {
+            AlertState { told, seen, site, updates, closed_on: closed.map(Millis), vanishings, digests }
         })
     }
 
@@ -122,7 +119,8 @@ mod tests {
     #[test]
     fn a_usual_state_is_small() {
         let site = SiteRef::Uid("0f6c1d1e-7a43-4a2e-9c55-3d2f0f6b8a10".into());
-        let state = AlertState { told: Told::Opened, seen: Seen::Open, site, updates: 1, digests: vec![7; 9 * 16] };
-        assert!(encode(&state).len() <= 200, "{}", encode(&state).len());
+        let (told, seen, digests) = (Told::Opened, Seen::Open, vec![7; 9 * 16]);
+        let state = AlertState { told, seen, site, updates: 1, closed_on: None, vanishings: 0, digests };
+        assert!(encode(&state).len() <= 216, "{}", encode(&state).len());
     }
 }

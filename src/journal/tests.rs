@@ -1,7 +1,13 @@
 //! The journal as its callers see it.
 
 mod coverage;
+mod deliverer;
 mod engine;
 mod intake;
 mod kafka;
+mod measure;
+mod model;
+mod oracle;
+mod sinks;
 mod support;
+mod world;

@@ -19,7 +19,7 @@ use crate::journal::{JournalError, Place};
 use crate::record::{AccountUid, SiteRef};
 
 /// Batches that one transaction removes at most, so that collectors and deliverers wait for a moment only.
-const AT_ONCE: usize = 256;
+const AT_ONCE: usize = 1024;
 
 /// What maintenance did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ struct Trimmed {
 enum Age {
     /// Taken in at this time or earlier.
     At(Millis),
-    /// Any: the journal is full (model rule `retain-yields`).
+    /// Any: the journal is full.
     Any,
 }
 
@@ -69,23 +69,41 @@ impl Journal {
     }
 }
 
-/// Makes room for a page in its own transaction: what every sink has passed goes before its time, oldest first, until a tenth of the
-/// limit is free.
+/// Makes room for a page in its own transaction: what every sink has passed goes before its time, oldest first (model rule
+/// `retain-yields`). A hundredth of the limit is freed, so that not every page has to.
 pub(super) fn early(tx: &Tx<'_>) -> Done<()> {
-    while is_tight(tx)? && remove_some(tx, Age::Any, 16)?.batches > 0 {}
-    Ok(())
+    remove_until_loose(tx).map(drop)
 }
 
 fn round(tx: &Tx<'_>) -> Done<Trimmed> {
-    let old = Age::At(tx.now().minus(tx.ground.options.retain));
-    let trimmed = remove_some(tx, old, AT_ONCE)?;
+    let old = tx.now().minus(tx.ground.options.retain);
+    let mut done = Trimmed::default();
+    for batch in trimmable(tx.connection, Age::At(old), AT_ONCE)? {
+        remove(tx, &batch, &mut done)?;
+    }
     let full = space::used(tx.connection, &tx.ground.path)? >= tx.ground.options.max_bytes;
-    if trimmed.batches > 0 || !full { Ok(trimmed) } else { remove_some(tx, Age::Any, 16) }
+    if done.batches > 0 || !full { Ok(done) } else { remove_until_loose(tx) }
 }
 
-fn is_tight(tx: &Tx<'_>) -> Done<bool> {
+fn remove_until_loose(tx: &Tx<'_>) -> Done<Trimmed> {
     let limit = tx.ground.options.max_bytes;
-    Ok(space::used(tx.connection, &tx.ground.path)? >= limit.saturating_sub(limit / 10))
+    let loose = limit.saturating_sub(limit / 100);
+    let mut done = Trimmed::default();
+    for batch in trimmable(tx.connection, Age::Any, AT_ONCE)? {
+        if space::used(tx.connection, &tx.ground.path)? < loose {
+            break;
+        }
+        remove(tx, &batch, &mut done)?;
+    }
+    Ok(done)
+}
+
+fn remove(tx: &Tx<'_>, batch: &Batch, done: &mut Trimmed) -> Done<()> {
+    done.missed = done.missed.saturating_add(purge(tx, batch)?);
+    batches::remove(tx, batch)?;
+    done.batches = done.batches.saturating_add(1);
+    done.records = done.records.saturating_add(batch.count);
+    Ok(())
 }
 
 fn expire(tx: &Tx<'_>) -> Done<Vec<(AccountUid, SiteRef, u64)>> {
@@ -96,18 +114,6 @@ fn expire(tx: &Tx<'_>) -> Done<Vec<(AccountUid, SiteRef, u64)>> {
         expired.push((partitions::account_uid(tx.connection, account)?, read_site(&site)?, count));
     }
     Ok(expired)
-}
-
-fn remove_some(tx: &Tx<'_>, age: Age, most: usize) -> Done<Trimmed> {
-    let mut done = Trimmed::default();
-    for batch in trimmable(tx.connection, age, most)? {
-        let missed = purge(tx, &batch)?;
-        batches::remove(tx, &batch)?;
-        done.batches = done.batches.saturating_add(1);
-        done.records = done.records.saturating_add(batch.count);
-        done.missed = done.missed.saturating_add(missed);
-    }
-    Ok(done)
 }
 
 /// Batches, oldest first, that every configured sink is past (model rule `trim-slow`) and that neither a reference nor a dead letter

@@ -3,7 +3,9 @@
 //! A thread of its own writes, since a blocked pipe must keep neither the runtime nor the process from stopping: the thread
 //! is never joined, it goes with the process.
 
+use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -31,9 +33,9 @@ struct Job {
 }
 
 impl Stdout {
-    /// Starts the writing thread on the process's standard output.
+    /// Starts the writing thread on the process's standard output, without the buffer that would hide what was accepted.
     pub fn new() -> std::io::Result<Self> {
-        Self::on(std::io::stdout())
+        Self::on(File::from(std::io::stdout().as_fd().try_clone_to_owned()?))
     }
 
     /// Starts the writing thread on `writer`.
@@ -74,12 +76,20 @@ impl Sink for Stdout {
 }
 
 fn write(writer: &mut impl Write, job: &Job) -> std::io::Result<()> {
-    for chunk in job.lines.bytes.chunks(CHUNK_BYTES) {
-        writer.write_all(chunk)?;
-        writer.flush()?;
-        job.written.fetch_add(chunk.len(), Ordering::Release);
+    let mut rest = job.lines.bytes.as_slice();
+    while !rest.is_empty() {
+        let (chunk, _) = rest.split_at_checked(CHUNK_BYTES).unwrap_or((rest, &[]));
+        // What each call accepted counts, also when the next one finds the reader gone.
+        let written = match writer.write(chunk) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(written) => written,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        job.written.fetch_add(written, Ordering::Release);
+        rest = rest.split_at_checked(written).map_or(&[], |(_, rest)| rest);
     }
-    Ok(())
+    writer.flush()
 }
 
 #[cfg(test)]
@@ -99,11 +109,12 @@ mod tests {
     impl Write for Pipe {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
             let mut seen = self.seen.lock().unwrap();
-            if seen.len() + bytes.len() > self.room {
+            let taken = bytes.len().min(self.room - seen.len());
+            if taken == 0 {
                 return Err(ErrorKind::BrokenPipe.into());
             }
-            seen.extend_from_slice(bytes);
-            Ok(bytes.len())
+            seen.extend_from_slice(&bytes[..taken]);
+            Ok(taken)
         }
 
         fn flush(&mut self) -> std::io::Result<()> {
@@ -114,11 +125,11 @@ mod tests {
     #[tokio::test]
     async fn a_closed_pipe_names_what_was_accepted() {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let mut stdout = Stdout::on(Pipe { room: 2 * CHUNK_BYTES, seen: Arc::clone(&seen) }).unwrap();
+        let mut stdout = Stdout::on(Pipe { room: 2 * CHUNK_BYTES + 5, seen: Arc::clone(&seen) }).unwrap();
         let long = event(&"x".repeat(CHUNK_BYTES - 1));
         let batch = [long.clone(), long.clone(), long];
         assert_eq!(stdout.deliver(&batch).await, Err(SinkError::Closed { accepted: 2 }));
-        assert_eq!(seen.lock().unwrap().len(), 2 * CHUNK_BYTES);
+        assert_eq!(seen.lock().unwrap().len(), 2 * CHUNK_BYTES + 5);
     }
 
     #[tokio::test]

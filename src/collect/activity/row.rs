@@ -6,12 +6,9 @@ use crate::clock::Millis;
 use crate::collect::activity::PATH;
 use crate::collect::activity::details::Details;
 use crate::datto::model::activity::{self, ActivityRow};
-use crate::journal::{DatedRecord, Rejected};
+use crate::journal::{DatedRecord, Rejected, UNDATED};
 use crate::normalize::redact;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
-
-/// The day of rows without a usable date, so that they are known again whenever they are read: far enough never to be forgotten.
-const UNDATED: Millis = Millis(253_402_214_400_000);
 
 /// What an item is.
 #[derive(Debug)]

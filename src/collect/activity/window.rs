@@ -19,8 +19,13 @@ const USUAL_EVERY: Duration = Duration::from_secs(5 * 60);
 /// The deep margin is read this often.
 const DEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
 
-/// A long absence is cut into slices of this length, so that the watermark moves while it is made up for.
+/// A long absence is cut into slices, so that the watermark moves while it is made up for. The first is this long.
 const SLICE: Duration = Duration::from_secs(24 * 3600);
+/// The longest and the shortest slice.
+const LONGEST_SLICE: Duration = Duration::from_secs(32 * 24 * 3600);
+const SHORTEST_SLICE: Duration = Duration::from_secs(3600);
+/// A slice of more pages is followed by a shorter one.
+const MANY_PAGES: u64 = 40;
 
 /// A span of source time, both ends included, in whole seconds as the API takes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,15 +57,32 @@ impl Window {
     }
 
     /// The window in slices, oldest first.
-    pub fn slices(self) -> Vec<Self> {
-        let mut slices = Vec::new();
-        let mut from = self.from;
-        while from.plus(SLICE) < self.until {
-            slices.push(Self { from, until: from.plus(SLICE) });
-            from = from.plus(SLICE);
-        }
-        slices.push(Self { from, until: self.until });
-        slices
+    pub fn slices(self) -> Slices {
+        Slices { rest: Some(self), length: SLICE }
+    }
+}
+
+/// A window that is read slice by slice, each as long as the one before it suggests.
+#[derive(Clone, Copy, Debug)]
+pub struct Slices {
+    rest: Option<Window>,
+    length: Duration,
+}
+
+impl Slices {
+    /// The next slice; `pages` is what the one before it cost.
+    pub fn next(&mut self, pages: u64) -> Option<Window> {
+        let rest = self.rest?;
+        self.length = match pages {
+            0 => self.length,
+            1..=CHEAP_PAGES => (self.length * 2).min(LONGEST_SLICE),
+            MANY_PAGES.. => (self.length / 2).max(SHORTEST_SLICE),
+            _ => self.length,
+        };
+        let end = rest.from.plus(self.length);
+        let is_last = end >= rest.until;
+        self.rest = (!is_last).then_some(Window { from: end, until: rest.until });
+        Some(Window { from: rest.from, until: if is_last { rest.until } else { end } })
     }
 }
 
@@ -115,11 +137,17 @@ mod tests {
     #[test]
     fn slices_cover_the_window_without_a_hole() {
         let window = Window::since(None, USUAL, NOW.minus(DEEP * 5), NOW);
-        let slices = window.slices();
-        assert_eq!(slices.first().map(|slice| slice.from), Some(window.from));
-        assert_eq!(slices.last().map(|slice| slice.until), Some(window.until));
-        assert!(slices.windows(2).all(|pair| pair[0].until == pair[1].from));
-        assert_eq!(slices.len(), 6);
+        for (pages, least, most) in [(1, 2, 4), (10, 5, 6), (1000, 50, 200)] {
+            let (mut slices, mut cost, mut found) = (window.slices(), 0, Vec::new());
+            while let Some(slice) = slices.next(cost) {
+                found.push(slice);
+                cost = pages;
+            }
+            assert_eq!(found.first().map(|slice| slice.from), Some(window.from));
+            assert_eq!(found.last().map(|slice| slice.until), Some(window.until));
+            assert!(found.windows(2).all(|pair| pair[0].until == pair[1].from));
+            assert!((least..=most).contains(&found.len()), "{pages} pages: {} slices", found.len());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,8 +26,9 @@ CREATE INDEX held_alert ON held (alert, seq) WHERE alert IS NOT NULL;
 CREATE INDEX held_taken ON held (taken_at);
 
 -- key: 16 bytes of SHA-256 over account and alertUid. uid: only while it is seen open. lane: of its first record.
+-- The rows lie in the order of their arrival: by key, every new alert would write a page of its own.
 CREATE TABLE alerts (
-  key BLOB PRIMARY KEY, account INTEGER NOT NULL, uid TEXT, lane TEXT, state BLOB NOT NULL) STRICT, WITHOUT ROWID;
+  id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, account INTEGER NOT NULL, uid TEXT, lane TEXT, state BLOB NOT NULL) STRICT;
 -- The source of each alert that is seen open, apart so that looking states up stays quick.
 CREATE TABLE alert_sources (key BLOB PRIMARY KEY, source BLOB NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX alerts_open ON alerts (account) WHERE uid IS NOT NULL;

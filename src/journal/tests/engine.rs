@@ -4,14 +4,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use super::support::{
-    DAY, MANY, Place, START, activities, ids, live, look, page, pass, replayed, site, uid, use_sinks,
-};
-use crate::clock::Clock;
-use crate::journal::dead::DeadFilter;
+use super::support::{DAY, Place, activities, ids, live, look, page, pass, site, uid, use_sinks};
 use crate::journal::requests::{DeadLetters, Request, Served};
 use crate::journal::sqlite::Journal;
-use crate::journal::{JournalError, Page, Refused, RefusedKind, Settlement, StartAt};
+use crate::journal::{JournalError, Page};
 
 fn reason(error: JournalError) -> String {
     let JournalError::Unusable { reason, .. } = error else { panic!("{error}") };
@@ -160,6 +156,7 @@ async fn a_full_journal_refuses_records_only_and_recovers() {
     // Once the sink has passed everything, the oldest go before their time.
     assert_eq!(pass(&journal, "s", &live()).await, n * 100);
     journal.commit(activities("later", 100, "a")).await.unwrap();
+    journal.maintain().await.unwrap();
     assert!(!journal.usage().await.unwrap().full);
 }
 
@@ -238,115 +235,4 @@ async fn a_paused_clock_stands_still_while_the_journal_works() {
         tokio::time::timeout(DAY, journal.recall("n")).await.unwrap().unwrap();
     }
     assert!(before.elapsed() < Duration::from_secs(1));
-}
-
-#[tokio::test]
-async fn references_and_dead_letters_keep_their_records() {
-    let place = Place::new();
-    let journal = place.open();
-    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
-    use_sinks(&journal, &["s"]).await;
-    for n in 0..4 {
-        journal.commit(activities(&format!("page{n}"), 2, "a")).await.unwrap();
-    }
-    let attempt = journal.read("s", &live(), MANY).await.unwrap().unwrap();
-    let refused = Refused {
-        place: attempt.items[2].place.clone(),
-        replay: 0,
-        kind: RefusedKind::Refused,
-        reason: "too large".into(),
-    };
-    let version = attempt.directory.version;
-    let settlement = Settlement {
-        sink: "s".into(),
-        partition: live(),
-        from: 0,
-        to: 8,
-        version,
-        sent: 7,
-        skipped: 0,
-        dead: vec![refused],
-    };
-    journal.settle(settlement.clone()).await.unwrap();
-    assert!(matches!(journal.settle(settlement).await, Err(JournalError::Conflict)));
-    place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 6);
-    let letters = journal.dead_letters(DeadFilter::default()).await.unwrap();
-    assert_eq!((letters.len(), letters[0].event_id), (1, Some(attempt.items[2].record.envelope.event_id())));
-    assert!(letters[0].content.contains("page1-0"));
-    let asked = journal.ask(Request::ReplayDead(DeadLetters::Sink("s".into()))).await.unwrap();
-    assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(1));
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 0);
-    let again = journal.read("s", &replayed(), MANY).await.unwrap().unwrap();
-    assert_eq!((again.items.len(), again.items[0].replay), (1, asked));
-    assert_eq!(again.items[0].place, attempt.items[2].place);
-    assert_eq!(pass(&journal, "s", &replayed()).await, 1);
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 2);
-}
-
-#[tokio::test]
-async fn a_replay_takes_what_was_passed_in_its_bounds() {
-    let place = Place::new();
-    let journal = place.open();
-    journal.store_sites(&uid(), vec![site("a"), site("b")]).await.unwrap();
-    use_sinks(&journal, &["s"]).await;
-    journal.commit(activities("old", 2, "a")).await.unwrap();
-    place.clock.jump(1000);
-    let mut mixed = activities("mixed", 3, "a");
-    mixed.records.extend(activities("other", 2, "b").records);
-    journal.commit(mixed).await.unwrap();
-    pass(&journal, "s", &live()).await;
-    journal.commit(activities("ahead", 2, "a")).await.unwrap();
-    let replay = |org: Option<&str>, since, until| Request::Replay {
-        sink: "s".into(),
-        org: org.map(str::to_owned),
-        since,
-        until,
-    };
-    let later = crate::clock::Millis(START.0 + 1000);
-    for (request, expected) in [
-        (replay(None, None, None), 7),
-        (replay(Some("b"), None, None), 2),
-        (replay(None, Some(later), None), 5),
-        (replay(Some("a"), None, Some(later)), 2),
-        (replay(Some("nobody"), None, None), 0),
-    ] {
-        let asked = journal.ask(request).await.unwrap();
-        assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(expected));
-    }
-    let backlog = journal.backlog("s").await.unwrap();
-    assert_eq!(backlog.iter().map(|b| b.pending).collect::<Vec<_>>(), [2, 16]);
-    let unknown = journal.ask(Request::ReplayDead(DeadLetters::Sink("t".into()))).await.unwrap();
-    assert!(matches!(journal.serve(unknown).await.unwrap(), Served::Refused(why) if why.contains("`t`")));
-}
-
-#[tokio::test]
-async fn an_absent_sink_holds_nothing_back_and_is_told_what_it_missed() {
-    let place = Place::new();
-    let journal = place.open();
-    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
-    use_sinks(&journal, &["s", "t"]).await;
-    journal.commit(activities("x", 3, "a")).await.unwrap();
-    pass(&journal, "s", &live()).await;
-    place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 0);
-    use_sinks(&journal, &["s"]).await;
-    assert!(matches!(journal.read("t", &live(), MANY).await, Err(JournalError::Conflict)));
-    let done = journal.maintain().await.unwrap();
-    assert_eq!((done.trimmed, done.missed), (3, 3));
-    let both = vec![("s".to_owned(), StartAt::Oldest), ("t".to_owned(), StartAt::Oldest)];
-    let opened = journal.use_sinks(both).await.unwrap();
-    assert_eq!(opened.iter().map(|o| (o.missed, o.new)).collect::<Vec<_>>(), [(0, false), (3, false)]);
-    // The counter goes on where it was, also for a journal that was opened anew.
-    drop(journal);
-    let journal = reopened(&place);
-    journal.commit(activities("y", 1, "a")).await.unwrap();
-    assert_eq!(journal.records(&live(), 0, 9).await.unwrap()[0].0, 4);
-    assert_eq!(pass(&journal, "t", &live()).await, 1);
-}
-
-/// Opens it again, with the clock where it is.
-fn reopened(place: &Place) -> Journal {
-    let clock: Clock = place.clock.clone();
-    Journal::open(&place.path(), place.options.clone(), clock).unwrap()
 }

@@ -129,6 +129,8 @@ pub(super) fn state(site: &str, versions: u32) -> AlertState {
         seen: Seen::Open,
         site: SiteRef::Uid(site.into()),
         updates: versions,
+        closed_on: None,
+        vanishings: 0,
         digests: vec![0; 32],
     }
 }
@@ -140,6 +142,7 @@ pub(super) fn look(uid: &str, version: u32, site: &str, expected: Option<AlertSt
     AlertLook {
         uid: uid.into(),
         expected,
+        source: serde_json::value::RawValue::from_string(format!("{{\"alertUid\":\"{uid}\"}}")).unwrap(),
         records: vec![record(RecordKind::Alert, uid, marker, site)],
         severity: None,
         told: state(site, version),

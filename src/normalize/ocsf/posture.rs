@@ -27,7 +27,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         Marker::Open
         | Marker::Update(..)
         | Marker::Resolved(_)
-        | Marker::Vanished
+        | Marker::Vanished(_)
         | Marker::Once
         | Marker::Item(..) => ("posture", "", scope.polled_at()),
     };

@@ -150,7 +150,7 @@ fn marker() -> impl Strategy<Value = Marker> {
         Marker::Open,
         Marker::Update(1, "0123456789ab".into()),
         Marker::Resolved(None),
-        Marker::Vanished,
+        Marker::Vanished(1),
         Marker::Once,
         Marker::Posture("antivirus".into(), "NotRunning".into(), crate::clock::Millis(1_795_216_300_000)),
     ])

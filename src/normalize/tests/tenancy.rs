@@ -107,7 +107,7 @@ fn an_alert_without_a_device_names_its_site() {
     assert_eq!(event["resources"], site);
     assert_eq!(event["finding_info"]["title"], "Contoso Dental - HQ is OFFLINE");
     let mut nowhere = alert_at(SiteRef::None, Value::Null);
-    nowhere.envelope.marker = Marker::Vanished;
+    nowhere.envelope.marker = Marker::Vanished(1);
     let event = World::msp().event(&nowhere);
     assert!(event.get("resources").is_none() && event.get("device").is_none());
 }
