@@ -1,7 +1,7 @@
 //! A platform that blocks our address: everything to it stops, then one probe asks whether the block is still there.
 //!
 //! The block is by source address, so all accounts on one platform share a [`Platform`]. Whoever comes first after the
-//! pause gets the [`Probe`]; the others are told to come back a little later. The pause doubles while the block persists,
+//! pause gets the probe; the others are told to come back a little later. The pause doubles while the block persists,
 //! and again if it returns before any call succeeded. Its end and length survive a restart.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -58,11 +57,11 @@ struct Inner {
     stop: watch::Sender<bool>,
 }
 
-/// The body of a successful answer: valid JSON, in UTF-8.
+/// A successful answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The JSON text.
-    pub body: Bytes,
+    /// Its body, undecoded; for the decoders of [`super::model`].
+    pub json: Box<RawValue>,
     /// When it was received.
     pub received_at: Millis,
 }
@@ -108,12 +107,12 @@ impl Client {
     /// Waits for the budget and out every 429, logs in as needed, and tries again what may pass. Cancel-safe: nothing but
     /// the budget remembers a call that was given up.
     pub async fn get(&self, lane: Lane, path: &str, query: &[(String, String)]) -> Result<Answer, ClientError> {
-        let read = |body: &str| match serde_json::from_str::<&RawValue>(body) {
-            Ok(_) => Ok(Bytes::copy_from_slice(body.as_bytes())),
-            Err(error) => Err(format!("the answer is not whole JSON: {error}")),
+        let read = |body: &str| {
+            serde_json::from_str::<Box<RawValue>>(body)
+                .map_err(|error| format!("the answer is not whole JSON: {error}"))
         };
-        let (body, received_at) = self.0.call(lane, path, query, read).await?;
-        Ok(Answer { body, received_at })
+        let (json, received_at) = self.0.call(lane, path, query, read).await?;
+        Ok(Answer { json, received_at })
     }
 
     /// Reads one page of a list, like [`Self::get`]. A page that names a next one elsewhere is still given; asking for

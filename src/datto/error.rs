@@ -42,7 +42,7 @@ pub enum ClientError {
         path: String,
     },
     /// The tries of this call are used up, or trying again cannot help: the pass fails, the next one starts anew.
-    #[error("`{path}` failed after {attempts} attempts: {reason}")]
+    #[error("`{path}` failed (tries: {attempts}): {reason}")]
     Failed {
         /// The path.
         path: String,

@@ -7,6 +7,7 @@ mod paging;
 mod retrying;
 mod telling;
 mod throttle;
+mod wire;
 
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
