@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -213,8 +212,7 @@ impl AccountTask {
     pub async fn identify(&self) -> Result<Account, ClientError> {
         let answer = self.client.get(Lane::Alerts, ACCOUNT_PATH, &[]).await?;
         let unusable = |reason: String| ClientError::Failed { path: ACCOUNT_PATH.to_owned(), reason, attempts: 1 };
-        let body: &RawValue = serde_json::from_slice(&answer.body).map_err(|error| unusable(error.to_string()))?;
-        let found = model::decode(body).map_err(|error| unusable(error.to_string()))?;
+        let found = model::decode(&answer.json).map_err(|error| unusable(error.to_string()))?;
         Ok(Account {
             uid: found.uid,
             name: self.config.name.clone(),

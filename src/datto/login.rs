@@ -130,7 +130,7 @@ impl Session {
         let portal = portal_url(platform).map_or_else(String::new, |url| format!(", portal {url}"));
         format!(
             "Datto RMM refused the login of account `{}` on platform {platform} ({said}); usual causes: API access is \
-             switched off, the user's API key was generated anew, or the account lives on another platform than {platform} \
+             switched off, the user's API key was regenerated, or the account lives on another platform than {platform} \
              (login at {}{portal})",
             self.link.account,
             token_url(&self.link.api_url),

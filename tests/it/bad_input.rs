@@ -83,7 +83,7 @@ fn one_broken_item_costs_only_itself() {
     let rules = json!([
         {"kind": "item_no_object", "path": OPEN, "times": 1},
         {"kind": "item_without_id", "path": OPEN, "after": 1, "times": 1},
-        {"kind": "item_duplicate_key", "path": "/api/v2/activity-logs", "times": 1}
+        {"kind": "item_duplicate_key", "path": OPEN, "after": 2, "times": 1}
     ]);
     let simulated = Simulated::start(&still_world());
     let place = Workplace::new(&simulated, "");

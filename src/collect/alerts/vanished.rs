@@ -66,7 +66,7 @@ impl LookUps {
         let path = format!("/v2/alert/{}", segment(&uid));
         match source.client.get(Lane::Lookup, &path, &[]).await {
             Ok(answer) => {
-                let items = item(&answer.body).into_iter().collect();
+                let items = vec![answer.json];
                 let shown = Shown { path, seen: Seen::Open, received_at: answer.received_at, items };
                 let page = take(source, rules, shown).await?;
                 let wait = self.later.get(&uid).map_or(AGAIN, |(_, wait)| (*wait * 2).min(AGAIN_AT_MOST));
@@ -79,11 +79,6 @@ impl LookUps {
             Err(error) => Err(error.into()),
         }
     }
-}
-
-/// The body of a look-up as an item. The client gives whole JSON only.
-fn item(body: &[u8]) -> Option<Box<RawValue>> {
-    serde_json::from_slice(body).ok()
 }
 
 /// All that is left of an alert whose last source is not kept any more.

@@ -60,7 +60,7 @@ fn life_of_an_alert() {
     assert_eq!((&untimed["time"], &untimed["status_id"]), (&json!(POLLED_AT), &json!(4)));
     assert!(untimed.get("end_time").is_none() && untimed.get("status_detail").is_none());
 
-    let vanished = world.event(&changed(json!({}), Marker::Vanished));
+    let vanished = world.event(&changed(json!({}), Marker::Vanished(1)));
     assert_eq!(
         (&vanished["activity_id"], &vanished["status_id"], &vanished["status"]),
         (&json!(3), &json!(99), &json!("Vanished"))

@@ -111,7 +111,7 @@ async fn a_refused_login_stops_the_account_and_asks_again_slowly() {
         let before = world.script.count(LOGIN);
         let error = look(&client).await.expect_err("refused");
         let ClientError::Rejected { text, retry_at } = &error else { panic!("{error}") };
-        for part in ["`acme`", "merlot", "invalid_grant", "API access", "generated anew", "another platform"] {
+        for part in ["`acme`", "merlot", "invalid_grant", "API access", "regenerated", "another platform"] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
         assert!(text.contains("https://merlot.centrastage.net") && !text.contains(SECRET), "{text}");
