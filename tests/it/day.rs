@@ -96,12 +96,14 @@ impl Polling {
 #[tokio::test(start_paused = true)]
 async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
     let world = World {
-        sites: 10,
-        devices: 80,
-        open_alerts: 400,
-        resolved_alerts: 300,
-        activity_history: 400,
+        sites: 5,
+        devices: 30,
+        open_alerts: 30,
+        resolved_alerts: 20,
+        activity_history: 60,
         history_days: 2,
+        alert_rate_per_hour: 10.0,
+        resolve_rate_per_hour: 10.0,
         foreign_rate_per_minute: 60,
         ..World::default()
     };
