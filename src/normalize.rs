@@ -82,10 +82,10 @@ pub struct Unmappable(pub String);
 pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmappable> {
     let id = record.envelope.event_id();
     let (json, pivots) = match context.options.format {
-        Format::Ocsf => ocsf::encode(record, context)?,
+        Format::Ocsf => ocsf::encode(record, id, context)?,
         Format::Raw => {
-            let pivots = ocsf::pivots(record, context)?;
-            (raw::encode(record, context, pivots.site_uid.as_deref())?, pivots)
+            let pivots = ocsf::pivots(record, id, context)?;
+            (raw::encode(record, id, context, pivots.site_uid.as_deref())?, pivots)
         }
         // The configuration refuses this format, so that no sink ever asks for it.
         Format::Ecs => return Err(Unmappable("the format ecs is not available".into())),

@@ -61,7 +61,7 @@ impl<'a> Json<'a> {
     /// The text of a string, decoded; `None` for anything else. A surrogate without its other half becomes U+FFFD.
     pub(crate) fn string(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
-        if !inner.contains('\\') {
+        if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
             return Some(Cow::Borrowed(inner));
         }
         let whole = mend_surrogates(self.0);
@@ -150,14 +150,14 @@ pub(crate) fn value_length(bytes: &[u8]) -> usize {
 
 /// Bytes of the string that `bytes` begins with, both quotes included.
 pub(crate) fn string_length(bytes: &[u8]) -> usize {
-    let mut escaped = false;
-    for (at, byte) in bytes.iter().enumerate().skip(1) {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' => escaped = true,
-            b'"' => return at.saturating_add(1),
-            _ => {}
+    let mut at = 1;
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr2(b'"', b'\\', rest)) {
+        let end = at.saturating_add(found);
+        if bytes.get(end) == Some(&b'"') {
+            return end.saturating_add(1);
         }
+        // Past the backslash and what it escapes.
+        at = end.saturating_add(2);
     }
     bytes.len()
 }
@@ -186,7 +186,8 @@ fn container_length(bytes: &[u8]) -> usize {
 /// The same JSON text with every surrogate escape that lacks its other half replaced by `\uFFFD`: such a text is legal JSON,
 /// but decoders of strings refuse it.
 pub(crate) fn mend_surrogates(text: &str) -> Cow<'_, str> {
-    if !text.contains("\\ud") && !text.contains("\\uD") {
+    let has_escapes = memchr::memchr(b'\\', text.as_bytes()).is_some();
+    if !has_escapes || !(text.contains("\\ud") || text.contains("\\uD")) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());

@@ -1,7 +1,5 @@
 //! Records as OCSF events (event-schema.md): mapping, envelope, limits.
 
-use serde_json::value::RawValue;
-
 use self::event::{Draft, Finished, OcsfEvent};
 use self::scope::Scope;
 use super::json::Json;
@@ -9,7 +7,7 @@ use super::json::fields::Fields;
 use super::notes::{MAX_STRING, Notes};
 use super::{Context, Unmappable, redact};
 use crate::event::Pivots;
-use crate::record::{Record, RecordKind};
+use crate::record::{EventId, Record, RecordKind};
 
 mod activity;
 mod alert;
@@ -32,12 +30,14 @@ mod version;
 
 /// Kafka's default limit of a message is 1 MB; this leaves room for its headers (event-schema.md section 10).
 const MAX_EVENT: usize = 900 * 1024;
+/// Room for what most events have besides residue and raw data.
+const USUAL_EVENT: usize = 6 * 1024;
 /// The limit of any string in an event that stays over [`MAX_EVENT`] without everything that can go.
 const TIGHT_STRING: usize = 1024;
 
 /// The event as JSON, and its pivots.
-pub(crate) fn encode(record: &Record, context: &Context<'_>) -> Result<(String, Pivots), Unmappable> {
-    let input = Input::new(record, context);
+pub(crate) fn encode(record: &Record, id: EventId, context: &Context<'_>) -> Result<(String, Pivots), Unmappable> {
+    let input = Input::new(record, id, context);
     let scope = Scope::new(&record.envelope, context);
     let (finished, pivots) = input.build(&scope, MAX_STRING)?;
     let json = to_json(&finished.event)?;
@@ -55,25 +55,26 @@ pub(crate) fn encode(record: &Record, context: &Context<'_>) -> Result<(String, 
 }
 
 /// The pivots alone, for formats that do not carry the event.
-pub(crate) fn pivots(record: &Record, context: &Context<'_>) -> Result<Pivots, Unmappable> {
+pub(crate) fn pivots(record: &Record, id: EventId, context: &Context<'_>) -> Result<Pivots, Unmappable> {
     let scope = Scope::new(&record.envelope, context);
-    Ok(Input::new(record, context).build(&scope, MAX_STRING)?.1)
+    Ok(Input::new(record, id, context).build(&scope, MAX_STRING)?.1)
 }
 
 /// What an event borrows from: the record without secrets, and its details decoded.
 struct Input<'a> {
     record: &'a Record,
+    id: EventId,
     source: std::borrow::Cow<'a, str>,
     details: Option<String>,
 }
 
 impl<'a> Input<'a> {
-    fn new(record: &'a Record, context: &Context<'_>) -> Self {
+    fn new(record: &'a Record, id: EventId, context: &Context<'_>) -> Self {
         // The journal holds records without secrets already; an operator may since have shortened the list of what is told.
-        let source = redact::rewritten(record.envelope.kind, record.source.get(), &context.options.udfs);
+        let source = redact::stripped_again(record.envelope.kind, record.source.get(), &context.options.udfs);
         let is_activity = matches!(record.envelope.kind, RecordKind::ActivityDevice | RecordKind::ActivityUser);
         let details = if is_activity { details(&source) } else { None };
-        Self { record, source, details }
+        Self { record, id, source, details }
     }
 
     /// Builds the event with strings of at most `max_string` bytes.
@@ -85,7 +86,7 @@ impl<'a> Input<'a> {
         let draft = self.draft(&mut scope, fields, &mut notes);
         notes.add_cut_observables(draft.observables.surplus);
         let pivots = draft.pivots(&scope);
-        Ok((draft.finish(self.record.envelope.event_id(), &scope, &self.source, notes), pivots))
+        Ok((draft.finish(self.id, &scope, &self.source, notes), pivots))
     }
 
     fn draft<'b>(&'b self, scope: &mut Scope<'b>, fields: Fields<'b>, notes: &mut Notes) -> Draft<'b> {
@@ -105,8 +106,8 @@ impl<'a> Input<'a> {
 
 /// The text of an activity's details, decoded.
 fn details(source: &str) -> Option<String> {
-    let record = Fields::open(Json::trusted(source), "")?;
-    record.get("details")?.string().map(std::borrow::Cow::into_owned)
+    let (_, details) = Json::trusted(source).members().find(|(key, _)| key == "details")?;
+    details.string().map(std::borrow::Cow::into_owned)
 }
 
 /// The event as JSON within [`MAX_EVENT`], giving up ever more of it; `None` if even the least is too much.
@@ -135,8 +136,9 @@ fn shrink(mut event: OcsfEvent<'_>, untruncated: usize) -> Result<Option<String>
 }
 
 fn to_json(event: &OcsfEvent<'_>) -> Result<String, Unmappable> {
-    let raw: Option<&RawValue> = event.unmapped.as_deref();
-    let guess = raw.map_or(0, |raw| raw.get().len()).saturating_add(4096);
+    let unmapped = event.unmapped.as_deref().map_or(0, |unmapped| unmapped.get().len());
+    let raw_data = event.raw_data.map_or(0, str::len);
+    let guess = unmapped.saturating_add(raw_data).saturating_add(USUAL_EVENT);
     let mut out = Vec::with_capacity(guess);
     serde_json::to_writer(&mut out, event).map_err(|error| Unmappable(error.to_string()))?;
     String::from_utf8(out).map_err(|error| Unmappable(error.to_string()))

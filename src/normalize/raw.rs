@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{Context, Unmappable, redact};
-use crate::record::Record;
+use crate::record::{EventId, Record};
 
 /// One record as it is written. `received_at` is in epoch milliseconds.
 #[derive(Serialize)]
@@ -24,14 +24,19 @@ struct RawRecord<'a> {
 }
 
 /// The record as one JSON object; `site_uid` as the event's pivots have it.
-pub(crate) fn encode(record: &Record, context: &Context<'_>, site_uid: Option<&str>) -> Result<String, Unmappable> {
+pub(crate) fn encode(
+    record: &Record,
+    id: EventId,
+    context: &Context<'_>,
+    site_uid: Option<&str>,
+) -> Result<String, Unmappable> {
     let envelope = &record.envelope;
     let source = redact::strip_keeping(envelope.kind, &record.source, &context.options.udfs);
     let raw = RawRecord {
         account_uid: envelope.account.as_str(),
         platform: context.directory.account(&envelope.account).map_or("", |account| &account.platform),
         kind: envelope.kind.as_str(),
-        id: envelope.event_id().to_string(),
+        id: id.to_string(),
         tenant_uid: &context.tenant.id,
         site_uid,
         received_at: envelope.received_at.as_i64(),

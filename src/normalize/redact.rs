@@ -35,8 +35,14 @@ pub fn strip_text(text: &str) -> String {
     text::strip(text)
 }
 
+/// The text of [`strip_keeping`] for a record that was stripped before: borrowed, after one quick look, unless some word in it
+/// could be that of a secret.
+pub(crate) fn stripped_again<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {
+    if key::may_name_a_secret(source) { rewritten(kind, source, udfs) } else { Cow::Borrowed(source) }
+}
+
 /// The text of [`strip_keeping`]; borrowed when there is nothing to change.
-pub(crate) fn rewritten<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {
+fn rewritten<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {
     let mut pass = Pass::new(Rules::of(kind, udfs), 0);
     pass.run(source);
     if pass.out == source { Cow::Borrowed(source) } else { Cow::Owned(pass.out) }

@@ -7,6 +7,9 @@ use super::{Json, Kind};
 use crate::normalize::notes::Notes;
 use crate::normalize::time;
 
+/// Room for what most objects of the API have.
+const USUAL_MEMBERS: usize = 16;
+
 /// The members of an object that no attribute took yet, in source order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Fields<'a> {
@@ -18,7 +21,12 @@ pub(crate) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Opens `json`; `None` if it is not an object. `place` ends in a dot unless it is empty.
     pub(crate) fn open(json: Json<'a>, place: &'static str) -> Option<Self> {
-        (json.kind() == Kind::Object).then(|| Self { place, members: json.members().collect() })
+        if json.kind() != Kind::Object {
+            return None;
+        }
+        let mut members = Vec::with_capacity(USUAL_MEMBERS);
+        members.extend(json.members());
+        Some(Self { place, members })
     }
 
     /// The value of `key`, left in place.
@@ -169,11 +177,6 @@ impl<'a> Fields<'a> {
         };
         let taken: Vec<(Cow<'a, str>, Json<'a>)> = taken;
         Self { place, members: taken.into_iter().map(shorten).collect() }
-    }
-
-    /// Adds a member, for a value that an attribute took but could not hold whole.
-    pub(crate) fn put_back(&mut self, key: &'static str, value: Json<'a>) {
-        self.members.push((Cow::Borrowed(key), value));
     }
 
     /// What is left, in source order.

@@ -50,6 +50,12 @@ pub(crate) fn write_members<'k, 'a>(
 
 /// Appends `text` as a JSON string.
 pub(crate) fn write_text(out: &mut String, text: &str) {
+    if text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.push('"');
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     // Serializing text into memory cannot fail; an empty string stands for the impossible.
     out.push_str(&serde_json::to_string(text).unwrap_or_else(|_| "\"\"".to_owned()));
 }

@@ -72,7 +72,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     draft.finding_uid = Some(uid.into_owned());
     (draft.labels, draft.tags) = (labels, tags);
     add_incident(&mut draft, &mut parts.alert, ranked, notes);
-    add_residue(&mut draft, &parts, notes);
+    add_residue(&mut draft, &mut parts, notes);
     draft
 }
 
@@ -249,13 +249,13 @@ fn add_incident<'a>(draft: &mut Draft<'a>, alert: &mut Fields<'a>, ranked: Ranke
     }
 }
 
-fn add_residue<'a>(draft: &mut Draft<'a>, parts: &Parts<'a>, notes: &mut Notes) {
+fn add_residue<'a>(draft: &mut Draft<'a>, parts: &mut Parts<'a>, notes: &mut Notes) {
     let residue = &mut draft.residue;
     let class = parts.class.as_deref().unwrap_or("unknown");
     residue.keyed_object("context", class, &parts.context, notes);
     residue.object("alertSourceInfo", &parts.source, notes);
-    for (key, value) in parts.alert.iter() {
-        let name = if key == "alertMonitorInfo" { "monitor" } else { key };
-        residue.value(name, value, notes);
+    if let Some(monitor) = parts.alert.take("alertMonitorInfo") {
+        residue.value("monitor", monitor, notes);
     }
+    residue.fields(&parts.alert, notes);
 }

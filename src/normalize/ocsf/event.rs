@@ -163,7 +163,7 @@ impl<'a> Draft<'a> {
 
     /// The whole event; `source` is the record's text without secrets.
     pub(crate) fn finish(self, id: EventId, scope: &Scope<'a>, source: &'a str, mut notes: Notes) -> Finished<'a> {
-        let message = one_line(&self.message, &mut notes);
+        let message = message(&self.message, &mut notes);
         let duration = self.start_time.zip(self.end_time).and_then(|(start, end)| end.checked_sub(start));
         let type_caption = if self.activity.id == OTHER { "Other" } else { self.activity.caption.as_ref() };
         let type_name = format!("{}: {type_caption}", self.class.caption);
@@ -226,13 +226,22 @@ pub(crate) struct Finished<'a> {
 }
 
 /// Text for people: one line, within the limit of a message.
-pub(crate) fn one_line(text: &str, notes: &mut Notes) -> String {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = line.trim();
+fn message(text: &str, notes: &mut Notes) -> String {
+    let line = one_line(text);
     match line.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => notes.limit_to(line.into(), end).into_owned(),
-        None => line.to_owned(),
+        Some((end, _)) => notes.limit_to(line, end).into_owned(),
+        None => line.into_owned(),
     }
+}
+
+/// `text` on one line, without white space around it.
+pub(crate) fn one_line(text: &str) -> Text<'_> {
+    let text = text.trim();
+    if !text.contains(char::is_control) {
+        return Text::Borrowed(text);
+    }
+    let line = text.replace(char::is_control, " ");
+    Text::Owned(line.trim().to_owned())
 }
 
 fn wants_raw(mode: RawData, kind: RecordKind) -> bool {
@@ -245,9 +254,12 @@ fn wants_raw(mode: RawData, kind: RecordKind) -> bool {
 }
 
 fn fingerprint(source: &str) -> Fingerprint {
-    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-    let digits = Sha256::digest(source.as_bytes()).into_iter().flat_map(|byte| [byte >> 4, byte & 0x0f]);
-    let value = digits.filter_map(|digit| HEX.get(usize::from(digit))).collect();
+    let mut value = String::with_capacity(64);
+    for byte in Sha256::digest(source.as_bytes()) {
+        for digit in [byte >> 4, byte & 0x0f] {
+            value.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
     let Choice { id: algorithm_id, caption: algorithm } = Choice::of(captions::FINGERPRINT, 3);
     Fingerprint { algorithm_id, algorithm, value }
 }

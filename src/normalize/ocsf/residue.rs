@@ -1,7 +1,5 @@
 //! `unmapped.datto_rmm`: what no attribute took, under Datto's own names (event-schema.md section 10).
 
-use std::collections::HashSet;
-
 use serde_json::value::RawValue;
 
 use crate::normalize::json::fields::Fields;
@@ -12,39 +10,33 @@ use crate::normalize::notes::Notes;
 #[derive(Debug, Default)]
 pub(crate) struct Residue {
     members: String,
-    keys: HashSet<String>,
+    /// Names that vintner gave, not Datto.
+    given: Vec<&'static str>,
 }
 
 impl Residue {
-    /// Adds one value.
-    pub(crate) fn value(&mut self, key: &str, value: Json<'_>, notes: &mut Notes) {
-        self.member(key, |out| prune::write(out, value, notes));
+    /// Adds a value under a name that vintner gives it; all such names come before [`Self::fields`].
+    pub(crate) fn value(&mut self, name: &'static str, value: Json<'_>, notes: &mut Notes) {
+        self.give(name, |out| prune::write(out, value, notes));
     }
 
     /// Adds a text.
-    pub(crate) fn text(&mut self, key: &str, text: &str, notes: &mut Notes) {
+    pub(crate) fn text(&mut self, name: &'static str, text: &str, notes: &mut Notes) {
         let text = notes.limit(text.into());
-        self.member(key, |out| {
+        self.give(name, |out| {
             prune::write_text(out, &text);
             !text.is_empty()
         });
     }
 
-    /// Adds every field that is left.
-    pub(crate) fn fields(&mut self, fields: &Fields<'_>, notes: &mut Notes) {
-        for (key, value) in fields.iter() {
-            self.value(key, value, notes);
-        }
-    }
-
     /// Adds what is left of an object, as an object.
-    pub(crate) fn object(&mut self, key: &str, fields: &Fields<'_>, notes: &mut Notes) {
-        self.member(key, |out| prune::write_members(out, fields.iter(), 0, notes));
+    pub(crate) fn object(&mut self, name: &'static str, fields: &Fields<'_>, notes: &mut Notes) {
+        self.give(name, |out| prune::write_members(out, fields.iter(), 0, notes));
     }
 
-    /// Adds what is left of an object under a key of its own inside `key`: `context.<@class>`.
-    pub(crate) fn keyed_object(&mut self, key: &str, inner: &str, fields: &Fields<'_>, notes: &mut Notes) {
-        self.member(key, |out| {
+    /// Adds what is left of an object under a key of its own inside `name`: `context.<@class>`.
+    pub(crate) fn keyed_object(&mut self, name: &'static str, inner: &str, fields: &Fields<'_>, notes: &mut Notes) {
+        self.give(name, |out| {
             let start = out.len();
             out.push('{');
             prune::write_text(out, inner);
@@ -61,8 +53,19 @@ impl Residue {
 
     /// Adds what is left of a free-form map as `[{name, value}]` with string values: columnar stores break on maps whose
     /// keys and types change from record to record.
-    pub(crate) fn pairs(&mut self, key: &str, fields: &Fields<'_>, notes: &mut Notes) {
-        self.member(key, |out| write_pairs(out, fields, notes));
+    pub(crate) fn pairs(&mut self, name: &'static str, fields: &Fields<'_>, notes: &mut Notes) {
+        self.give(name, |out| write_pairs(out, fields, notes));
+    }
+
+    /// Adds every field that is left, under Datto's own name; with an underscore where vintner gave that name already.
+    pub(crate) fn fields(&mut self, fields: &Fields<'_>, notes: &mut Notes) {
+        for (key, value) in fields.iter() {
+            if self.given.contains(&key) {
+                self.member(&format!("{key}_"), |out| prune::write(out, value, notes));
+            } else {
+                self.member(key, |out| prune::write(out, value, notes));
+            }
+        }
     }
 
     /// The whole as `{"datto_rmm": {…}}`; `None` if there is nothing.
@@ -75,28 +78,25 @@ impl Residue {
         RawValue::from_string(text).ok()
     }
 
-    fn member(&mut self, key: &str, write: impl FnOnce(&mut String) -> bool) {
+    fn give(&mut self, name: &'static str, write: impl FnOnce(&mut String) -> bool) {
+        if self.member(name, write) {
+            self.given.push(name);
+        }
+    }
+
+    /// Adds a member, if there is anything to write; returns whether there was.
+    fn member(&mut self, key: &str, write: impl FnOnce(&mut String) -> bool) -> bool {
         let mark = self.members.len();
         if mark > 0 {
             self.members.push(',');
         }
-        let key = self.unused(key);
-        prune::write_text(&mut self.members, &key);
+        prune::write_text(&mut self.members, key);
         self.members.push(':');
-        if write(&mut self.members) {
-            self.keys.insert(key);
-        } else {
+        let has_content = write(&mut self.members);
+        if !has_content {
             self.members.truncate(mark);
         }
-    }
-
-    /// `key`, or with underscores added where the event already uses that name for something else.
-    fn unused(&self, key: &str) -> String {
-        let mut key = key.to_owned();
-        while self.keys.contains(&key) {
-            key.push('_');
-        }
-        key
+        has_content
     }
 }
 

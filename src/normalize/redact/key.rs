@@ -94,6 +94,30 @@ pub(super) fn is_any_secret(key: &str) -> bool {
         || (name.contains("proxy") && name.ends_with("username"))
 }
 
+/// Whether `text` holds any word that is part of every name of a secret; a yes may be wrong, a no never is. A test keeps this in
+/// step with the rules above.
+pub(super) fn may_name_a_secret(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let is_at = |at: usize, word: &[u8]| {
+        let end = at.saturating_add(word.len());
+        bytes.get(at..end).is_some_and(|found| found.eq_ignore_ascii_case(word))
+    };
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'u' | b'U' => is_at(at, b"udf"),
+        b'p' | b'P' => is_at(at, b"pass") || is_at(at, b"pwd") || is_at(at, b"proxy"),
+        b's' | b'S' => is_at(at, b"secret") || (is_at(at, b"std") && !is_at(at.saturating_sub(3), b"has")),
+        b't' | b'T' => is_at(at, b"token"),
+        b'k' | b'K' => is_at(at, b"key"),
+        b'c' | b'C' => is_at(at, b"cred"),
+        b'v' | b'V' => is_at(at, b"variable"),
+        // With or without a separator before the last word.
+        b'r' | b'R' => is_at(at, b"remoteurl") || (is_at(at, b"remote") && is_at(at.saturating_add(7), b"url")),
+        // A key may be written in escapes.
+        b'\\' => is_at(at.saturating_add(1), b"u"),
+        _ => false,
+    })
+}
+
 /// Letters and digits in lower case: `data.API_secret-Key` and `apiSecretKey` name the same thing.
 pub(super) fn compact(key: &str) -> String {
     key.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()

@@ -105,3 +105,46 @@ fn text_that_is_not_json_is_stripped_by_key_name() {
         assert_eq!(strip_text(text), expected, "{text}");
     }
 }
+
+/// Names of secrets, with a value each; all are stripped from an activity's details.
+#[test]
+fn the_quick_look_overlooks_no_secret() {
+    let names = [
+        "udf1",
+        "UDF 12",
+        "data.udf5",
+        "dataUdf_7",
+        "webRemoteUrl",
+        "web_remote_url",
+        "apiSecretKey",
+        "api-access-key",
+        "password",
+        "newPassword",
+        "passwd",
+        "pass_phrase",
+        "passphrase",
+        "clientSecret",
+        "api_key",
+        "accessKey",
+        "private.key",
+        "credentials",
+        "access_token",
+        "token",
+        "pwd",
+        "variable",
+        "data.site_variables",
+        "stdOut",
+        "job.std_err",
+        "stdData",
+        "proxy_username",
+        "proxySettings.password",
+        "api\\u0053ecretKey",
+    ];
+    for name in names {
+        let source = format!("{{\"a\":1,\"{name}\":\"value\"}}");
+        assert_eq!(stripped(RecordKind::ActivityUser, &source), "{\"a\":1}", "{name}");
+        assert_eq!(stripped_again(RecordKind::ActivityUser, &source, &[]), "{\"a\":1}", "{name}");
+    }
+    let clean = r#"{"hasStdOut":false,"hostname":"CDHQ-FS01","user":{"userName":"jane.doe"}}"#;
+    assert!(!key::may_name_a_secret(clean));
+}

@@ -78,9 +78,12 @@ fn control_characters_and_odd_keys_survive() {
 #[test]
 fn numbers_keep_their_text_whatever_their_size() {
     let big = "123456789012345678901234567890.5e+99";
-    let context = format!(r#"{{"@class":"ransomware_ctx","confidenceFactor":{big},"state":-0,"rwextension":1E2,"x":1.0}}"#);
+    let context =
+        format!(r#"{{"@class":"ransomware_ctx","confidenceFactor":{big},"state":-0,"rwextension":1E2,"x":1.0}}"#);
     let json = event_of(RecordKind::Alert, &with_context(&context));
-    for token in [format!("\"confidenceFactor\":{big}"), "\"state\":-0".into(), "\"rwextension\":1E2".into(), "\"x\":1.0".into()] {
+    for token in
+        [format!("\"confidenceFactor\":{big}"), "\"state\":-0".into(), "\"rwextension\":1E2".into(), "\"x\":1.0".into()]
+    {
         assert!(json.contains(&token), "{token}");
     }
     assert!(json.contains("alertContext.confidenceFactor: expected an integer of 32 bits"));
@@ -94,7 +97,16 @@ fn numbers_keep_their_text_whatever_their_size() {
 #[test]
 fn wrong_types_stay_and_are_noted() {
     let values = ["7", "true", "\"text\"", "{\"x\":[1]}", "[{\"x\":1},\"y\"]"];
-    let fields = ["alertUid", "diagnostics", "ticketNumber", "timestamp", "alertSourceInfo", "responseActions", "muted", "priority"];
+    let fields = [
+        "alertUid",
+        "diagnostics",
+        "ticketNumber",
+        "timestamp",
+        "alertSourceInfo",
+        "responseActions",
+        "muted",
+        "priority",
+    ];
     for (field, value) in fields.iter().flat_map(|field| values.map(|value| (*field, value))) {
         let source = format!(r#"{{"{field}":{value},"alertContext":{{"@class":"wmi_ctx","value":{value}}}}}"#);
         let event: Value = serde_json::from_str(&event_of(RecordKind::Alert, &source)).unwrap();
@@ -111,7 +123,9 @@ fn deep_nesting_is_valid_for_every_decoder() {
         for (open, close) in [("[", "]"), ("{\"k\":", "}")] {
             let deep = format!("{}7{}", open.repeat(depth), close.repeat(depth));
             for kind in KINDS {
-                let source = format!(r#"{{"alertUid":"id-1","category":"c","x":{deep},"alertContext":{{"@class":"y_ctx","x":{deep}}}}}"#);
+                let source = format!(
+                    r#"{{"alertUid":"id-1","category":"c","x":{deep},"alertContext":{{"@class":"y_ctx","x":{deep}}}}}"#
+                );
                 event_of(kind, &source);
             }
         }
@@ -165,8 +179,27 @@ fn a_huge_record_gives_up_its_least_parts_first() {
 fn text_that_grows_when_written_still_fits() {
     // Each of these characters takes six bytes in JSON.
     let dense = "\u{1}".repeat(32 * 1024);
-    let fields = ["alertUid", "priority", "diagnostics", "ticketNumber", "category", "action", "entity", "hostname", "deviceId",
-        "uid", "id", "name", "domain", "description", "operatingSystem", "cagVersion", "username", "firstName", "lastName"];
+    let fields = [
+        "alertUid",
+        "priority",
+        "diagnostics",
+        "ticketNumber",
+        "category",
+        "action",
+        "entity",
+        "hostname",
+        "deviceId",
+        "uid",
+        "id",
+        "name",
+        "domain",
+        "description",
+        "operatingSystem",
+        "cagVersion",
+        "username",
+        "firstName",
+        "lastName",
+    ];
     let mut source: serde_json::Map<String, Value> = fields.iter().map(|key| ((*key).into(), json!(dense))).collect();
     source.insert("alertContext".into(), json!({ "@class": dense, "rwextension": dense }));
     let names = json!({ "deviceUid": dense, "deviceName": dense, "siteUid": dense, "siteName": dense });
@@ -188,7 +221,8 @@ fn text_that_grows_when_written_still_fits() {
 #[test]
 fn lists_are_bounded_and_whole() {
     let directories: Vec<String> = (0..500).map(|n| format!("/srv/{n}")).collect();
-    let context = json!({ "@class": "ransomware_ctx", "affectedDirectories": directories, "watchPaths": [1, null, "/w"] });
+    let context =
+        json!({ "@class": "ransomware_ctx", "affectedDirectories": directories, "watchPaths": [1, null, "/w"] });
     let source = with_context(&context.to_string());
     let event: Value = serde_json::from_str(&event_of(RecordKind::Alert, &source)).unwrap();
     assert!(event["evidences"].as_array().unwrap().len() <= 50 && event["observables"].as_array().unwrap().len() <= 50);
@@ -201,7 +235,9 @@ fn lists_are_bounded_and_whole() {
 
 #[test]
 fn an_inventory_entry_that_is_damaged_does_no_harm() {
-    for damaged in ["", "null", "[1]", "{\"uid\":", r#"{"uid":7,"hostname":{"x":1},"intIpAddress":"n/a","operatingSystem":[]}"#] {
+    for damaged in
+        ["", "null", "[1]", "{\"uid\":", r#"{"uid":7,"hostname":{"x":1},"intIpAddress":"n/a","operatingSystem":[]}"#]
+    {
         let mut world = World::contoso();
         world.device.as_mut().unwrap().source = damaged.into();
         let event = world.alert(json!({ "@class": "wmi_ctx" }));

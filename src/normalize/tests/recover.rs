@@ -38,10 +38,8 @@ impl Held {
                 self.texts.push('\n');
                 self.whole.insert(text.clone());
                 // A container among the details is told as its JSON text.
-                if text.starts_with(['{', '[']) {
-                    if let Ok(inner) = serde_json::from_str(text) {
-                        self.collect(&inner, false);
-                    }
+                if let Some(inner) = serde_json::from_str::<Value>(text).ok().filter(|_| text.starts_with(['{', '['])) {
+                    self.collect(&inner, false);
                 }
             }
             Value::Bool(_) | Value::Number(_) => drop(self.whole.insert(value.to_string())),

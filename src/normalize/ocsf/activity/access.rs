@@ -10,7 +10,9 @@ use crate::normalize::ocsf::choice::{Choice, OTHER, Text};
 use crate::normalize::ocsf::class::{AccountChange, Body, UserAccess};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::asset::Resource;
-use crate::normalize::ocsf::object::identity::User;
+use crate::normalize::ocsf::object::endpoint::Endpoint;
+use crate::normalize::ocsf::object::identity::{Actor, User};
+use crate::normalize::ocsf::object::observable::Observables;
 use crate::normalize::ocsf::scope::Scope;
 
 const NEW_ROLES: &str = "data.new_roles";
@@ -44,18 +46,10 @@ pub(super) fn privileges<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &m
     let message =
         if is_assigned { format!("{who} gave {name}: {list}") } else { format!("{who} took from {name}: {list}") };
     let activity = Choice::of(captions::USER_ACCESS.activities, if is_assigned { 1 } else { 2 });
-    let body = UserAccess {
-        user: user.clone(),
-        privileges,
-        resources: [account(scope)],
-        actor: actor.clone(),
-        src_endpoint: src_endpoint.clone(),
-    };
+    let observables = observables(&user, actor.as_ref(), src_endpoint.as_ref());
+    let body = UserAccess { user, privileges, resources: [account(scope)], actor, src_endpoint };
     let mut draft = start(row, scope, &captions::USER_ACCESS, activity, Body::UserAccess(Box::new(body)));
-    draft.message = message;
-    draft.observables.add_user(&user);
-    actor.iter().for_each(|actor| draft.observables.add_actor(&actor.user));
-    draft.observables.add_source(src_endpoint.as_ref());
+    (draft.message, draft.observables) = (message, observables);
     Some(draft)
 }
 
@@ -83,13 +77,19 @@ pub(super) fn account_change<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes
         OTHER => format!("{who}: user {} ({name})", activity.caption),
         _ => format!("{who}: {} of Datto RMM user {name}", activity.caption),
     };
-    let body = AccountChange { user: user.clone(), actor: actor.clone(), src_endpoint: src_endpoint.clone() };
+    let observables = observables(&user, actor.as_ref(), src_endpoint.as_ref());
+    let body = AccountChange { user, actor, src_endpoint };
     let mut draft = start(row, scope, &captions::ACCOUNT_CHANGE, activity, Body::AccountChange(Box::new(body)));
-    draft.message = message;
-    draft.observables.add_user(&user);
-    actor.iter().for_each(|actor| draft.observables.add_actor(&actor.user));
-    draft.observables.add_source(src_endpoint.as_ref());
+    (draft.message, draft.observables) = (message, observables);
     Some(draft)
+}
+
+fn observables<'a>(user: &User<'a>, actor: Option<&Actor<'a>>, source: Option<&Endpoint<'a>>) -> Observables<'a> {
+    let mut observables = Observables::default();
+    observables.add_user(user);
+    actor.iter().for_each(|actor| observables.add_actor(&actor.user));
+    observables.add_source(source);
+    observables
 }
 
 fn change(row: &Row<'_>) -> u32 {

@@ -9,7 +9,7 @@ use crate::normalize::ocsf::class::{Body, EntityManagement};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::device::Device;
 use crate::normalize::ocsf::object::identity::{Entity, Named, Organization, User};
-use crate::normalize::ocsf::object::observable::Pivot;
+use crate::normalize::ocsf::object::observable::{Observables, Pivot};
 use crate::normalize::ocsf::scope::Scope;
 use crate::org::directory::Decision;
 use crate::record::SiteRef;
@@ -113,13 +113,14 @@ fn manage<'a>(
 ) -> Draft<'a> {
     let actor = row.take_actor(scope, notes);
     let src_endpoint = row.take_source(notes);
-    let hostname = entity.device.as_ref().and_then(|device| device.hostname.clone());
-    let (acting, source) = (actor.clone(), src_endpoint.clone());
+    let hostname = entity.device.as_ref().and_then(|device| device.hostname.as_ref());
+    let mut observables = Observables::default();
+    observables.add("entity.device.hostname", Pivot::Hostname, hostname);
+    actor.iter().for_each(|actor| observables.add_actor(&actor.user));
+    observables.add_source(src_endpoint.as_ref());
     let body = Body::EntityManagement(Box::new(EntityManagement { entity, entity_result, actor, src_endpoint }));
     let mut draft = start(row, scope, &captions::ENTITY_MANAGEMENT, activity, body);
-    draft.observables.add("entity.device.hostname", Pivot::Hostname, hostname.as_ref());
-    acting.iter().for_each(|actor| draft.observables.add_actor(&actor.user));
-    draft.observables.add_source(source.as_ref());
+    draft.observables = observables;
     draft
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Row<'a> {
     details_text: Option<&'a str>,
     /// Groups of details that are told as objects: name and what is left.
     groups: Vec<(&'static str, Fields<'a>)>,
+    /// Details that are told on their own, outside the list of details.
+    singled: Vec<(&'static str, Json<'a>)>,
     /// In lower case, for comparison.
     pub(super) entity: String,
     pub(super) category: String,
@@ -61,6 +63,7 @@ impl<'a> Row<'a> {
             site,
             details_text,
             groups: Vec::new(),
+            singled: Vec::new(),
             entity,
             category,
             tokens,
@@ -194,6 +197,12 @@ impl<'a> Row<'a> {
         self.groups.push((name, left));
     }
 
+    /// Tells a detail on its own, outside the list of details.
+    pub(super) fn single_out(&mut self, key: &'static str) {
+        let value = self.details.take(key);
+        self.singled.extend(value.map(|value| (key, value)));
+    }
+
     /// Says where the record happened, if the inventory does not know; what the tags say is not told twice.
     pub(super) fn name_site(&mut self, scope: &mut Scope<'a>, notes: &mut Notes) {
         let id = scope.site.id.map(|id| id.to_string());
@@ -211,6 +220,9 @@ impl<'a> Row<'a> {
     pub(super) fn leave(&self, residue: &mut Residue, notes: &mut Notes) {
         for (name, group) in &self.groups {
             residue.object(name, group, notes);
+        }
+        for (name, value) in &self.singled {
+            residue.value(name, *value, notes);
         }
         residue.pairs("details", &self.details, notes);
         if let Some(text) = &self.details_text {

@@ -9,6 +9,7 @@ use crate::normalize::ocsf::class::{Authentication, Body, Tunnel};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
 use crate::normalize::ocsf::object::identity::Named;
+use crate::normalize::ocsf::object::observable::Observables;
 use crate::normalize::ocsf::object::work::Session;
 use crate::normalize::ocsf::scope::{Scope, text};
 
@@ -58,13 +59,14 @@ pub(super) fn tunnel<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut N
         dst_endpoint: device.as_ref().map(Endpoint::of_device),
         device,
     };
-    let mut draft = start(row, scope, &captions::TUNNEL_ACTIVITY, activity, Body::Tunnel(Box::new(body.clone())));
-    draft.message = message;
+    let mut observables = Observables::default();
+    body.user.iter().for_each(|user| observables.add_user(user));
+    observables.add_source(body.src_endpoint.as_ref());
+    body.device.iter().for_each(|device| observables.add_device(device));
+    let mut draft = start(row, scope, &captions::TUNNEL_ACTIVITY, activity, Body::Tunnel(Box::new(body)));
+    (draft.message, draft.observables) = (message, observables);
     (draft.start_time, draft.end_time) = (start_time.or(created_time), end_time);
     draft.correlation_uid = uid;
-    body.user.iter().for_each(|user| draft.observables.add_user(user));
-    draft.observables.add_source(body.src_endpoint.as_ref());
-    body.device.iter().for_each(|device| draft.observables.add_device(device));
     Some(draft)
 }
 
@@ -90,12 +92,13 @@ fn authentication<'a>(row: &mut Row<'a>, scope: &Scope<'a>, activity: u32, notes
     };
     let message = format!("{who} {verb} Datto RMM{}", from(src_endpoint.as_ref()));
     let service = Named { uid: text(scope.platform()), name: Some(Text::Borrowed("Datto RMM")) };
-    let body = Authentication { user: user.clone(), service, is_remote: true, src_endpoint: src_endpoint.clone() };
+    let mut observables = Observables::default();
+    observables.add_user(&user);
+    observables.add_source(src_endpoint.as_ref());
+    let body = Authentication { user, service, is_remote: true, src_endpoint };
     let activity = Choice::of(captions::AUTHENTICATION.activities, activity);
     let mut draft = start(row, scope, &captions::AUTHENTICATION, activity, Body::Authentication(Box::new(body)));
-    draft.message = message;
-    draft.observables.add_user(&user);
-    draft.observables.add_source(src_endpoint.as_ref());
+    (draft.message, draft.observables) = (message, observables);
     Some(draft)
 }
 

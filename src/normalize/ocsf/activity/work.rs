@@ -8,6 +8,7 @@ use crate::normalize::ocsf::choice::{Choice, OTHER, Text};
 use crate::normalize::ocsf::class::{Body, JobActivity, PatchState};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::identity::{Actor, User};
+use crate::normalize::ocsf::object::observable::Observables;
 use crate::normalize::ocsf::object::work::{Job, Patch};
 use crate::normalize::ocsf::scope::Scope;
 
@@ -32,37 +33,34 @@ pub(super) fn job<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Note
     let status = group.copy("status", notes);
     let run_state = status.clone().map(run_state);
     let created_time = group.take_time("date_created", notes);
-    if let Some(note) = row.details.take("note") {
-        row.record.put_back("note", note);
-    }
+    row.single_out("note");
     row.leave_group("job", group);
     let user = row.take_user(scope, notes);
     let is_start = activity.id == 6;
+    let on = device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default();
+    let outcome = status.map(|status| format!(": {status}")).unwrap_or_default();
+    let message = match is_start {
+        true => format!("Job \"{name}\" ran on {on}{outcome}"),
+        false => format!("{}: job \"{name}\" on {on}{outcome}", activity.caption),
+    };
+    let mut observables = Observables::default();
+    observables.add_device(&device);
+    user.iter().for_each(|user| observables.add_actor(user));
     let body = JobActivity {
         job: Job {
-            name: name.clone(),
+            name,
             run_state_id: run_state.as_ref().map(|state| state.id),
             run_state: run_state.map(|state| state.caption),
             created_time,
             last_run_time: is_start.then(|| row.time(scope)),
             user: user.as_ref().map(|user| User { uid: user.uid.clone(), name: user.name.clone(), ..User::default() }),
         },
-        device: device.clone(),
-        actor: user.clone().map(|user| Actor { user }),
-    };
-    let on = device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default();
-    let verb = if is_start { "ran".to_owned() } else { format!("{}:", activity.caption) };
-    let outcome = status.map(|status| format!(": {status}")).unwrap_or_default();
-    let message = if is_start {
-        format!("Job \"{name}\" {verb} on {on}{outcome}")
-    } else {
-        format!("{verb} job \"{name}\" on {on}{outcome}")
+        device,
+        actor: user.map(|user| Actor { user }),
     };
     let mut draft = start(row, scope, &captions::SCHEDULED_JOB_ACTIVITY, activity, Body::JobActivity(Box::new(body)));
-    draft.message = message;
+    (draft.message, draft.observables) = (message, observables);
     draft.correlation_uid = uid;
-    draft.observables.add_device(&device);
-    user.iter().for_each(|user| draft.observables.add_actor(user));
     Some(draft)
 }
 
@@ -83,13 +81,14 @@ pub(super) fn patch<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut No
     let verb = if is_failed { "failed to install" } else { "installed" };
     let message = format!("{host}: {} {verb}", title.as_deref().unwrap_or(&uid));
     let patch = Patch { uid: uid.clone(), title, install_state_id: state.id, install_state: state.caption };
-    let body = Body::PatchState(Box::new(PatchState { device: device.clone(), kb_article_list: [patch] }));
+    let mut observables = Observables::default();
+    observables.add_device(&device);
+    let body = Body::PatchState(Box::new(PatchState { device, kb_article_list: [patch] }));
     let activity = Choice::of(captions::PATCH_STATE.activities, 1);
     let mut draft = start(row, scope, &captions::PATCH_STATE, activity, body);
-    draft.message = message;
+    (draft.message, draft.observables) = (message, observables);
     (draft.start_time, draft.end_time) = (start_time, end_time);
     draft.correlation_uid = Some(uid);
-    draft.observables.add_device(&device);
     Some(draft)
 }
 

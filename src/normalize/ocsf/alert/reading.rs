@@ -4,6 +4,7 @@ use crate::normalize::json::fields::Fields;
 use crate::normalize::json::prune;
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::choice::Text;
+use crate::normalize::ocsf::event::one_line;
 use crate::normalize::ocsf::object::finding::{Evidence, Malware};
 
 /// A title takes no more characters; it is made for people.
@@ -97,7 +98,7 @@ impl<'a> Reading<'a, '_> {
 
 /// Text for people as a title: one line of bounded length; `None` if nothing of it can be seen.
 pub(super) fn title(text: &str) -> Option<String> {
-    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let title: String = line.trim().chars().take(MAX_TITLE).collect();
-    (!title.is_empty()).then_some(title)
+    let line = one_line(text);
+    let end = line.char_indices().nth(MAX_TITLE).map_or(line.len(), |(end, _)| end);
+    line.get(..end).filter(|title| !title.is_empty()).map(str::to_owned)
 }
