@@ -196,7 +196,7 @@ async fn work_is_written_together_and_fails_alone() {
         tasks.spawn(async move {
             let mut page = activities(&format!("page{n}"), 2, "a");
             if n % 3 == 0 {
-                page.alerts = vec![look("known", 1, "a", None)];
+                page.alerts = vec![look(&format!("fresh{n}"), 1, "a", None), look("known", 1, "a", None)];
             }
             let work = journal.commit(page);
             if n % 5 == 0 {
@@ -209,6 +209,8 @@ async fn work_is_written_together_and_fails_alone() {
         done.unwrap();
     }
     journal.put_cursors(&uid(), Vec::new()).await.unwrap();
+    let open = journal.open_alerts(&uid()).await.unwrap();
+    assert_eq!(open.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["known"]);
     let all = ids(&journal, &live()).await;
     for n in 0..600 {
         let found = all.iter().filter(|id| id.starts_with(&format!("page{n}-"))).count();

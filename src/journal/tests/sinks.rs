@@ -34,9 +34,14 @@ async fn references_and_dead_letters_keep_their_records() {
         dead: vec![refused],
     };
     journal.settle(settlement.clone()).await.unwrap();
-    assert!(matches!(journal.settle(settlement).await, Err(JournalError::Conflict)));
+    journal.commit(activities("more", 2, "a")).await.unwrap();
+    for to in [8, 10, 11] {
+        let stale = Settlement { to, ..settlement.clone() };
+        assert!(matches!(journal.settle(stale).await, Err(JournalError::Conflict)), "from 0 to {to}");
+    }
+    pass(&journal, "s", &live()).await;
     place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 6);
+    assert_eq!(journal.maintain().await.unwrap().trimmed, 8);
     let letters = journal.dead_letters(DeadFilter::default()).await.unwrap();
     assert_eq!((letters.len(), letters[0].event_id), (1, Some(attempt.items[2].record.envelope.event_id())));
     assert!(letters[0].content.contains("page1-0"));
