@@ -10,3 +10,4 @@ pub mod schedule;
 pub mod sites;
 pub mod source;
 pub mod status;
+pub mod walk;

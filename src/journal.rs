@@ -151,7 +151,7 @@ pub struct AlertState {
     pub site: SiteRef,
     /// Updates told so far.
     pub updates: u32,
-    /// `resolvedOn` of the last Close told, so that no Close is told twice.
+    /// `resolvedOn` of the last Close told, so that no Close is told twice; 0 if it had none.
     pub closed_on: Option<Millis>,
     /// How often it was told that it vanished.
     pub vanishings: u32,
@@ -200,6 +200,8 @@ pub struct Intake {
     pub dropped: u64,
     /// New dead letters.
     pub rejected: u64,
+    /// Alerts of which something else is known now than before.
+    pub changed: u64,
 }
 
 /// Where a sink that this journal never saw starts. Stored once.

@@ -142,8 +142,16 @@ impl Gauges {
         registry.register("sink_failing", "1 while a sink fails", self.sink_failing.clone());
         registry.register("stream_lag_seconds", "Seconds since a stream's last complete pass", self.lag.clone());
         registry.register("budget_used_requests", "Own requests of the last 60 s", self.budget_used.clone());
-        registry.register("budget_ceiling_requests", "Requests allowed in 60 s at present", self.budget_ceiling.clone());
-        registry.register("budget_foreign_requests", "Requests of others in the last 60 s", self.budget_foreign.clone());
+        registry.register(
+            "budget_ceiling_requests",
+            "Requests allowed in 60 s at present",
+            self.budget_ceiling.clone(),
+        );
+        registry.register(
+            "budget_foreign_requests",
+            "Requests of others in the last 60 s",
+            self.budget_foreign.clone(),
+        );
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
     }

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::admin::report::{AccountReport, BudgetReport, JournalReport, PositionReport, Report, SinkReport, StreamReport};
+use crate::admin::report::{
+    AccountReport, BudgetReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
+};
 use crate::clock::{Clock, Millis};
 use crate::collect::status::{Status, StreamState};
 use crate::datto::client::Client;
@@ -113,7 +115,8 @@ impl View {
                 full: usage.full,
                 held_records: held.iter().map(|site| site.count).sum(),
                 held_bytes: usage.held_bytes,
-                dead_letters: u64::try_from(self.journal.dead_letters(DeadFilter::default()).await?.len()).unwrap_or(u64::MAX),
+                dead_letters: u64::try_from(self.journal.dead_letters(DeadFilter::default()).await?.len())
+                    .unwrap_or(u64::MAX),
             },
         })
     }

@@ -65,9 +65,18 @@ enum ConnectError {
 impl AccountTask {
     /// Collects until `stop`. Ends with an error only when the whole program must end.
     pub async fn run(self, shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
-        let stop = shared.accounts.token(&self.config.name, &stop);
-        let Some(source) = self.connect_patiently(&shared, &stop).await? else { return Ok(()) };
-        let (first, mut streams) = self.streams(&source, &shared).await?;
+        let all = stop;
+        let stop = shared.accounts.token(&self.config.name, &all);
+        let outcome = self.collect(&shared, &stop).await;
+        if stop.is_cancelled() && !all.is_cancelled() {
+            self.view.failed("it is the same Datto RMM account as another one in the configuration".to_owned());
+        }
+        outcome
+    }
+
+    async fn collect(&self, shared: &Shared, stop: &CancellationToken) -> Result<(), AppError> {
+        let Some(source) = self.connect_patiently(shared, stop).await? else { return Ok(()) };
+        let (first, mut streams) = self.streams(&source, shared).await?;
         if let Some(mut inventory) = first {
             // Names and organizations first: what is collected next is then told with them at once.
             let outcome = tokio::select! {
@@ -100,9 +109,7 @@ impl AccountTask {
     pub async fn connect_once(&self, shared: &Shared) -> Result<SharedSource, AppError> {
         match self.connect(shared).await {
             Ok(source) => Ok(source),
-            Err(ConnectError::Client(source)) => {
-                Err(AppError::Account { account: self.config.name.clone(), source })
-            }
+            Err(ConnectError::Client(source)) => Err(AppError::Account { account: self.config.name.clone(), source }),
             Err(error) => Err(self.fatal(&error)),
         }
     }
@@ -135,7 +142,11 @@ impl AccountTask {
     }
 
     /// Connects, however long it takes; `None` if `stop` comes first or the account is refused for good.
-    async fn connect_patiently(&self, shared: &Shared, stop: &CancellationToken) -> Result<Option<SharedSource>, AppError> {
+    async fn connect_patiently(
+        &self,
+        shared: &Shared,
+        stop: &CancellationToken,
+    ) -> Result<Option<SharedSource>, AppError> {
         loop {
             let error = tokio::select! {
                 connected = self.connect(shared) => match connected {
@@ -151,7 +162,15 @@ impl AccountTask {
                     tracing::error!(account = self.config.name, error = chain, "this account is not collected");
                     return Ok(None);
                 }
-                ConnectError::Open(_) => return Err(self.fatal(&error)),
+                ConnectError::Open(OpenAccountError::OrgFixed { .. }) => {
+                    tracing::error!(
+                        account = self.config.name,
+                        error = chain,
+                        "this account is not collected; the others run on"
+                    );
+                    return Ok(None);
+                }
+                ConnectError::Open(OpenAccountError::Journal(_)) => return Err(self.fatal(&error)),
                 ConnectError::Client(ClientError::Stopped) => return Ok(None),
                 ConnectError::Client(error) => self.wait_for(shared, error),
             };
@@ -223,7 +242,11 @@ impl AccountTask {
     }
 
     /// The streams; the first is the inventory where it was never read whole.
-    async fn streams(&self, source: &SharedSource, shared: &Shared) -> Result<(Option<AnyStream>, Vec<AnyStream>), AppError> {
+    async fn streams(
+        &self,
+        source: &SharedSource,
+        shared: &Shared,
+    ) -> Result<(Option<AnyStream>, Vec<AnyStream>), AppError> {
         let start = match self.config.start {
             settings::Start::Now => Start::Now,
             settings::Start::Ago(reach) => Start::Ago(reach),
@@ -279,7 +302,12 @@ fn judge(account: &str, stream: Stream, outcome: Once, failures: &mut Vec<String
         Once::Done => {}
         Once::Forbidden(error) => {
             let error = causes::line(&error);
-            tracing::warn!(account, stream = stream.as_str(), error, "the API user may not read this stream; the others go on");
+            tracing::warn!(
+                account,
+                stream = stream.as_str(),
+                error,
+                "the API user may not read this stream; the others go on"
+            );
         }
         Once::Failed(error) => {
             failures.push(format!("account {account}, {stream}: {}", causes::line(&error)));

@@ -20,13 +20,13 @@ use crate::clock::Clock;
 use crate::config::secrets::{Environment, SecretRef};
 use crate::config::settings::{AccountConfig, Config, Endpoint};
 use crate::datto::Transport;
-use crate::diagnostic::causes;
 use crate::datto::breaker::Platform;
 use crate::datto::client::{Client, Settings};
 use crate::datto::credential::{CredentialError, CredentialSource, Credentials};
 use crate::datto::endpoint;
 use crate::datto::memory::Memory;
 use crate::datto::transport::HttpTransport;
+use crate::diagnostic::causes;
 use crate::journal::sqlite::{Journal, Options};
 use crate::telemetry::Metrics;
 
@@ -53,12 +53,13 @@ pub async fn from_config(
     accept_user_activity_org: &[String],
 ) -> Result<Engine, AppError> {
     let clock = Clock::system();
-    let admin = match config.admin {
-        Some(address) => Some(admin::bind(address).await.map_err(|error| {
-            AppError::Failed(format!("the admin listener cannot listen on {address}: {error}"))
-        })?),
-        None => None,
-    };
+    let admin =
+        match config.admin {
+            Some(address) => Some(admin::bind(address).await.map_err(|error| {
+                AppError::Failed(format!("the admin listener cannot listen on {address}: {error}"))
+            })?),
+            None => None,
+        };
     if let Some(name) = accept_user_activity_org.iter().find(|name| config.accounts.iter().all(|a| a.name != **name)) {
         return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")));
     }
@@ -71,7 +72,12 @@ pub async fn from_config(
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
         accounts.push(account_task(account, credentials(account, environment), &mut platforms, &parts).await?);
     }
-    Ok(engine(config, Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() }, accounts, admin)?)
+    Ok(engine(
+        config,
+        Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() },
+        accounts,
+        admin,
+    )?)
 }
 
 /// The key and secret of an account, read anew at each login.
@@ -103,7 +109,8 @@ pub async fn account_task(
     platforms: &mut HashMap<String, Arc<Platform>>,
     parts: &ClientParts<'_>,
 ) -> Result<AccountTask, AppError> {
-    let unusable = |error: endpoint::EndpointError| AppError::Configuration(format!("account {}: {error}", config.name));
+    let unusable =
+        |error: endpoint::EndpointError| AppError::Configuration(format!("account {}: {error}", config.name));
     let failed = |why: String| AppError::Failed(format!("account {}: {why}", config.name));
     let (url, label) = match &config.endpoint {
         Endpoint::ApiUrl(url) => (url.clone(), "custom"),
@@ -192,7 +199,11 @@ async fn open_journal(config: &Config, clock: &Clock, accepted: &[String]) -> Re
 
 /// Where account-level records go is fixed once there is data: another value must be accepted by name, before anything is
 /// delivered under it.
-async fn settle_user_activity_org(journal: &Journal, account: &AccountConfig, accepted: &[String]) -> Result<(), AppError> {
+async fn settle_user_activity_org(
+    journal: &Journal,
+    account: &AccountConfig,
+    accepted: &[String],
+) -> Result<(), AppError> {
     let configured = account.user_activity_org.clone();
     let Some(stored) = journal.fixed_org(&account.name).await?.filter(|stored| *stored != configured) else {
         return Ok(());
@@ -202,7 +213,8 @@ async fn settle_user_activity_org(journal: &Journal, account: &AccountConfig, ac
         return Ok(());
     }
     let name = &account.name;
-    let said = |org: Option<String>| org.map_or_else(|| "nothing (the account itself)".to_owned(), |org| format!("\"{org}\""));
+    let said =
+        |org: Option<String>| org.map_or_else(|| "nothing (the account itself)".to_owned(), |org| format!("\"{org}\""));
     Err(AppError::Configuration(format!(
         "account {name}: user_activity_org is {}, but account-level records of this account went to {} since its first data; \
          put that value back, or accept the change once with `vintner run --accept-user-activity-org {name}`",

@@ -82,8 +82,7 @@ async fn accounts(
     world: World,
     shared: &Shared,
 ) -> Result<Vec<crate::app::account::AccountTask>, AppError> {
-    let credentials =
-        Credentials { key: world.api_key.clone(), secret: world.api_secret.clone() };
+    let credentials = Credentials { key: world.api_key.clone(), secret: world.api_secret.clone() };
     let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
     let transport: Arc<dyn Transport> = Arc::new(Simulated(Sim::new(world, shared.clock.clone())));
     let memory: Arc<dyn Memory> = Arc::new(Kept(shared.journal.clone()));

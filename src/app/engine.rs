@@ -21,6 +21,9 @@ const REQUEST_EVERY: Duration = Duration::from_secs(1);
 /// Trimming, expiry of held records and the journal's size are looked after this often.
 const UPKEEP_EVERY: Duration = Duration::from_secs(30);
 
+/// How often `--once` looks whether a full journal gets room.
+const STUCK_LOOK: Duration = Duration::from_secs(1);
+
 /// How often `--once` looks whether everything is delivered.
 const DRAIN_LOOK: Duration = Duration::from_millis(50);
 
@@ -84,20 +87,39 @@ impl Engine {
     /// One complete pass of every stream of every account, everything delivered.
     pub async fn once(mut self) -> Result<(), AppError> {
         let mut background = self.start_background().await?;
-        let collecting = self.collect_once();
-        tokio::pin!(collecting);
         let collected = tokio::select! {
-            collected = &mut collecting => collected,
-            () = self.stop.cancelled() => Ok(()),
-            Some(ended) = background.deliverers.join_next() => {
-                self.close().await;
-                return flatten(ended);
-            }
+            collected = self.collect_once() => collected,
+            () = self.stop.cancelled() => Err(stopped_early()),
+            stuck = self.stuck() => Err(stuck),
+            Some(ended) = background.deliverers.join_next() => flatten(ended).and(Err(stopped_early())),
         };
-        let drained = if self.stop.is_cancelled() { Ok(()) } else { self.drain(&mut background).await };
+        let is_over = matches!(collected, Err(AppError::Closed)) || self.stop.is_cancelled();
+        let drained = if is_over { Ok(()) } else { self.drain(&mut background).await };
         let finished = tokio::time::timeout(self.shutdown_timeout, background.finish()).await;
         self.close().await;
         collected.and(drained).and(finished.unwrap_or(Err(AppError::Deadline)))
+    }
+
+    /// Ends when the journal is full and no sink makes room for `shutdown_timeout`: nothing would ever be read again.
+    async fn stuck(&self) -> AppError {
+        let (mut last, mut since) = (None, Instant::now());
+        loop {
+            tokio::time::sleep(STUCK_LOOK).await;
+            let usage = match self.shared.journal.usage().await {
+                Ok(usage) => usage,
+                Err(error) => return AppError::Journal(error),
+            };
+            if !usage.full || last != Some(usage.used) {
+                (last, since) = (Some(usage.used), Instant::now());
+            }
+            if since.elapsed() >= self.shutdown_timeout {
+                return AppError::Failed(format!(
+                    "the journal is full ({} of {} bytes) and no sink makes room: `vintner status` names the sink that is \
+                     behind and how much is held; {} bytes are held for unmapped sites, {} bytes are dead letters",
+                    usage.used, usage.limit, usage.held_bytes, usage.dead_bytes
+                ));
+            }
+        }
     }
 
     /// All accounts connect first: two that turn out to be one must not collect anything.
@@ -152,7 +174,7 @@ impl Engine {
             }
             tokio::select! {
                 () = tokio::time::sleep(DRAIN_LOOK) => {}
-                () = self.stop.cancelled() => return Ok(()),
+                () = self.stop.cancelled() => return Err(stopped_early()),
                 Some(ended) = background.deliverers.join_next() => return flatten(ended),
             }
         }
@@ -162,7 +184,11 @@ impl Engine {
         let names = self.sinks.iter().map(|sink| (sink.name.clone(), sink.start)).collect();
         for opening in self.shared.journal.use_sinks(names).await? {
             if opening.missed > 0 {
-                tracing::warn!(sink = opening.name, missed = opening.missed, "this sink was away and missed records that were trimmed meanwhile");
+                tracing::warn!(
+                    sink = opening.name,
+                    missed = opening.missed,
+                    "this sink was away and missed records that were trimmed meanwhile"
+                );
             }
         }
         let stop = CancellationToken::new();
@@ -242,9 +268,14 @@ async fn pause(duration: Duration, stop: &CancellationToken) {
     }
 }
 
+fn stopped_early() -> AppError {
+    AppError::Failed("stopped before everything was collected and delivered".to_owned())
+}
+
 fn undelivered(waiting: &[(String, u64, Option<(crate::clock::Millis, String)>)]) -> AppError {
     let lines = waiting.iter().map(|(name, pending, failing)| {
-        let why = failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
+        let why =
+            failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
         format!("sink {name} made no progress: {pending} records wait in the journal ({why})")
     });
     AppError::Failed(lines.collect::<Vec<_>>().join("\n"))
@@ -253,4 +284,3 @@ fn undelivered(waiting: &[(String, u64, Option<(crate::clock::Millis, String)>)]
 fn flatten(ended: Result<Result<(), AppError>, tokio::task::JoinError>) -> Result<(), AppError> {
     ended.unwrap_or_else(|error| Err(AppError::Failed(format!("a task ended: {error}"))))
 }
-

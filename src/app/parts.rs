@@ -37,7 +37,10 @@ impl Accounts {
     pub fn refuse(&self, name: &str) {
         let tokens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(token) = tokens.get(name) {
-            tracing::error!(account = name, "this account is the same as another one in the configuration: both are refused");
+            tracing::error!(
+                account = name,
+                "this account is the same as another one in the configuration: both are refused"
+            );
             token.cancel();
         }
     }

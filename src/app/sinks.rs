@@ -66,9 +66,10 @@ impl Planned {
         match &self.config.kind {
             SinkKind::Stdout => Ok(AnySink::Stdout(Stdout::new()?)),
             SinkKind::File { path } => Ok(AnySink::File(FileSink::new(path.clone()))),
-            SinkKind::Kafka(_) | SinkKind::Otlp(_) => {
-                Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "this kind of sink is not part of this version"))
-            }
+            SinkKind::Kafka(_) | SinkKind::Otlp(_) => Err(std::io::Error::new(
+                std::io::ErrorKind::Unsupported,
+                "this kind of sink is not part of this version",
+            )),
         }
     }
 

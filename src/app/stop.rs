@@ -32,7 +32,7 @@ impl Signals {
                 _ = self.terminate.recv() => asked(&stop),
                 _ = self.interrupt.recv() => asked(&stop),
                 _ = self.hangup.recv() => {
-                    tracing::info!("files are reopened");
+                    tracing::warn!("SIGHUP: files are reopened; the configuration is not reloaded in this version, restart to apply a changed one");
                     reopen.send_modify(|count| *count += 1);
                 }
             }

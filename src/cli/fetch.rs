@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::app::AppError;
 use crate::app::fetch::target::Target;
 use crate::app::fetch::{self, What};
-use crate::app::AppError;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, demo, environment, open};
 use crate::config::load::ProcessEnvironment;
@@ -50,7 +50,10 @@ impl Fetch {
             LineFormat::Ocsf => Format::Ocsf,
             LineFormat::Raw => Format::Raw,
             LineFormat::Ecs => {
-                return Err(AppError::Configuration("the format ecs is not part of this version yet; use ocsf or raw".into()).into());
+                return Err(AppError::Configuration(
+                    "the format ecs is not part of this version yet; use ocsf or raw".into(),
+                )
+                .into());
             }
         };
         let what = match self.what {

@@ -33,7 +33,8 @@ impl Init {
             )),
             _ => AppError::Failed(format!("{path} cannot be written: {error}")),
         })?;
-        file.write_all(text.as_bytes()).map_err(|error| AppError::Failed(format!("{path} cannot be written: {error}")))?;
+        file.write_all(text.as_bytes())
+            .map_err(|error| AppError::Failed(format!("{path} cannot be written: {error}")))?;
         table::complain(&format!("{path} is written; set the secrets that it names, then: vintner check --online"));
         Ok(())
     }

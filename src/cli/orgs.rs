@@ -36,7 +36,8 @@ impl Orgs {
         let held = journal.held().await.map_err(AppError::Journal)?;
         let mut rows = Vec::new();
         for site in directory.listing() {
-            let account = directory.account(&site.site.account).map_or_else(String::new, |account| account.name.clone());
+            let account =
+                directory.account(&site.site.account).map_or_else(String::new, |account| account.name.clone());
             let (org, why) = match &site.decision {
                 Decision::Org(tenant) => (tenant.id.clone(), site.why.clone()),
                 Decision::Ignored => ("(ignored)".to_owned(), site.why.clone()),

@@ -21,7 +21,11 @@ impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Act)?;
         let engine = assemble::from_config(config, &ProcessEnvironment, &self.accept_user_activity_org).await?;
-        if self.once { engine.once().await? } else { engine.run().await? }
+        if self.once {
+            engine.once().await?
+        } else {
+            engine.run().await?
+        }
         Ok(())
     }
 }

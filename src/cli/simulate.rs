@@ -31,7 +31,11 @@ pub(crate) struct Simulate {
 impl Simulate {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         if !self.listen.ip().is_loopback() {
-            return Err(AppError::Configuration(format!("{} is not a loopback address: the simulation has no real protection", self.listen)).into());
+            return Err(AppError::Configuration(format!(
+                "{} is not a loopback address: the simulation has no real protection",
+                self.listen
+            ))
+            .into());
         }
         let clock = Clock::system();
         let options = self.options(&clock)?;

@@ -3,10 +3,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use crate::clock::Millis;
 use crate::collect::activity::row::{Row, read};
 use crate::collect::activity::window::{Reach, Window};
-use crate::collect::source::{PassError, SharedSource};
+use crate::collect::source::{PassError, SharedSource, stored_time};
+use crate::collect::walk::Walk;
 use crate::datto::lane;
 use crate::datto::page::PageRequest;
 use crate::journal::{DatedRecord, Lane, Page};
@@ -24,9 +27,6 @@ pub const PAGE_SIZE: u32 = 250;
 
 /// Name of the cursor: the time up to which windows have been read to their end.
 const WATERMARK: &str = "activity.watermark";
-
-/// Empty pages with a link to a next one that are followed before the list counts as ended.
-const EMPTY_PAGES: u32 = 2;
 
 /// The activity log of one account.
 #[derive(Debug)]
@@ -66,27 +66,37 @@ impl ActivityStream {
     }
 
     async fn watermark(&self) -> Result<Option<Millis>, PassError> {
-        let stored = self.source.journal.cursor(&self.source.account.uid, WATERMARK).await?;
-        Ok(stored.and_then(|text| text.parse().ok()).map(Millis))
+        Ok(stored_time(&self.source.journal, &self.source.account.uid, WATERMARK).await?)
     }
 
     /// Reads one window to its end; gives the number of its pages.
+    ///
+    /// A list that leads back to a page already read has lost its place. It is asked for anew from the last row on, for as
+    /// long as that shows rows which this window has not shown before.
     async fn read(&self, window: Window) -> Result<u64, PassError> {
-        let mut next = Some(PageRequest::activity(window.from, window.until, PAGE_SIZE));
-        let (mut visited, mut pages, mut empty) = (HashSet::new(), 0, 0);
-        while let Some(request) = next.filter(|request| visited.insert(request.key())) {
-            let answer = self.source.client.page(lane::Lane::Activity, &request).await?;
-            pages += 1;
-            empty = if answer.items.is_empty() { empty + 1 } else { 0 };
-            next = answer.next.filter(|_| empty < EMPTY_PAGES);
-            self.take(answer.received_at, &answer.items).await?;
+        let (mut pages, mut shown, mut from) = (0, HashSet::new(), window.from);
+        loop {
+            let mut list = Walk::new(PageRequest::activity(from, window.until, PAGE_SIZE));
+            let (known, mut last) = (shown.len(), from);
+            while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
+                let rows = self.take(page.received_at, &page.items).await?;
+                last =
+                    rows.iter().map(|(_, dated)| *dated).filter(|dated| *dated < window.until).fold(last, Millis::max);
+                shown.extend(rows.into_iter().map(|(id, _)| id));
+            }
+            pages += list.requests;
+            if !list.is_looped || shown.len() == known || last == from {
+                break;
+            }
+            from = last;
         }
         let reached = (WATERMARK.to_owned(), window.until.0.to_string());
         self.source.journal.put_cursors(&self.source.account.uid, vec![reached]).await?;
         Ok(pages)
     }
 
-    async fn take(&self, received_at: Millis, items: &[Box<serde_json::value::RawValue>]) -> Result<(), PassError> {
+    /// Commits one page; gives id and date of its rows.
+    async fn take(&self, received_at: Millis, items: &[Box<RawValue>]) -> Result<Vec<(String, Millis)>, PassError> {
         let account = &self.source.account.uid;
         let (mut records, mut rejected) = (Vec::new(), Vec::new());
         for item in items {
@@ -95,6 +105,7 @@ impl ActivityStream {
                 Row::Rejected(item) => rejected.push(item),
             }
         }
+        let rows = records.iter().map(|dated| (dated.record.envelope.native_id.clone(), dated.dated)).collect();
         // What happened before the first start's cut is not told, though a margin reads it.
         records.retain(|dated: &DatedRecord| dated.dated >= self.cut);
         let sites: Vec<&SiteRef> = records.iter().map(|dated| &dated.record.envelope.site).collect();
@@ -112,7 +123,7 @@ impl ActivityStream {
         if !page.records.is_empty() || !page.rejected.is_empty() {
             self.source.commit(page).await?;
         }
-        Ok(())
+        Ok(rows)
     }
 }
 

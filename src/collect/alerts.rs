@@ -60,16 +60,17 @@ impl AlertStream {
     pub async fn pass(&mut self, thoroughness: Thoroughness) -> Result<PassReport, PassError> {
         let open = open::walk(&self.source, self.rules).await?;
         let missing = self.missing(&open).await?;
+        let has_left = !missing.is_empty();
         let resolved = self.resolved.walk(&self.source, self.rules).await?;
         let unexplained = self.still_open(missing).await?;
-        let unexplained_count = unexplained.len();
         let looked = self.look_ups.run(&self.source, self.rules, unexplained, thoroughness).await?;
         if std::mem::take(&mut self.reports_cut) {
             self.report_cut().await?;
         }
         Ok(PassReport {
             requests: open.requests + resolved.requests + looked.requests,
-            moved: open.moved || resolved.moved || (open.requests > 1 && unexplained_count > 0),
+            // Every row that left the list while it was read pulled the rows behind it one place up.
+            moved: open.moved || resolved.moved || (open.requests > 1 && (has_left || resolved.has_news)),
             unfinished: looked.left > 0,
         })
     }

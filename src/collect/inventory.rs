@@ -1,8 +1,7 @@
 //! The inventory: sites and devices, read whole and slowly, for names, organizations and enrichment.
 
-use std::collections::HashSet;
-
 use crate::collect::source::{PassError, SharedSource};
+use crate::collect::walk::Walk;
 use crate::datto::lane::Lane;
 use crate::datto::model::device;
 use crate::datto::page::PageRequest;
@@ -30,11 +29,8 @@ impl InventoryStream {
 
     async fn refresh_devices(&self) -> Result<u64, PassError> {
         let source = &self.source;
-        let (mut visited, mut requests) = (HashSet::new(), 0);
-        let mut next = Some(PageRequest::list("/v2/account/devices", "devices"));
-        while let Some(request) = next.filter(|request| visited.insert(request.key())) {
-            let page = source.client.page(Lane::Lookup, &request).await?;
-            requests += 1;
+        let mut list = Walk::new(PageRequest::list("/v2/account/devices", "devices"));
+        while let Some(page) = list.page(&source.client, Lane::Lookup).await? {
             let (mut devices, mut unusable) = (Vec::new(), 0_u32);
             for item in &page.items {
                 match device::decode(&redact::strip(RecordKind::Device, item), &source.account.uid) {
@@ -46,8 +42,7 @@ impl InventoryStream {
                 tracing::warn!(account = source.account.name, unusable, "devices without a usable uid were left out");
             }
             source.journal.store_devices(&source.account.uid, devices).await?;
-            next = page.next;
         }
-        Ok(requests)
+        Ok(list.requests)
     }
 }

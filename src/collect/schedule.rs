@@ -88,7 +88,12 @@ impl AnyStream {
     }
 
     /// Polls until `stop`. Ends early only when the journal cannot be used.
-    pub async fn run(&mut self, source: &Source, interval: Duration, stop: &CancellationToken) -> Result<(), PassError> {
+    pub async fn run(
+        &mut self,
+        source: &Source,
+        interval: Duration,
+        stop: &CancellationToken,
+    ) -> Result<(), PassError> {
         let mut repeats = 0;
         while !stop.is_cancelled() {
             let began = Instant::now();
@@ -101,7 +106,8 @@ impl AnyStream {
                 Ok(passed) => {
                     repeats = if passed.again && repeats < REPEATS { repeats + 1 } else { 0 };
                     let usual = self.stretch(source, interval, passed.requests);
-                    if repeats > 0 { Instant::now() + SOON.min(usual) } else { began + usual }
+                    let soon = SOON.max(affordable_interval(passed.requests, source.client.rate().ceiling)).min(usual);
+                    if repeats > 0 { Instant::now() + soon } else { began + usual }
                 }
                 Err(error @ PassError::Journal(_)) => return Err(error),
                 Err(PassError::Client(error)) => {
@@ -157,9 +163,10 @@ fn retry_after(source: &Source, error: &ClientError, interval: Duration) -> Dura
         ClientError::Blocked { until, .. } => until.since(now).max(Duration::from_secs(1)),
         ClientError::Rejected { retry_at, .. } => retry_at.since(now).max(Duration::from_secs(1)),
         ClientError::Forbidden { .. } => FORBIDDEN_RETRY,
-        ClientError::NotFound { .. } | ClientError::Failed { .. } | ClientError::ForeignPage { .. } | ClientError::Stopped => {
-            interval
-        }
+        ClientError::NotFound { .. }
+        | ClientError::Failed { .. }
+        | ClientError::ForeignPage { .. }
+        | ClientError::Stopped => interval,
     }
 }
 
@@ -174,7 +181,12 @@ fn report(source: &Source, stream: Stream, error: &PassError) {
     let is_news = source.status.get().get(&stream).is_none_or(|state| state.reason.as_deref() != Some(&chain));
     source.status.enter(stream, phase, &chain);
     if is_news {
-        tracing::warn!(account = source.account.name, stream = stream.as_str(), error = chain, "pass ended early; its position stands still");
+        tracing::warn!(
+            account = source.account.name,
+            stream = stream.as_str(),
+            error = chain,
+            "pass ended early; its position stands still"
+        );
     }
 }
 

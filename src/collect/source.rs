@@ -13,7 +13,7 @@ use crate::datto::error::ClientError;
 use crate::inventory::Account;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Intake, JournalError, Page};
-use crate::record::Stream;
+use crate::record::{AccountUid, Stream};
 use crate::telemetry::{Metrics, RecordFate};
 
 /// How often a full journal is tried again.
@@ -59,7 +59,10 @@ impl Source {
                 Err(JournalError::Full { used, limit }) => {
                     if !is_waiting {
                         tracing::error!(
-                            account = self.account.name, stream = stream.as_str(), used, limit,
+                            account = self.account.name,
+                            stream = stream.as_str(),
+                            used,
+                            limit,
                             "the journal is full: this stream waits, its position stands still; \
                              `vintner status` names the sink that is behind and what is held"
                         );
@@ -71,7 +74,11 @@ impl Source {
                 Err(error) => return Err(error),
                 Ok(intake) => {
                     if is_waiting {
-                        tracing::info!(account = self.account.name, stream = stream.as_str(), "the journal has room again");
+                        tracing::info!(
+                            account = self.account.name,
+                            stream = stream.as_str(),
+                            "the journal has room again"
+                        );
                     }
                     self.count(stream, &intake);
                     return Ok(intake);
@@ -95,7 +102,9 @@ impl Source {
         }
         if intake.rejected > 0 {
             tracing::warn!(
-                account = self.account.name, stream = stream.as_str(), count = intake.rejected,
+                account = self.account.name,
+                stream = stream.as_str(),
+                count = intake.rejected,
                 "items that no record can be made of were kept as dead letters: see `vintner dead-letters list`"
             );
         }
@@ -106,8 +115,8 @@ impl Source {
     pub async fn cut(&self, start: Start) -> Result<Cut, JournalError> {
         const NAME: &str = "start.cut";
         let uid = &self.account.uid;
-        if let Some(stored) = self.journal.cursor(uid, NAME).await?.and_then(|text| text.parse().ok()) {
-            return Ok(Cut { at: Millis(stored), is_new: false });
+        if let Some(at) = stored_time(&self.journal, uid, NAME).await? {
+            return Ok(Cut { at, is_new: false });
         }
         let now = self.clock.now();
         let at = match start {
@@ -117,6 +126,20 @@ impl Source {
         };
         self.journal.put_cursors(uid, vec![(NAME.to_owned(), at.0.to_string())]).await?;
         Ok(Cut { at, is_new: true })
+    }
+}
+
+/// A time that was stored as a cursor. One that cannot be read stops the program: it is never taken for "none".
+pub async fn stored_time(journal: &Journal, account: &AccountUid, name: &str) -> Result<Option<Millis>, JournalError> {
+    let Some(text) = journal.cursor(account, name).await? else { return Ok(None) };
+    match text.parse() {
+        Ok(time) => Ok(Some(Millis(time))),
+        Err(_) => Err(JournalError::Unusable {
+            path: journal.path().to_owned(),
+            reason: format!(
+                "the cursor `{name}` of account {account} cannot be read; restore a copy of the journal or move it aside"
+            ),
+        }),
     }
 }
 

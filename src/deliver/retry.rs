@@ -14,7 +14,14 @@ pub struct Retry(ExponentialBackoff);
 
 impl Default for Retry {
     fn default() -> Self {
-        Self(ExponentialBuilder::new().with_min_delay(MIN_DELAY).with_max_delay(MAX_DELAY).with_jitter().without_max_times().build())
+        Self(
+            ExponentialBuilder::new()
+                .with_min_delay(MIN_DELAY)
+                .with_max_delay(MAX_DELAY)
+                .with_jitter()
+                .without_max_times()
+                .build(),
+        )
     }
 }
 

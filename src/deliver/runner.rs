@@ -94,6 +94,7 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
+        self.prove().await;
         while !stop.is_cancelled() {
             changed.mark_unchanged();
             match self.turn(turns, stop).await? {
@@ -110,6 +111,17 @@ impl<S: Sink> Runner<S> {
         Ok(())
     }
 
+    /// Asks the sink whether it could accept events, so that it counts as working before the first one comes.
+    async fn prove(&mut self) {
+        if self.status.get().is_proven {
+            return;
+        }
+        match self.sink.healthcheck().await {
+            Ok(()) => self.status.set(|state| state.is_proven = true),
+            Err(error) => self.failed(&error.to_string()),
+        }
+    }
+
     /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes.
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
         let Some(partition) = turns.next(&self.journal.backlog(&self.name).await?) else {
@@ -123,7 +135,7 @@ impl<S: Sink> Runner<S> {
             };
             match self.attempt(&partition, &attempt).await? {
                 Ok(()) => return Ok(Turn::Moved),
-                Err(reason) => self.failed(&reason, &partition, &attempt),
+                Err(reason) => self.failed(&reason),
             }
             let again = Instant::now() + retry.next_delay();
             tokio::select! {
@@ -196,14 +208,14 @@ impl<S: Sink> Runner<S> {
         });
     }
 
-    fn failed(&self, reason: &str, partition: &Partition, attempt: &Attempt) {
+    fn failed(&self, reason: &str) {
         let now = self.clock.now();
         self.status.set(|state| {
             let is_new = state.failing.as_ref().is_none_or(|(_, last)| last != reason);
             let since = state.failing.as_ref().map_or(now, |(since, _)| *since);
             if is_new {
                 tracing::warn!(
-                    sink = self.name, %since, reason, account = %partition.account, waiting_from = attempt.from,
+                    sink = self.name, %since, reason,
                     "sink is down: collecting goes on, the journal keeps what it misses, and it is tried again"
                 );
             }

@@ -54,7 +54,8 @@ mod tests {
     fn live_partitions_take_turns_and_the_others_get_one_in_five() {
         let backlog = [waiting("a", Lane::Live), waiting("b", Lane::Live), waiting("a", Lane::Backfill)];
         let mut turns = Turns::default();
-        let served: Vec<_> = (0..10).filter_map(|_| turns.next(&backlog)).map(|p| (p.account.to_string(), p.lane)).collect();
+        let served: Vec<_> =
+            (0..10).filter_map(|_| turns.next(&backlog)).map(|p| (p.account.to_string(), p.lane)).collect();
         let count = |account: &str, lane| served.iter().filter(|(a, l)| a == account && *l == lane).count();
         assert_eq!(count("a", Lane::Live), 4);
         assert_eq!(count("b", Lane::Live), 4);

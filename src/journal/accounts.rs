@@ -76,6 +76,7 @@ impl Journal {
                 && stored != org
             {
                 tx.execute("UPDATE accounts SET user_activity_org = ?2 WHERE id = ?1", (id, org))?;
+                policy::decide_anew(tx)?;
             }
             Ok(())
         })
@@ -134,6 +135,14 @@ fn stored_org(connection: &Connection, name: &str) -> Done<Option<(i64, Option<S
         }
     }
     Ok(None)
+}
+
+/// Where the account-level records of an account go since its first data; `None` without data.
+pub(super) fn settled_org(connection: &Connection, account: &AccountUid) -> Done<Option<Option<String>>> {
+    let sql = "SELECT id, user_activity_org FROM accounts WHERE uid = ?1";
+    let row = first(connection, sql, [account.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let Some((id, org)): Option<(i64, Option<String>)> = row else { return Ok(None) };
+    Ok(has_data(connection, id)?.then_some(org))
 }
 
 /// Whether a record of the account was ever stored: its counters remember it when all was trimmed.

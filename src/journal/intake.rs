@@ -92,7 +92,10 @@ impl Taking<'_> {
         let count = count(look.records.len());
         let next = match self.directory.intake(&self.uid, site, look.severity) {
             Verdict::Drop(reason) => {
-                self.count_dropped(reason, count);
+                // Counted once, not at every look that finds the same.
+                if before.as_ref() != Some(&look.untold) {
+                    self.count_dropped(reason, count);
+                }
                 Known { state: look.untold, lane }
             }
             Verdict::Take | Verdict::Hold if look.records.is_empty() => Known { state: look.told, lane },
@@ -115,6 +118,7 @@ impl Taking<'_> {
         if known.as_ref() == Some(&next) {
             return Ok(());
         }
+        self.intake.changed = self.intake.changed.saturating_add(1);
         alerts::store(self.tx, self.account, &key, &look.uid, &next)?;
         alerts::keep_source(self.tx, &key, next.state.seen, &look.source)
     }
@@ -127,8 +131,8 @@ impl Taking<'_> {
         }
         match self.directory.intake(&self.uid, &record.envelope.site, None) {
             Verdict::Drop(reason) => {
+                // Decided once: a margin that reads it again does not count it again.
                 self.count_dropped(reason, 1);
-                return Ok(());
             }
             Verdict::Hold => {
                 self.require_room()?;

@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use crate::inventory::{Account, Site};
 use crate::journal::JournalError;
+use crate::journal::accounts;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held;
 use crate::journal::sqlite::Journal;
@@ -61,7 +62,14 @@ pub(super) fn version(connection: &Connection) -> Done<u64> {
 pub(super) fn build(connection: &Connection, version: u64) -> Done<Directory> {
     let accounts: Vec<Account> = json_column(connection, "SELECT account FROM accounts WHERE account IS NOT NULL")?;
     let sites: Vec<Site> = json_column(connection, "SELECT site FROM sites")?;
-    Ok(Directory::new(version, Arc::new(stored(connection)?), accounts, sites))
+    let mut policy = stored(connection)?;
+    // Where account-level records go is fixed once there is data, also while the account is not or differently configured.
+    for account in &accounts {
+        if let Some(org) = accounts::settled_org(connection, &account.uid)? {
+            policy.accounts.entry(account.name.clone()).or_default().user_activity_org = org;
+        }
+    }
+    Ok(Directory::new(version, Arc::new(policy), accounts, sites))
 }
 
 fn stored(connection: &Connection) -> Done<Policy> {

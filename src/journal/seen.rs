@@ -4,8 +4,8 @@ use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Millis;
-use crate::journal::fail::Done;
 use crate::journal::UNDATED;
+use crate::journal::fail::Done;
 use crate::journal::tx::{Tx, first, rows};
 use crate::record::{AccountUid, Envelope};
 

@@ -49,7 +49,12 @@ impl Journal {
     pub async fn backlog(&self, sink: &str) -> Result<Vec<Backlog>, JournalError> {
         let name = sink.to_owned();
         self.look(move |view| {
-            let sink = present(view.connection, &name)?;
+            let sink = match present(view.connection, &name) {
+                Ok(sink) => sink,
+                // A sink that no instance has opened yet has nothing before it that could be counted.
+                Err(Fail::Conflict) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            };
             let mut backlogs = Vec::new();
             for (stored, partition) in list(view.connection, &sink)? {
                 backlogs.push(backlog(view.connection, &sink, stored, partition)?);

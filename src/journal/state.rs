@@ -99,9 +99,17 @@ mod tests {
             ".*".prop_map(SiteRef::Name)
         ];
         let counts = (any::<u32>(), any::<u32>(), proptest::option::of(0..i64::MAX));
-        (told, seen, site, counts, any::<Vec<u8>>()).prop_map(|(told, seen, site, (updates, vanishings, closed), digests)| {
-            AlertState { told, seen, site, updates, closed_on: closed.map(Millis), vanishings, digests }
-        })
+        (told, seen, site, counts, any::<Vec<u8>>()).prop_map(
+            |(told, seen, site, (updates, vanishings, closed), digests)| AlertState {
+                told,
+                seen,
+                site,
+                updates,
+                closed_on: closed.map(Millis),
+                vanishings,
+                digests,
+            },
+        )
     }
 
     proptest! {

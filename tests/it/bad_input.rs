@@ -52,10 +52,10 @@ fn an_unreachable_host_fails_once_with_its_address() {
     let simulated = Simulated::start(&still_world());
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let place = Workplace::new(&simulated, "");
-    place.configure(&account("acme", &format!("http://{free}")).replace(
-        "[sinks.stdout.console]",
-        "[accounts.acme.limits]\ntimeout = \"1s\"\n[sinks.stdout.console]",
-    ));
+    place.configure(
+        &account("acme", &format!("http://{free}"))
+            .replace("[sinks.stdout.console]", "[accounts.acme.limits]\ntimeout = \"1s\"\n[sinks.stdout.console]"),
+    );
     let output = place.run(&["run", "--once"]);
     assert_eq!(output.status.code(), Some(1), "{}", log(&output));
     assert!(log(&output).contains("connect"), "{}", log(&output));

@@ -27,14 +27,18 @@ fn init_writes_a_configuration_that_check_accepts_and_never_overwrites() {
 fn check_reports_every_problem_with_its_place() {
     let simulated = Simulated::start(&still_world());
     let place = Workplace::new(&simulated, "");
-    place.configure("[journal]\nretian = \"7d\"\n[accounts.acme]\nplatform = \"merlo\"\napi_key = \"plain-key-0815\"\n");
+    place
+        .configure("[journal]\nretian = \"7d\"\n[accounts.acme]\nplatform = \"merlo\"\napi_key = \"plain-key-0815\"\n");
     let check = place.run(&["check"]);
     let text = String::from_utf8_lossy(&check.stderr);
     assert_eq!(check.status.code(), Some(2), "{text}");
     for place in ["vintner.toml:2:1", "vintner.toml:4:12", "vintner.toml:5:11"] {
         assert!(text.contains(place), "{place}: {text}");
     }
-    assert!(text.contains("retain") && text.contains("merlot") && text.contains("hint:") && text.contains('^'), "{text}");
+    assert!(
+        text.contains("retain") && text.contains("merlot") && text.contains("hint:") && text.contains('^'),
+        "{text}"
+    );
     assert!(!text.contains("plain-key-0815"), "a secret is printed: {text}");
     assert!(check.stdout.is_empty());
 }
@@ -71,7 +75,9 @@ fn fetch_prints_each_list() {
     let count = |arguments: &[&str]| {
         let mut command = place.command(arguments);
         command.env("VINTNER_API_URL", simulated.text("api_url"));
-        command.env("VINTNER_API_KEY", simulated.text("api_key")).env("VINTNER_API_SECRET", simulated.text("api_secret"));
+        command
+            .env("VINTNER_API_KEY", simulated.text("api_key"))
+            .env("VINTNER_API_SECRET", simulated.text("api_secret"));
         let output = command.output().unwrap();
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         events(&output.stdout)
@@ -133,7 +139,9 @@ fn usage_errors_end_with_2_and_help_goes_to_stdout() {
     assert_eq!(place.run(&["frobnicate"]).status.code(), Some(2));
     let help = place.run(&["--help"]);
     assert!(help.status.success() && help.stderr.is_empty());
-    for command in ["demo", "init", "check", "run", "fetch", "orgs", "status", "dead-letters", "simulate", "completions"] {
+    for command in
+        ["demo", "init", "check", "run", "fetch", "orgs", "status", "dead-letters", "simulate", "completions"]
+    {
         assert!(String::from_utf8_lossy(&help.stdout).contains(command), "{command}");
         assert!(place.run(&[command, "--help"]).status.success(), "{command}");
     }

@@ -41,7 +41,8 @@ fn nothing_is_lost_over_kills_at_random_moments() {
     let mut seen: BTreeMap<String, (String, i64)> = BTreeMap::new();
     for event in &all {
         let id = event["metadata"]["uid"].as_str().unwrap().to_owned();
-        let is = (event["metadata"]["original_event_uid"].as_str().unwrap().to_owned(), event["type_uid"].as_i64().unwrap());
+        let is =
+            (event["metadata"]["original_event_uid"].as_str().unwrap().to_owned(), event["type_uid"].as_i64().unwrap());
         let was = seen.entry(id).or_insert_with(|| is.clone());
         assert_eq!(*was, is, "one id, two records");
     }
@@ -57,7 +58,8 @@ fn nothing_is_lost_over_kills_at_random_moments() {
             assert!(told.contains(&3), "alert {uid} was shown resolved and its Close is lost");
         }
     }
-    let told: BTreeSet<&str> = all.iter().filter_map(|event| event["metadata"]["original_event_uid"].as_str()).collect();
+    let told: BTreeSet<&str> =
+        all.iter().filter_map(|event| event["metadata"]["original_event_uid"].as_str()).collect();
     for row in truth["activities"].as_array().unwrap().iter().filter(|row| row["shown"] == true) {
         assert!(told.contains(row["id"].as_str().unwrap()), "activity {row} is lost");
     }

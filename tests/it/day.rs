@@ -50,7 +50,8 @@ impl Polling {
             "[accounts.acme]\nplatform = \"vidal\"\napi_key = {{ env = \"K\" }}\napi_secret = {{ env = \"S\" }}\nstart = \"all\"\n\
              {poll}\n[sinks.stdout.console]\n"
         );
-        let config = load::from_text(Path::new("test.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}")).config;
+        let config =
+            load::from_text(Path::new("test.toml"), &text).unwrap_or_else(|problems| panic!("{problems:?}")).config;
         let options = JournalOptions { retain: HOUR * 9000, max_bytes: 1 << 40, hold_for: HOUR * 9000 };
         let journal = Journal::open(&folder.path().join("test.db"), options, clock.clone()).unwrap();
         journal.set_policy(config.policy.clone()).await.unwrap();
@@ -61,7 +62,8 @@ impl Polling {
         let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
         let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
-        let shared = Shared { journal: journal.clone(), clock, metrics: Metrics::default(), accounts: Accounts::default() };
+        let shared =
+            Shared { journal: journal.clone(), clock, metrics: Metrics::default(), accounts: Accounts::default() };
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let token = stop.clone();
         tasks.spawn(async move { task.run(shared, token).await.unwrap() });
@@ -124,7 +126,8 @@ async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
     let mut seen = std::collections::HashSet::new();
     assert!(records.iter().all(|record| seen.insert(record.envelope.event_id())), "a record was taken in twice");
     for alert in truth.alerts.iter().filter(|alert| alert.opened < settled) {
-        let markers = told.get(alert.uid.as_str()).unwrap_or_else(|| panic!("alert {} is missing: {alert:?}", alert.uid));
+        let markers =
+            told.get(alert.uid.as_str()).unwrap_or_else(|| panic!("alert {} is missing: {alert:?}", alert.uid));
         assert_eq!(markers.first(), Some(&&Marker::Open), "{alert:?}");
         if alert.resolved.is_some_and(|at| at < settled) {
             assert!(matches!(markers.last(), Some(Marker::Resolved(Some(_)))), "{alert:?} {markers:?}");

@@ -74,13 +74,14 @@ fn every_event_names_the_site_and_the_organization() {
 fn a_closed_reader_ends_quietly_and_loses_nothing() {
     let simulated = Simulated::start(&still_world());
     let place = Workplace::new(&simulated, "");
-    let whole = format!(
-        "{} run --once | head -n 100 > first; echo ${{PIPESTATUS[0]}} > code",
-        env!("CARGO_BIN_EXE_vintner")
-    );
+    let whole =
+        format!("{} run --once | head -n 100 > first; echo ${{PIPESTATUS[0]}} > code", env!("CARGO_BIN_EXE_vintner"));
     let mut shell = std::process::Command::new("bash");
     let template = place.command(&[]);
-    shell.args(["-c", &whole]).current_dir(place.path(".")).envs(template.get_envs().filter_map(|(k, v)| Some((k, v?))));
+    shell
+        .args(["-c", &whole])
+        .current_dir(place.path("."))
+        .envs(template.get_envs().filter_map(|(k, v)| Some((k, v?))));
     assert!(shell.status().unwrap().success());
     assert_eq!(std::fs::read_to_string(place.path("code")).unwrap().trim(), "0");
     let mut all = events(&std::fs::read(place.path("first")).unwrap());
@@ -111,7 +112,9 @@ fn a_file_keeps_every_event_and_two_sinks_do_not_wait_for_each_other() {
 #[test]
 fn the_lists_may_move_while_they_are_read() {
     let mut world = still_world();
-    for (key, rate) in [("alert_rate_per_hour", 36_000.0), ("resolve_rate_per_hour", 36_000.0), ("activity_rate_per_hour", 36_000.0)] {
+    for (key, rate) in
+        [("alert_rate_per_hour", 36_000.0), ("resolve_rate_per_hour", 36_000.0), ("activity_rate_per_hour", 36_000.0)]
+    {
         world[key] = json!(rate);
     }
     let simulated = Simulated::start(&world);

@@ -48,7 +48,11 @@ impl Workplace {
     /// The program with `arguments`, in this folder.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vintner"));
-        command.args(arguments).current_dir(self.folder.path()).env("ACME_KEY", &self.key).env("ACME_SECRET", &self.secret);
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("ACME_KEY", &self.key)
+            .env("ACME_SECRET", &self.secret);
         command
     }
 

@@ -23,7 +23,9 @@ pub(crate) fn of_page(
 ) -> Vec<Record> {
     match what {
         What::OpenAlerts => alerts(account, "/v2/account/alerts/open", Seen::Open, items, received_at, since),
-        What::ResolvedAlerts => alerts(account, "/v2/account/alerts/resolved", Seen::Resolved, items, received_at, since),
+        What::ResolvedAlerts => {
+            alerts(account, "/v2/account/alerts/resolved", Seen::Resolved, items, received_at, since)
+        }
         What::Activity => items.iter().filter_map(|item| activity(account, item, received_at)).collect(),
         What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
         What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at)).collect(),
@@ -41,9 +43,9 @@ fn alerts(
     let (sightings, rejected) = page::read(&Shown { path: path.to_owned(), seen, received_at, items: items.to_vec() });
     rejected.iter().for_each(|item| left_out(&item.reason));
     let time = |sighting: &Sighting| sighting.resolved_on.or(sighting.opened_on);
-    let recent = sightings.into_iter().filter(|sighting| {
-        since.is_none_or(|least| time(sighting).is_none_or(|time| time >= least))
-    });
+    let recent = sightings
+        .into_iter()
+        .filter(|sighting| since.is_none_or(|least| time(sighting).is_none_or(|time| time >= least)));
     recent.map(|sighting| sighting.record_as_listed(account)).collect()
 }
 
@@ -74,7 +76,9 @@ fn site_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Op
 }
 
 fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {
-    let found = device::decode(&redact::strip(RecordKind::Device, item), account).map_err(|error| left_out(&error.to_string())).ok()?;
+    let found = device::decode(&redact::strip(RecordKind::Device, item), account)
+        .map_err(|error| left_out(&error.to_string()))
+        .ok()?;
     let site = found.site_uid.map_or(SiteRef::None, SiteRef::Uid);
     let (kind, path) = (RecordKind::Device, "/v2/account/devices");
     let named = Named { kind, site, device: DeviceRef::Uid(found.uid.clone()), uid: found.uid, path };
@@ -82,12 +86,7 @@ fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> 
 }
 
 /// One item of an inventory list as its first record.
-fn inventory(
-    account: &AccountUid,
-    named: Named,
-    item: &RawValue,
-    received_at: Millis,
-) -> Record {
+fn inventory(account: &AccountUid, named: Named, item: &RawValue, received_at: Millis) -> Record {
     let source = redact::strip(named.kind, item);
     let envelope = Envelope {
         account: account.clone(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::app::AppError;
 use crate::app::assemble::credentials;
-use crate::config::secrets::Environment;
 use crate::config::load;
+use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config};
 use crate::datto::credential::CredentialSource;
 use crate::org::Policy;

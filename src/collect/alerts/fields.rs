@@ -58,7 +58,8 @@ impl Fields {
     /// The fields that differ from `known` digests, among those that `updates` watches.
     pub fn changed(&self, known: &[u8], updates: Updates) -> Vec<String> {
         let digests = self.digests();
-        let pairs = digests.chunks(DIGEST_BYTES).zip(known.chunks(DIGEST_BYTES).map(Some).chain(std::iter::repeat(None)));
+        let pairs =
+            digests.chunks(DIGEST_BYTES).zip(known.chunks(DIGEST_BYTES).map(Some).chain(std::iter::repeat(None)));
         let watched = WATCHED.iter().zip(pairs);
         watched
             .filter(|(field, (now, then))| updates.watches(field) && Some(*now) != *then)
@@ -107,8 +108,10 @@ pub fn canonical(value: &Value) -> String {
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().collect();
             members.sort_unstable_by_key(|(name, _)| *name);
-            let members: Vec<_> =
-                members.iter().map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value))).collect();
+            let members: Vec<_> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(value)))
+                .collect();
             format!("{{{}}}", members.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
@@ -145,7 +148,8 @@ mod tests {
     #[test]
     fn key_order_nulls_and_unwatched_fields_do_not_matter() {
         let one = fields(r#"{"priority":"Low","alertContext":{"a":1,"b":[2]},"autoresolveMins":5,"muted":null}"#);
-        let two = fields(r#"{"alertContext":{"b":[2],"a":1},"responseActions":[],"priority":"Low","autoresolveMins":6}"#);
+        let two =
+            fields(r#"{"alertContext":{"b":[2],"a":1},"responseActions":[],"priority":"Low","autoresolveMins":6}"#);
         assert_eq!(one.digests(), two.digests());
         assert!(two.changed(&one.digests(), Updates::All).is_empty());
     }

@@ -7,6 +7,9 @@ use crate::collect::alerts::fields::{Fields, Updates};
 use crate::journal::{AlertLook, AlertState, Seen, Told};
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
 
+/// Stands in a state for the `resolvedOn` of a Close that had none.
+const UNTIMED: Millis = Millis(0);
+
 /// An alert as one answer showed it.
 #[derive(Clone, Debug)]
 pub struct Sighting {
@@ -91,24 +94,29 @@ impl Teller<'_> {
     /// Never told: its Create, and its Close if it is resolved already, each if it is not older than the cut.
     fn first_sight(&self) -> AlertLook {
         let is_open = self.sighting.seen == Seen::Open;
-        let tells_create = self.sighting.opened_on.is_none_or(|on| on >= self.rules.cut);
-        let tells_close = !is_open && (tells_create || self.sighting.resolved_on.is_some_and(|on| on >= self.rules.cut));
+        let (cut, resolved_on) = (self.rules.cut, self.sighting.resolved_on.filter(|_| !is_open));
+        let tells_create = match (self.sighting.opened_on, resolved_on) {
+            (Some(on), _) | (None, Some(on)) => on >= cut,
+            (None, None) => true,
+        };
+        let tells_close = !is_open && resolved_on.map_or(tells_create, |on| on >= cut);
         let mut records = Vec::new();
         if tells_create {
             let create = Envelope { synthesized: !is_open, ..self.envelope(Marker::Open) };
             records.push(self.record(create));
         }
         if tells_close {
-            records.push(self.record(self.envelope(self.close_marker())));
+            records.push(self.record(self.envelope(self.close_marker(None))));
         }
-        let closed_on = self.sighting.resolved_on.filter(|_| tells_close);
         let told = match (tells_create, tells_close) {
             (_, true) => Told::Closed,
             (true, false) => Told::Opened,
             (false, false) => Told::Noted,
         };
         let untold = if records.is_empty() { Told::Noted } else { Told::Nothing };
-        let told = AlertState { closed_on, ..self.state(told) };
+        let vanishings = u32::from(tells_close && self.sighting.seen == Seen::Vanished);
+        let closed_on = tells_close.then_some(resolved_on.unwrap_or(UNTIMED));
+        let told = AlertState { closed_on, vanishings, ..self.state(told) };
         self.answer(records, told, self.state(untold), Some(self.sighting.severity))
     }
 
@@ -154,12 +162,16 @@ impl Teller<'_> {
         Some(self.answer(vec![record], told, self.only_seen(state), self.severity_of(state)))
     }
 
-    /// A Close that was told before is not told again: a lagging list may show the alert open once more.
+    /// A Close that was told before is not told again: a lagging list may show the alert open once more, and an answer may
+    /// leave out a time that another one gives.
     fn close(&self, state: &AlertState) -> AlertLook {
         let closed_on = self.sighting.resolved_on;
-        let is_repeat = closed_on.is_some() && closed_on == state.closed_on;
-        let told = AlertState { closed_on: closed_on.or(state.closed_on), ..self.after(state, Told::Closed) };
-        let records = if is_repeat { Vec::new() } else { vec![self.record(self.envelope(self.close_marker()))] };
+        let was_closed = state.told == Told::Closed && state.seen == Seen::Resolved;
+        let is_repeat = (closed_on.is_some() && closed_on == state.closed_on)
+            || (was_closed && (closed_on.is_none() || state.closed_on == Some(UNTIMED)));
+        let told = AlertState { closed_on: closed_on.or(Some(UNTIMED)), ..self.after(state, Told::Closed) };
+        let marker = self.close_marker(Some(state));
+        let records = if is_repeat { Vec::new() } else { vec![self.record(self.envelope(marker))] };
         self.answer(records, told, self.only_seen(state), self.severity_of(state))
     }
 
@@ -180,8 +192,14 @@ impl Teller<'_> {
         }
     }
 
-    fn close_marker(&self) -> Marker {
-        Marker::Resolved(self.sighting.resolved_on)
+    /// A second Close without a time takes that of its poll, since every record has a marker of its own.
+    fn close_marker(&self, state: Option<&AlertState>) -> Marker {
+        let was_untimed = state.is_some_and(|state| state.closed_on == Some(UNTIMED));
+        match (self.sighting.seen, self.sighting.resolved_on) {
+            (Seen::Vanished, _) => Marker::Vanished(1),
+            (Seen::Open | Seen::Resolved, None) if was_untimed => Marker::Resolved(Some(self.sighting.received_at)),
+            (Seen::Open | Seen::Resolved, on) => Marker::Resolved(on),
+        }
     }
 
     fn state(&self, told: Told) -> AlertState {

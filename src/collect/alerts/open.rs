@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{Shown, take};
 use crate::collect::source::{PassError, Source};
+use crate::collect::walk::Walk;
 use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::Seen;
@@ -26,28 +27,20 @@ pub struct OpenWalk {
 
 /// Walks the list once.
 pub async fn walk(source: &Source, rules: Rules) -> Result<OpenWalk, PassError> {
-    let mut walk = OpenWalk::default();
-    let mut visited = HashSet::new();
-    let mut next = Some(PageRequest::list(PATH, "alerts"));
+    let mut open = OpenWalk::default();
+    let mut list = Walk::new(PageRequest::list(PATH, "alerts"));
     let mut has_news = false;
-    while let Some(request) = next {
-        if !visited.insert(request.key()) {
-            tracing::warn!(account = source.account.name, "the open-alert list links back to a page already read");
-            walk.moved = true;
-            return Ok(walk);
-        }
-        let answer = source.client.page(Lane::Alerts, &request).await?;
-        walk.requests += 1;
-        let shown = Shown { path: PATH.to_owned(), seen: Seen::Open, received_at: answer.received_at, items: answer.items };
-        let page = take(source, rules, shown).await?;
-        has_news |= page.has_news;
+    while let Some(answer) = list.page(&source.client, Lane::Alerts).await? {
+        let (path, received_at) = (PATH.to_owned(), answer.received_at);
+        let page = take(source, rules, Shown { path, seen: Seen::Open, received_at, items: answer.items }).await?;
+        has_news |= page.has_news();
         for uid in page.uids {
-            walk.moved |= !walk.seen.insert(uid);
+            open.moved |= !open.seen.insert(uid);
         }
-        next = answer.next;
     }
-    walk.is_complete = true;
+    open.requests = list.requests;
+    open.is_complete = !list.is_looped;
     // What changed the set may have shifted rows past us. A list of one page cannot shift.
-    walk.moved |= has_news && walk.requests > 1;
-    Ok(walk)
+    open.moved |= list.is_looped || list.has_hole || (has_news && list.requests > 1);
+    Ok(open)
 }

@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::collect::alerts::look::{Rules, Sighting, look};
 use crate::collect::source::{PassError, Source};
 use crate::datto::model::alert::{self, Alert};
-use crate::journal::{AlertLook, Intake, JournalError, Lane, Page, Rejected, Seen};
+use crate::journal::{AlertLook, Intake, JournalError, Lane, Page, Rejected, Seen, Told};
 use crate::normalize::ocsf::severity;
 use crate::normalize::redact;
 use crate::record::{RecordKind, SiteRef, Stream};
@@ -35,10 +35,15 @@ pub struct PageSeen {
     pub was_resolved: Vec<bool>,
     /// For each, `resolvedOn`.
     pub resolved_on: Vec<Option<Millis>>,
-    /// Whether it held an alert that is new or has changed.
-    pub has_news: bool,
     /// What became of it.
     pub intake: Intake,
+}
+
+impl PageSeen {
+    /// Whether it held an alert that is new or has changed.
+    pub fn has_news(&self) -> bool {
+        self.intake.changed > 0
+    }
 }
 
 /// Compares a page with what is known and commits the difference.
@@ -52,12 +57,11 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             .filter_map(|sighting| look(&source.account.uid, known.get(&sighting.uid), sighting, rules))
             .collect();
         let sites: Vec<&SiteRef> =
-            looks.iter().filter(|look| !look.records.is_empty()).map(|look| &look.told.site).collect();
+            looks.iter().filter(|look| is_first_decision(look)).map(|look| &look.told.site).collect();
         source.know_sites(&sites).await?;
         let mut page = PageSeen {
             was_resolved: uids.iter().map(|uid| known.get(uid).is_some_and(|state| state.seen != Seen::Open)).collect(),
             resolved_on: sightings.iter().map(|sighting| sighting.resolved_on).collect(),
-            has_news: !looks.is_empty(),
             uids: uids.clone(),
             intake: Intake::default(),
         };
@@ -84,6 +88,13 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Whether the look brings records that were not filtered, ignored or dropped at an earlier look: only then is it worth
+/// asking for the site list.
+fn is_first_decision(look: &AlertLook) -> bool {
+    let was_stopped = look.expected.as_ref().is_some_and(|state| state.told == Told::Nothing);
+    !look.records.is_empty() && !was_stopped
 }
 
 /// Decodes item by item: a malformed one is a dead letter, the rest of the page goes on.

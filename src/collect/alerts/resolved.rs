@@ -12,6 +12,7 @@ use crate::clock::Millis;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{PageSeen, Shown, take};
 use crate::collect::source::{PassError, Source};
+use crate::collect::walk::Walk;
 use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::Seen;
@@ -53,6 +54,8 @@ enum Order {
 pub struct ResolvedWalk {
     /// Whether rows moved between its pages.
     pub moved: bool,
+    /// Whether it told or noted anything.
+    pub has_news: bool,
     /// Requests that it cost.
     pub requests: u64,
 }
@@ -66,21 +69,22 @@ impl Resolved {
         let last_completed = self.completed.take();
         let mut walk = ResolvedWalk::default();
         let mut rows = Rows::default();
-        let (mut known_pages, mut visited) = (0, HashSet::new());
-        let mut next = Some(PageRequest::list(PATH, "alerts"));
-        while let Some(request) = next.filter(|request| visited.insert(request.key())) {
-            let answer = source.client.page(Lane::Alerts, &request).await?;
-            walk.requests += 1;
-            let shown = Shown { path: PATH.to_owned(), seen: Seen::Resolved, received_at: answer.received_at, items: answer.items };
+        let mut known_pages = 0;
+        let mut list = Walk::new(PageRequest::list(PATH, "alerts"));
+        while let Some(answer) = list.page(&source.client, Lane::Alerts).await? {
+            let (path, received_at) = (PATH.to_owned(), answer.received_at);
+            let shown = Shown { path, seen: Seen::Resolved, received_at, items: answer.items };
             let page = take(source, rules, shown).await?;
             let all_known = self.all_known(&page, last_completed);
             known_pages = if all_known { known_pages + 1 } else { 0 };
             walk.moved |= rows.add(&page);
-            next = answer.next;
+            walk.has_news |= page.has_news();
             if !is_sweep && known_pages >= KNOWN_PAGES {
                 break;
             }
         }
+        walk.requests = list.requests;
+        walk.moved |= list.has_hole || list.is_looped;
         if is_sweep {
             self.swept = Some((began, walk.requests));
             self.order = if rows.falls { Order::NewestFirst } else { Order::Unknown };

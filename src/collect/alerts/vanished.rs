@@ -13,6 +13,7 @@ use crate::collect::source::{PassError, Source};
 use crate::datto::endpoint::segment;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
+use crate::diagnostic::causes;
 use crate::journal::{self, JournalError, Page, Seen};
 use crate::record::Stream;
 
@@ -66,18 +67,36 @@ impl LookUps {
         let path = format!("/v2/alert/{}", segment(&uid));
         match source.client.get(Lane::Lookup, &path, &[]).await {
             Ok(answer) => {
-                let items = vec![answer.json];
-                let shown = Shown { path, seen: Seen::Open, received_at: answer.received_at, items };
-                let page = take(source, rules, shown).await?;
-                let wait = self.later.get(&uid).map_or(AGAIN, |(_, wait)| (*wait * 2).min(AGAIN_AT_MOST));
-                if !page.has_news {
-                    self.later.insert(uid, (Instant::now() + wait, wait));
+                let (items, received_at) = (vec![answer.json], answer.received_at);
+                let page = take(source, rules, Shown { path, seen: Seen::Open, received_at, items }).await?;
+                if !page.has_news() {
+                    self.ask_later(uid);
                 }
                 Ok(())
             }
             Err(ClientError::NotFound { .. }) => close(source, rules, &uid, &path).await,
-            Err(error) => Err(error.into()),
+            // One alert that cannot be looked up must not stop the others.
+            Err(
+                error @ (ClientError::Failed { .. } | ClientError::Forbidden { .. } | ClientError::ForeignPage { .. }),
+            ) => {
+                let error = causes::line(&error);
+                tracing::warn!(
+                    account = source.account.name,
+                    error,
+                    "an alert cannot be looked up; it is asked for again later"
+                );
+                self.ask_later(uid);
+                Ok(())
+            }
+            Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {
+                Err(error.into())
+            }
         }
+    }
+
+    fn ask_later(&mut self, uid: String) {
+        let wait = self.later.get(&uid).map_or(AGAIN, |(_, wait)| (*wait * 2).min(AGAIN_AT_MOST));
+        self.later.insert(uid, (Instant::now() + wait, wait));
     }
 }
 

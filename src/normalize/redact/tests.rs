@@ -1,3 +1,5 @@
+//! Tests of redaction.
+
 use super::*;
 
 fn stripped(kind: RecordKind, source: &str) -> String {
