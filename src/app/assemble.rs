@@ -72,12 +72,8 @@ pub async fn from_config(
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
         accounts.push(account_task(account, credentials(account, environment), &mut platforms, &parts).await?);
     }
-    Ok(engine(
-        config,
-        Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() },
-        accounts,
-        admin,
-    )?)
+    let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
+    engine(config, shared, accounts, admin)
 }
 
 /// The key and secret of an account, read anew at each login.

@@ -14,6 +14,7 @@ use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
 use crate::app::sinks::{self, Planned};
+use crate::clock::Millis;
 
 /// Requests of commands beside a running instance are taken within this.
 const REQUEST_EVERY: Duration = Duration::from_secs(1);
@@ -46,6 +47,14 @@ pub struct Engine {
     pub reopen: watch::Receiver<u64>,
     /// The task that watches signals; it ends with the engine.
     pub signals: JoinSet<()>,
+}
+
+/// A sink with records before it.
+struct Waiting {
+    sink: String,
+    pending: u64,
+    /// Since when it fails, and why.
+    failing: Option<(Millis, String)>,
 }
 
 /// The tasks that outlive the collectors.
@@ -159,13 +168,14 @@ impl Engine {
                 let backlog = self.shared.journal.backlog(&sink.name).await?;
                 let pending: u64 = backlog.iter().map(|entry| entry.pending).sum();
                 if pending > 0 {
-                    waiting.push((sink.name.clone(), pending, sink.status.get().failing));
+                    let (sink, failing) = (sink.name.clone(), sink.status.get().failing);
+                    waiting.push(Waiting { sink, pending, failing });
                 }
             }
             if waiting.is_empty() {
                 return Ok(());
             }
-            let now: Vec<_> = waiting.iter().map(|(name, pending, _)| (name.clone(), *pending)).collect();
+            let now: Vec<_> = waiting.iter().map(|entry| (entry.sink.clone(), entry.pending)).collect();
             if last.as_ref() != Some(&now) {
                 (last, since) = (Some(now), Instant::now());
             }
@@ -272,11 +282,11 @@ fn stopped_early() -> AppError {
     AppError::Failed("stopped before everything was collected and delivered".to_owned())
 }
 
-fn undelivered(waiting: &[(String, u64, Option<(crate::clock::Millis, String)>)]) -> AppError {
-    let lines = waiting.iter().map(|(name, pending, failing)| {
+fn undelivered(waiting: &[Waiting]) -> AppError {
+    let lines = waiting.iter().map(|Waiting { sink, pending, failing }| {
         let why =
             failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
-        format!("sink {name} made no progress: {pending} records wait in the journal ({why})")
+        format!("sink {sink} made no progress: {pending} records wait in the journal ({why})")
     });
     AppError::Failed(lines.collect::<Vec<_>>().join("\n"))
 }

@@ -27,11 +27,13 @@ impl Init {
             .map_err(|error| AppError::Configuration(error.to_string()))?;
         let path = self.config.display();
         let opened = OpenOptions::new().write(true).create_new(true).open(&self.config);
-        let mut file = opened.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => AppError::Failed(format!(
-                "{path} exists already and is left as it is; name another file with --config, or move it away"
-            )),
-            _ => AppError::Failed(format!("{path} cannot be written: {error}")),
+        let mut file = opened.map_err(|error| {
+            let hint = "it is left as it is; name another file with --config, or move it away";
+            if error.kind() == ErrorKind::AlreadyExists {
+                AppError::Failed(format!("{path} exists already: {hint}"))
+            } else {
+                AppError::Failed(format!("{path} cannot be written: {error}"))
+            }
         })?;
         file.write_all(text.as_bytes())
             .map_err(|error| AppError::Failed(format!("{path} cannot be written: {error}")))?;

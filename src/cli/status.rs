@@ -1,7 +1,5 @@
 //! `vintner status`: asks the admin listener, else reads the journal.
 
-use std::fmt::Write as _;
-
 use crate::admin::ask;
 use crate::admin::report::Report;
 use crate::admin::view::{AccountView, View};
@@ -69,15 +67,10 @@ fn human(report: &Report) -> String {
     let sinks: Vec<Vec<String>> = report.sinks.iter().map(sink_row).collect();
     text += &table::table(&["SINK", "STATE", "BACKLOG", "OLDEST", "LAST ERROR"], &sinks);
     let journal = &report.journal;
-    // Writing to a `String` cannot fail.
-    let _: std::fmt::Result = writeln!(
-        text,
-        "\njournal: {} of {} bytes used{}; {} records held, {} dead letters",
-        journal.used_bytes,
-        journal.limit_bytes,
-        if journal.full { ", FULL: collectors wait" } else { "" },
-        journal.held_records,
-        journal.dead_letters
+    let full = if journal.full { ", FULL: collectors wait" } else { "" };
+    text += &format!(
+        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters\n",
+        journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters
     );
     text
 }

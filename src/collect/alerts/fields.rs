@@ -1,7 +1,5 @@
 //! The fields of an alert that matter for "has it changed" (architecture.md section 4).
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -84,11 +82,7 @@ impl Fields {
         pairs.sort_unstable();
         let members: Vec<String> = pairs.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         let hash = Sha256::digest(format!("{{{}}}", members.join(",")));
-        hash.iter().take(6).fold(String::with_capacity(12), |mut hex, byte| {
-            // Writing to a `String` cannot fail.
-            let _: std::fmt::Result = write!(hex, "{byte:02x}");
-            hex
-        })
+        hash.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
