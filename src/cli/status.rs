@@ -53,7 +53,10 @@ async fn from_journal(config: &Config) -> anyhow::Result<Report> {
         accounts: accounts.collect(),
         sinks: config.sinks.iter().map(|sink| (sink.name.clone(), None)).collect(),
     };
-    Ok(view.report().await.map_err(AppError::Journal)?)
+    let mut report = view.report().await.map_err(AppError::Journal)?;
+    report.journal.limit_bytes = config.journal.max_bytes;
+    report.journal.full = report.journal.used_bytes >= config.journal.max_bytes;
+    Ok(report)
 }
 
 fn human(report: &Report) -> String {

@@ -15,7 +15,7 @@ pub struct Status(Arc<Mutex<BTreeMap<Stream, StreamState>>>);
 /// A moment of one stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamState {
-    /// What it does: `starting`, `polling`, `idle`, `waiting`, `failing`, `off`.
+    /// What it does: `starting`, `polling`, `idle`, `waiting`, `failing`, `forbidden`.
     pub phase: Phase,
     /// Why it waits or fails.
     pub reason: Option<String>,

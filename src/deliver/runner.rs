@@ -175,8 +175,7 @@ impl<S: Sink> Runner<S> {
         for letter in done.dead.iter().filter(|letter| letter.kind == RefusedKind::Unmapped) {
             tracing::warn!(
                 sink = self.name, account = %partition.account, reason = letter.reason,
-                "a record's site was unmapped after it was taken in: kept as a dead letter; \
-                 map the site, then `vintner dead-letters replay`"
+                "a record's site was unmapped after it was taken in: kept as a dead letter, see `vintner dead-letters list`"
             );
         }
         self.journal

