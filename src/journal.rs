@@ -151,7 +151,8 @@ pub struct AlertState {
     pub site: SiteRef,
     /// Updates told so far.
     pub updates: u32,
-    /// `resolvedOn` of the last Close told, so that no Close is told twice; 0 if it had none.
+    /// Time of the latest Close told, so that no Close is told twice: its `resolvedOn`, 0 if the first had none, that of
+    /// the poll if a later one had none.
     pub closed_on: Option<Millis>,
     /// How often it was told that it vanished.
     pub vanishings: u32,

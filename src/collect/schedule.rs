@@ -200,4 +200,11 @@ mod tests {
         assert_eq!(affordable_interval(2, 480), Duration::from_secs(1));
         assert_eq!(affordable_interval(480, 480), Duration::from_secs(240));
     }
+
+    #[test]
+    fn an_absurd_budget_gives_a_long_pause_and_no_panic() {
+        assert_eq!(affordable_interval(0, 480), Duration::ZERO);
+        assert_eq!(affordable_interval(1, 0), Duration::from_secs(240));
+        assert_eq!(affordable_interval(u64::MAX, 1), Duration::from_millis(u64::MAX));
+    }
 }

@@ -1,5 +1,7 @@
 //! What one look at an alert tells, given what is known of it. Pure; the journal decides whether it may be told at all.
 
+use std::time::Duration;
+
 use serde_json::value::RawValue;
 
 use crate::clock::Millis;
@@ -7,7 +9,7 @@ use crate::collect::alerts::fields::{Fields, Updates};
 use crate::journal::{AlertLook, AlertState, Seen, Told};
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
 
-/// Stands in a state for the `resolvedOn` of a Close that had none.
+/// Stands in a state for the `resolvedOn` of a first Close that had none.
 const UNTIMED: Millis = Millis(0);
 
 /// An alert as one answer showed it.
@@ -99,14 +101,17 @@ impl Teller<'_> {
             (Some(on), _) | (None, Some(on)) => on >= cut,
             (None, None) => true,
         };
-        let tells_close = !is_open && resolved_on.map_or(tells_create, |on| on >= cut);
+        // An alert that was told as opened would stay open without its Close, however early it says it was resolved.
+        let tells_close = !is_open && (tells_create || resolved_on.is_some_and(|on| on >= cut));
         let mut records = Vec::new();
         if tells_create {
             let create = Envelope { synthesized: !is_open, ..self.envelope(Marker::Open) };
             records.push(self.record(create));
         }
         if tells_close {
-            records.push(self.record(self.envelope(self.close_marker(None))));
+            let is_gone = self.sighting.seen == Seen::Vanished;
+            let marker = if is_gone { Marker::Vanished(1) } else { Marker::Resolved(resolved_on) };
+            records.push(self.record(self.envelope(marker)));
         }
         let told = match (tells_create, tells_close) {
             (_, true) => Told::Closed,
@@ -162,17 +167,28 @@ impl Teller<'_> {
         Some(self.answer(vec![record], told, self.only_seen(state), self.severity_of(state)))
     }
 
-    /// A Close that was told before is not told again: a lagging list may show the alert open once more, and an answer may
-    /// leave out a time that another one gives.
+    /// A Close that was told before is not told again: a lagging list may show the alert open once more, or resolved at
+    /// an earlier time, and an answer may leave out a time that another one gives. Only the latest time is kept, so each
+    /// Close must be later than the one before.
     fn close(&self, state: &AlertState) -> AlertLook {
-        let closed_on = self.sighting.resolved_on;
+        let resolved_on = self.sighting.resolved_on;
         let was_closed = state.told == Told::Closed && state.seen == Seen::Resolved;
-        let is_repeat = (closed_on.is_some() && closed_on == state.closed_on)
-            || (was_closed && (closed_on.is_none() || state.closed_on == Some(UNTIMED)));
-        let told = AlertState { closed_on: closed_on.or(Some(UNTIMED)), ..self.after(state, Told::Closed) };
-        let marker = self.close_marker(Some(state));
-        let records = if is_repeat { Vec::new() } else { vec![self.record(self.envelope(marker))] };
+        let is_repeat = (resolved_on.is_some() && resolved_on <= state.closed_on)
+            || (was_closed && (resolved_on.is_none() || state.closed_on == Some(UNTIMED)));
+        let time = self.close_time(state.closed_on);
+        let (records, closed_on) = if is_repeat {
+            (Vec::new(), state.closed_on.max(resolved_on))
+        } else {
+            (vec![self.record(self.envelope(Marker::Resolved(time)))], time.or(Some(UNTIMED)))
+        };
+        let told = AlertState { closed_on, ..self.after(state, Told::Closed) };
         self.answer(records, told, self.only_seen(state), self.severity_of(state))
+    }
+
+    /// A Close without a time takes that of its poll unless it is the first: every record has a marker of its own.
+    fn close_time(&self, closed_on: Option<Millis>) -> Option<Millis> {
+        let after_last = closed_on.map(|last| last.plus(Duration::from_millis(1)));
+        self.sighting.resolved_on.or_else(|| after_last.map(|earliest| self.sighting.received_at.max(earliest)))
     }
 
     /// The `min_priority` filter stops only what was never told.
@@ -189,16 +205,6 @@ impl Teller<'_> {
             severity,
             told,
             untold,
-        }
-    }
-
-    /// A second Close without a time takes that of its poll, since every record has a marker of its own.
-    fn close_marker(&self, state: Option<&AlertState>) -> Marker {
-        let was_untimed = state.is_some_and(|state| state.closed_on == Some(UNTIMED));
-        match (self.sighting.seen, self.sighting.resolved_on) {
-            (Seen::Vanished, _) => Marker::Vanished(1),
-            (Seen::Open | Seen::Resolved, None) if was_untimed => Marker::Resolved(Some(self.sighting.received_at)),
-            (Seen::Open | Seen::Resolved, on) => Marker::Resolved(on),
         }
     }
 
@@ -251,3 +257,6 @@ impl Teller<'_> {
         Record { envelope, source: self.sighting.source.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -133,3 +133,6 @@ fn sighting(alert: Alert<'_>, item: &RawValue, shown: &Shown) -> Sighting {
         received_at: shown.received_at,
     }
 }
+
+#[cfg(test)]
+mod tests;

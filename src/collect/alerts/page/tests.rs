@@ -1,0 +1,48 @@
+//! What is read from a page of alerts.
+
+use super::*;
+
+fn shown(seen: Seen, items: &[&str]) -> Shown {
+    let items = items.iter().map(|json| RawValue::from_string((*json).to_owned()).unwrap()).collect();
+    Shown { path: "/v2/account/alerts/open".into(), seen, received_at: Millis(9_000), items }
+}
+
+#[test]
+fn a_malformed_item_is_rejected_and_the_rest_goes_on() {
+    let doubled = r#"{"alertUid":"b","alertUid":"c"}"#;
+    let page =
+        shown(Seen::Open, &[r#"{"alertUid":"a"}"#, "[]", r#"{"priority":"Low"}"#, doubled, r#"{"alertUid":"d"}"#]);
+    let (sightings, rejected) = read(&page);
+    let uids: Vec<&str> = sightings.iter().map(|sighting| sighting.uid.as_str()).collect();
+    assert_eq!(uids, ["a", "d"]);
+    let contents: Vec<&str> = rejected.iter().map(|item| item.content.as_str()).collect();
+    assert_eq!(contents, ["[]", r#"{"priority":"Low"}"#, doubled]);
+    assert!(rejected.iter().all(|item| item.path == page.path && !item.reason.is_empty()));
+}
+
+#[test]
+fn an_alert_that_says_it_is_resolved_is_so_in_any_list() {
+    for seen in [Seen::Open, Seen::Vanished, Seen::Resolved] {
+        let (sightings, _) = read(&shown(seen, &[r#"{"alertUid":"a","resolved":true,"resolvedOn":1787643495000}"#]));
+        assert_eq!(sightings[0].seen, Seen::Resolved, "{seen:?}");
+        assert_eq!(sightings[0].resolved_on, Some(Millis(1_787_643_495_000)));
+    }
+}
+
+#[test]
+fn an_alert_that_does_not_say_it_is_resolved_is_what_its_list_says() {
+    for item in [r#"{"alertUid":"a","resolved":false}"#, r#"{"alertUid":"a"}"#, r#"{"alertUid":"a","resolved":"yes"}"#]
+    {
+        for seen in [Seen::Open, Seen::Vanished, Seen::Resolved] {
+            assert_eq!(read(&shown(seen, &[item])).0[0].seen, seen, "{item} {seen:?}");
+        }
+    }
+}
+
+#[test]
+fn an_alert_that_a_page_shows_twice_is_read_once() {
+    let page = shown(Seen::Open, &[r#"{"alertUid":"a","priority":"Low"}"#, r#"{"alertUid":"a","priority":"High"}"#]);
+    let (sightings, rejected) = read(&page);
+    assert_eq!((sightings.len(), rejected.len()), (1, 0));
+    assert_eq!(sightings[0].severity, severity::id_of_priority(Some("Low")));
+}
