@@ -1,5 +1,7 @@
 //! House rules that a compiler does not check: layers, sizes, module comments, words that must not be in the project.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,10 @@
 //! From a checked configuration to an engine that can run.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -53,17 +55,14 @@ pub async fn from_config(
     accept_user_activity_org: &[String],
 ) -> Result<Engine, AppError> {
     let clock = Clock::system();
-    let admin =
-        match config.admin {
-            Some(address) => Some(admin::bind(address).await.map_err(|error| {
-                AppError::Failed(format!("the admin listener cannot listen on {address}: {error}"))
-            })?),
-            None => None,
-        };
     if let Some(name) = accept_user_activity_org.iter().find(|name| config.accounts.iter().all(|a| a.name != **name)) {
         return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")));
     }
     let journal = open_journal(&config, &clock, accept_user_activity_org).await?;
+    let admin = match config.admin {
+        Some(address) => Some(listen(address).await?),
+        None => None,
+    };
     let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
     let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
     let mut accounts = Vec::new();
@@ -74,6 +73,12 @@ pub async fn from_config(
     }
     let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
     engine(config, shared, accounts, admin)
+}
+
+/// The admin's port; taken after the journal's lock, so that a second instance hears of the journal first.
+async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
+    let bound = admin::bind(address).await;
+    bound.map_err(|error| AppError::Failed(format!("the admin listener cannot listen on {address}: {error}")))
 }
 
 /// The key and secret of an account, read anew at each login.
@@ -151,7 +156,7 @@ pub fn engine(
     config: Config,
     shared: Shared,
     accounts: Vec<AccountTask>,
-    admin: Option<tokio::net::TcpListener>,
+    admin: Option<TcpListener>,
 ) -> Result<Engine, AppError> {
     let sinks: Vec<Planned> = config.sinks.into_iter().map(Planned::new).collect();
     let view = View {

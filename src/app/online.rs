@@ -11,6 +11,7 @@ use crate::config::secrets::Environment;
 use crate::config::settings::Config;
 use crate::datto::Transport;
 use crate::datto::client::Client;
+use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
 use crate::datto::memory::{Memory, ProcessMemory};
 use crate::datto::page::PageRequest;
@@ -54,7 +55,14 @@ async fn probe(client: &Client, clock: &Clock) -> Result<(), String> {
     let now = clock.now();
     let activity = PageRequest::activity(now.minus(std::time::Duration::from_secs(900)), now, 20);
     for request in [PageRequest::list("/v2/account/alerts/open", "alerts"), activity] {
-        client.page(Lane::Lookup, &request).await.map_err(|error| causes::line(&error))?;
+        match client.page(Lane::Lookup, &request).await {
+            Ok(_) => {}
+            // The other streams go on without it, so it is no reason not to start.
+            Err(error @ ClientError::Forbidden { .. }) => {
+                tracing::warn!(error = causes::line(&error), "a stream that the API user may not read");
+            }
+            Err(error) => return Err(causes::line(&error)),
+        }
     }
     Ok(())
 }

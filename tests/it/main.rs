@@ -1,6 +1,14 @@
 //! Whole-program tests: the real binary against a simulated Datto RMM in a process of its own.
 
-#![expect(clippy::disallowed_methods, reason = "these tests measure real processes in real time")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    reason = "tests of real processes in real time; a panic is how a test fails"
+)]
 
 mod bad_input;
 mod commands;
