@@ -9,30 +9,30 @@ use std::path::{Path, PathBuf};
 /// No source file is longer than this.
 const MOST_LINES: usize = 500;
 
-/// Top-level module → layer (architecture.md section 9). A file imports its own module and strictly lower layers.
+/// Top-level module → layer: those of architecture.md section 9, finer where one rests on another. A file imports its own module and strictly lower layers.
 const LAYERS: &[(&str, u8)] = &[
     ("clock", 0),
     ("secret", 0),
     ("telemetry", 0),
     ("diagnostic", 0),
     ("record", 1),
-    ("event", 1),
-    ("inventory", 1),
-    ("org", 2),
+    ("event", 2),
+    ("inventory", 2),
+    ("org", 3),
     // Above `org`: an event carries the organization of every site that its record names.
-    ("normalize", 3),
-    ("sink", 4),
-    ("datto", 4),
-    ("journal", 4),
-    ("sim", 4),
-    ("collect", 5),
-    ("deliver", 5),
-    ("admin", 6),
-    ("config", 6),
-    ("app", 7),
-    ("cli", 8),
-    ("main", 8),
-    ("lib", 8),
+    ("normalize", 4),
+    ("sink", 5),
+    ("datto", 5),
+    ("journal", 5),
+    ("sim", 5),
+    ("collect", 6),
+    ("deliver", 6),
+    ("admin", 7),
+    ("config", 7),
+    ("app", 8),
+    ("cli", 9),
+    ("main", 9),
+    ("lib", 9),
 ];
 
 fn sources(folder: &str) -> Vec<PathBuf> {
@@ -99,7 +99,7 @@ fn files_import_strictly_lower_layers_only() {
 fn a_breach_of_the_layers_is_seen() {
     let layers: BTreeMap<_, _> = LAYERS.iter().copied().collect();
     assert_eq!(breaches("collect", "use crate::sink::Sink;", &layers).len(), 0, "lower layers are allowed");
-    assert_eq!(breaches("sink", "use crate::datto::Transport;", &layers), ["`sink` (layer 4) names `datto`"]);
+    assert_eq!(breaches("sink", "use crate::datto::Transport;", &layers), ["`sink` (layer 5) names `datto`"]);
     assert_eq!(breaches("sim", "let x = crate::datto::client::Client::new();", &layers).len(), 1);
     assert_eq!(breaches("normalize", "use crate::journal;", &layers).len(), 1);
 }
@@ -107,7 +107,9 @@ fn a_breach_of_the_layers_is_seen() {
 /// Invariants as absences (architecture.md section 9).
 #[test]
 fn collectors_know_no_sink_and_deliverers_no_datto() {
-    for path in sources("src") {
+    // What only tests compile may read its fixtures.
+    let is_for_tests = |path: &PathBuf| ["tests", "generate"].iter().any(|name| path.to_string_lossy().contains(name));
+    for path in sources("src").into_iter().filter(|path| !is_for_tests(path)) {
         let (module, text) = (module(&path), fs::read_to_string(&path).unwrap());
         let banned: &[&str] = match module.as_str() {
             "collect" => &["crate::sink", "crate::deliver"],
