@@ -4,4 +4,6 @@ pub mod batch;
 pub mod retry;
 pub mod route;
 pub mod runner;
+pub mod status;
+pub mod transactional;
 pub mod turns;

@@ -12,6 +12,8 @@ pub struct Event {
     pub json: String,
     /// What sinks use beside the body.
     pub pivots: Pivots,
+    /// 0, or the number of the request that sends it again on purpose.
+    pub replay: u64,
 }
 
 /// The values of an event that keys, headers, topics, routes and attributes are made of (event-schema.md sections 11 and 12).

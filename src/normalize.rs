@@ -8,7 +8,7 @@ use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
 mod check;
-mod json;
+pub(crate) mod json;
 mod notes;
 pub mod ocsf;
 mod raw;
@@ -90,7 +90,7 @@ pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmapp
         // The configuration refuses this format, so that no sink ever asks for it.
         Format::Ecs => return Err(Unmappable("the format ecs is not available".into())),
     };
-    Ok(Event { id, json, pivots })
+    Ok(Event { id, json, pivots, replay: 0 })
 }
 
 #[cfg(test)]

@@ -87,6 +87,9 @@ pub struct SinkReport {
     pub works: Option<bool>,
     /// Since when it fails.
     pub failing_since: Option<Millis>,
+    /// Whether it waits for an operator.
+    #[serde(default)]
+    pub stopped: bool,
     /// Its last error.
     pub last_error: Option<String>,
     /// Records behind its position.

@@ -8,7 +8,7 @@ use crate::admin::report::{
 use crate::clock::{Clock, Millis};
 use crate::collect::status::{Status, StreamState};
 use crate::datto::client::Client;
-use crate::deliver::runner::SinkStatus;
+use crate::deliver::status::SinkStatus;
 use crate::journal::dead::DeadFilter;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
@@ -184,6 +184,7 @@ fn sink_report(name: &str, status: Option<&SinkStatus>, backlog: &[Backlog]) -> 
     let failing = state.as_ref().and_then(|state| state.failing.clone());
     SinkReport {
         name: name.to_owned(),
+        stopped: state.as_ref().is_some_and(|state| state.is_stopped),
         works: state.map(|state| state.is_proven),
         failing_since: failing.as_ref().map(|(since, _)| *since),
         last_error: failing.map(|(_, error)| error),

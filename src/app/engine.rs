@@ -167,13 +167,15 @@ impl Engine {
             for sink in &self.sinks {
                 let backlog = self.shared.journal.backlog(&sink.name).await?;
                 let pending: u64 = backlog.iter().map(|entry| entry.pending).sum();
-                if pending > 0 {
-                    let (sink, failing) = (sink.name.clone(), sink.status.get().failing);
+                let state = sink.status.get();
+                // A stopped sink is told once the others are done.
+                if pending > 0 && !state.is_stopped {
+                    let (sink, failing) = (sink.name.clone(), state.failing);
                     waiting.push(Waiting { sink, pending, failing });
                 }
             }
             if waiting.is_empty() {
-                return Ok(());
+                return self.stopped_sinks();
             }
             let now: Vec<_> = waiting.iter().map(|entry| (entry.sink.clone(), entry.pending)).collect();
             if last.as_ref() != Some(&now) {
@@ -188,6 +190,16 @@ impl Engine {
                 Some(ended) = background.deliverers.join_next() => return flatten(ended),
             }
         }
+    }
+
+    /// An error if a sink waits for an operator.
+    fn stopped_sinks(&self) -> Result<(), AppError> {
+        let states = self.sinks.iter().map(|sink| (&sink.name, sink.status.get()));
+        let stopped = states
+            .filter(|(_, state)| state.is_stopped)
+            .filter_map(|(name, state)| state.failing.map(|(_, reason)| format!("sink {name} stopped: {reason}")));
+        let lines: Vec<_> = stopped.collect();
+        if lines.is_empty() { Ok(()) } else { Err(AppError::Failed(lines.join("\n"))) }
     }
 
     async fn start_background(&mut self) -> Result<Background, AppError> {
@@ -205,11 +217,11 @@ impl Engine {
         let mut deliverers = JoinSet::new();
         for sink in &self.sinks {
             let Shared { journal, clock, metrics, .. } = self.shared.clone();
-            let runner = sink
-                .runner(journal, clock, metrics)
+            let deliverer = sink
+                .deliverer(journal, clock, metrics)
                 .map_err(|error| AppError::Failed(format!("sink {}: {error}", sink.name)))?;
             let (stop, reopen) = (stop.clone(), self.reopen.clone());
-            deliverers.spawn(async move { sinks::run(runner, stop, reopen).await.map_err(AppError::from) });
+            deliverers.spawn(async move { sinks::run(deliverer, stop, reopen).await.map_err(AppError::from) });
         }
         let mut upkeep = JoinSet::new();
         upkeep.spawn(serve_requests(self.shared.clone(), stop.clone()));

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::app::AppError;
 use crate::app::assemble::{ClientParts, account_task, credentials, http_transport};
 use crate::app::sinks::Planned;
@@ -39,7 +41,7 @@ pub async fn check(
     }
     for sink in &config.sinks {
         let planned = Planned::new(sink.clone());
-        let checked = match planned.sink() {
+        let checked = match planned.sink(Uuid::nil(), &clock) {
             Ok(mut sink) => sink.healthcheck().await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),
         };

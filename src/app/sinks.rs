@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::config::settings::kafka::Delivery;
 use crate::config::settings::{RouteStream, SinkConfig, SinkKind};
 use crate::deliver::route::Route;
-use crate::deliver::runner::{Runner, RunnerError, SinkStatus};
+use crate::deliver::runner::{Runner, RunnerError};
+use crate::deliver::status::SinkStatus;
+use crate::deliver::transactional::Ended;
 use crate::deliver::turns::Turns;
 use crate::event::Event;
 use crate::journal::StartAt;
@@ -16,9 +20,15 @@ use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
 use crate::record::Stream;
 use crate::sink::file::FileSink;
+use crate::sink::kafka::at_least_once::AtLeastOnce;
+use crate::sink::kafka::exactly_once::ExactlyOnce;
+use crate::sink::otlp::OtlpSink;
 use crate::sink::stdout::Stdout;
-use crate::sink::{Delivered, Sink, SinkError};
+use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::Metrics;
+
+mod kafka;
+mod otlp;
 
 /// Any sink that the configuration can name.
 #[derive(Debug)]
@@ -27,6 +37,19 @@ pub enum AnySink {
     Stdout(Stdout),
     /// A file of lines.
     File(FileSink),
+    /// A Kafka topic, at least once.
+    Kafka(AtLeastOnce),
+    /// An OTLP receiver.
+    Otlp(Box<OtlpSink>),
+}
+
+/// A sink's deliverer, by who keeps the position.
+#[derive(Debug)]
+pub enum Deliverer {
+    /// The journal.
+    Plain(Box<Runner<AnySink>>),
+    /// The sink, in one transaction with the events.
+    Transactional(Box<Runner<ExactlyOnce>>),
 }
 
 /// A sink before it runs.
@@ -48,29 +71,40 @@ impl Planned {
     }
 
     /// Builds the sink's deliverer.
-    pub fn runner(&self, journal: Journal, clock: Clock, metrics: Metrics) -> std::io::Result<Runner<AnySink>> {
-        Ok(Runner {
+    pub fn deliverer(&self, journal: Journal, clock: Clock, metrics: Metrics) -> std::io::Result<Deliverer> {
+        if let SinkKind::Kafka(kafka) = &self.config.kind
+            && kafka.delivery == Delivery::ExactlyOnce
+        {
+            let sink = ExactlyOnce::new(kafka::settings(&self.config, kafka, journal.id(), &clock))?;
+            return Ok(Deliverer::Transactional(Box::new(self.runner(sink, journal, clock, metrics))));
+        }
+        let sink = self.sink(journal.id(), &clock)?;
+        Ok(Deliverer::Plain(Box::new(self.runner(sink, journal, clock, metrics))))
+    }
+
+    fn runner<S>(&self, sink: S, journal: Journal, clock: Clock, metrics: Metrics) -> Runner<S> {
+        Runner {
             name: self.name.clone(),
-            sink: self.sink()?,
+            sink,
             route: self.route(),
             options: Options { format: self.config.format, raw_data: self.config.raw_data, ..Options::default() },
             journal,
             clock,
             metrics,
             status: self.status.clone(),
-        })
+        }
     }
 
-    /// Builds the sink alone, for a health check.
-    pub fn sink(&self) -> std::io::Result<AnySink> {
-        match &self.config.kind {
-            SinkKind::Stdout => Ok(AnySink::Stdout(Stdout::new()?)),
-            SinkKind::File { path } => Ok(AnySink::File(FileSink::new(path.clone()))),
-            SinkKind::Kafka(_) | SinkKind::Otlp(_) => Err(std::io::Error::new(
-                std::io::ErrorKind::Unsupported,
-                "this kind of sink is not part of this version",
-            )),
-        }
+    /// Builds the sink alone, for a health check, which shuts out nobody.
+    pub fn sink(&self, journal: Uuid, clock: &Clock) -> std::io::Result<AnySink> {
+        Ok(match &self.config.kind {
+            SinkKind::Stdout => AnySink::Stdout(Stdout::new()?),
+            SinkKind::File { path } => AnySink::File(FileSink::new(path.clone())),
+            SinkKind::Kafka(config) => {
+                AnySink::Kafka(AtLeastOnce::new(kafka::settings(&self.config, config, journal, clock))?)
+            }
+            SinkKind::Otlp(config) => AnySink::Otlp(Box::new(OtlpSink::new(otlp::settings(config, clock)))),
+        })
     }
 
     fn route(&self) -> Route {
@@ -95,6 +129,8 @@ impl Sink for AnySink {
         match self {
             Self::Stdout(sink) => sink.deliver(events).await,
             Self::File(sink) => sink.deliver(events).await,
+            Self::Kafka(sink) => sink.deliver(events).await,
+            Self::Otlp(sink) => sink.deliver(events).await,
         }
     }
 
@@ -102,6 +138,8 @@ impl Sink for AnySink {
         match self {
             Self::Stdout(sink) => sink.healthcheck().await,
             Self::File(sink) => sink.healthcheck().await,
+            Self::Kafka(sink) => sink.healthcheck().await,
+            Self::Otlp(sink) => sink.healthcheck().await,
         }
     }
 
@@ -109,12 +147,51 @@ impl Sink for AnySink {
         match self {
             Self::Stdout(sink) => sink.reopen(),
             Self::File(sink) => sink.reopen(),
+            Self::Kafka(sink) => sink.reopen(),
+            Self::Otlp(sink) => sink.reopen(),
+        }
+    }
+
+    fn trouble(&self) -> Trouble {
+        match self {
+            Self::Stdout(sink) => sink.trouble(),
+            Self::File(sink) => sink.trouble(),
+            Self::Kafka(sink) => sink.trouble(),
+            Self::Otlp(sink) => sink.trouble(),
         }
     }
 }
 
 /// Runs a deliverer until `stop`, reopening its sink whenever `reopen` counts up.
 pub async fn run(
+    deliverer: Deliverer,
+    stop: CancellationToken,
+    reopen: watch::Receiver<u64>,
+) -> Result<(), RunnerError> {
+    match deliverer {
+        Deliverer::Plain(runner) => run_plain(*runner, stop, reopen).await,
+        Deliverer::Transactional(runner) => run_transactional(*runner, stop, reopen).await,
+    }
+}
+
+/// A stopped sink stays stopped until the operator asks for another look (SIGHUP).
+async fn run_transactional(
+    mut runner: Runner<ExactlyOnce>,
+    stop: CancellationToken,
+    mut reopen: watch::Receiver<u64>,
+) -> Result<(), RunnerError> {
+    let mut turns = Turns::default();
+    while runner.run_transactional(&stop, &mut turns).await? == Ended::Stopped {
+        reopen.mark_unchanged();
+        tokio::select! {
+            () = stop.cancelled() => break,
+            changed = reopen.changed() => if changed.is_err() { stop.cancelled().await },
+        }
+    }
+    Ok(())
+}
+
+async fn run_plain(
     mut runner: Runner<AnySink>,
     stop: CancellationToken,
     mut reopen: watch::Receiver<u64>,

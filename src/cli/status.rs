@@ -97,6 +97,7 @@ fn stream_rows(account: &crate::admin::report::AccountReport) -> Vec<Vec<String>
 
 fn sink_row(sink: &crate::admin::report::SinkReport) -> Vec<String> {
     let state = match (sink.failing_since, sink.works) {
+        (Some(since), _) if sink.stopped => format!("stopped since {since}"),
         (Some(since), _) => format!("down since {since}"),
         (None, Some(true)) => "works".to_owned(),
         (None, Some(false)) => "starting".to_owned(),

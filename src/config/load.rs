@@ -12,7 +12,7 @@ use toml::de::DeTable;
 use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, orgs, root};
 use crate::config::secrets::Environment;
-use crate::config::settings::{Config, RouteStream, SinkKind};
+use crate::config::settings::{Config, RouteStream};
 use crate::config::{check, raw};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::normalize::Format;
@@ -103,11 +103,6 @@ impl Loaded {
         };
         for sink in &self.config.sinks {
             let table = format!("sinks.{}.{}", sink.kind.as_str(), sink.name);
-            match &sink.kind {
-                SinkKind::Stdout | SinkKind::File { .. } => {}
-                SinkKind::Kafka(_) => unbuilt(&table, "the Kafka sink"),
-                SinkKind::Otlp(_) => unbuilt(&table, "the OTLP sink"),
-            }
             let streams = sink.route.as_ref().and_then(|route| route.streams.as_ref());
             if streams.is_some_and(|streams| streams.contains(&RouteStream::Vintner)) {
                 unbuilt(&format!("{table}.route.streams"), "the stream \"vintner\"");

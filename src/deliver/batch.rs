@@ -70,7 +70,7 @@ fn fate(attempt: &Attempt, item: &Item, route: &Route, options: &Options, now: M
         options,
     };
     match normalize(&item.record, &context) {
-        Ok(event) if route.takes(&event.pivots) => Fate::Send(Box::new(event)),
+        Ok(event) if route.takes(&event.pivots) => Fate::Send(Box::new(Event { replay: item.replay, ..event })),
         Ok(_) => Fate::Skip,
         Err(error) => Fate::Dead(RefusedKind::Unmappable, error.to_string()),
     }

@@ -1,27 +1,27 @@
 //! The loop of one deliverer: read a batch with the mapping, decide, deliver, move the position.
 
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::deliver::batch::{Batch, decide, refused};
 use crate::deliver::retry::Retry;
 use crate::deliver::route::Route;
+use crate::deliver::status::{SinkStatus, Watch};
 use crate::deliver::turns::Turns;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Attempt, BatchLimit, JournalError, Partition, Refused, RefusedKind, Settlement};
 use crate::normalize::Options;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::{EventFate, Metrics};
 
 /// Bounds of one batch.
-const LIMIT: BatchLimit = BatchLimit { records: 1000, bytes: 4 * 1024 * 1024 };
+pub(super) const LIMIT: BatchLimit = BatchLimit { records: 1000, bytes: 4 * 1024 * 1024 };
 
 /// How long a deliverer sleeps at most without looking at the journal again.
-const IDLE: Duration = Duration::from_secs(5);
+pub(super) const IDLE: Duration = Duration::from_secs(5);
 
 /// One sink's deliverer.
 #[derive(Debug)]
@@ -44,21 +44,6 @@ pub struct Runner<S> {
     pub status: SinkStatus,
 }
 
-/// How a sink does, shared with status and health.
-#[derive(Clone, Debug, Default)]
-pub struct SinkStatus(Arc<Mutex<SinkState>>);
-
-/// A moment of [`SinkStatus`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SinkState {
-    /// Since when the sink fails, and its last error.
-    pub failing: Option<(Millis, String)>,
-    /// Whether it ever accepted a batch or passed a health check.
-    pub is_proven: bool,
-    /// Events that it confirmed since the start.
-    pub sent: u64,
-}
-
 /// Why a deliverer ended.
 #[derive(Debug, thiserror::Error)]
 pub enum RunnerError {
@@ -79,14 +64,35 @@ pub enum Turn {
     Idle,
 }
 
-impl SinkStatus {
-    /// How the sink does now.
-    pub fn get(&self) -> SinkState {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+/// Why a batch is tried again, and how long to wait at least.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Again {
+    reason: String,
+    after: Duration,
+}
+
+impl<S> Runner<S> {
+    /// What is told of the sink.
+    pub(super) fn watch(&self, trouble: Trouble) -> Watch {
+        Watch { name: self.name.clone(), clock: self.clock.clone(), status: self.status.clone(), trouble }
     }
 
-    fn set(&self, change: impl FnOnce(&mut SinkState)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    /// Counts what a finished prefix held.
+    pub(super) fn count(&self, sent: u64, skipped: u64, dead: u64) {
+        self.status.set(|state| state.sent = state.sent.saturating_add(sent));
+        self.metrics.count_events(&self.name, EventFate::Sent, sent);
+        self.metrics.count_events(&self.name, EventFate::Skipped, skipped);
+        self.metrics.count_events(&self.name, EventFate::Dead, dead);
+    }
+
+    /// Warns of records that nobody may get any more.
+    pub(super) fn warn_unmapped(&self, partition: &Partition, dead: &[Refused]) {
+        for letter in dead.iter().filter(|letter| letter.kind == RefusedKind::Unmapped) {
+            tracing::warn!(
+                sink = self.name, account = %partition.account, reason = letter.reason,
+                "a record's site was unmapped after it was taken in: kept as a dead letter, see `vintner dead-letters list`"
+            );
+        }
     }
 }
 
@@ -94,7 +100,7 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
-        self.prove().await;
+        self.prove(stop).await;
         while !stop.is_cancelled() {
             changed.mark_unchanged();
             match self.turn(turns, stop).await? {
@@ -112,13 +118,15 @@ impl<S: Sink> Runner<S> {
     }
 
     /// Asks the sink whether it could accept events, so that it counts as working before the first one comes.
-    async fn prove(&mut self) {
+    async fn prove(&mut self, stop: &CancellationToken) {
         if self.status.get().is_proven {
             return;
         }
-        match self.sink.healthcheck().await {
-            Ok(()) => self.status.set(|state| state.is_proven = true),
-            Err(error) => self.failed(&error.to_string()),
+        let watch = self.watch(self.sink.trouble());
+        match watch.wait(stop, self.sink.healthcheck()).await {
+            Some(Ok(())) => self.status.set(|state| state.is_proven = true),
+            Some(Err(error)) => watch.failed(&error.to_string()),
+            None => {}
         }
     }
 
@@ -128,35 +136,52 @@ impl<S: Sink> Runner<S> {
             return Ok(Turn::Idle);
         };
         let mut retry = Retry::default();
+        let watch = self.watch(self.sink.trouble());
         loop {
             // Read and decided anew on every attempt: the mapping may have changed meanwhile.
             let Some(attempt) = self.journal.read(&self.name, &partition, LIMIT).await? else {
                 return Ok(Turn::Moved);
             };
-            match self.attempt(&partition, &attempt).await? {
-                Ok(()) => return Ok(Turn::Moved),
-                Err(reason) => self.failed(&reason),
-            }
-            let again = Instant::now() + retry.next_delay();
+            let again = match self.attempt(&partition, &attempt, &watch, stop).await? {
+                Some(Ok(())) => {
+                    watch.succeeded();
+                    return Ok(Turn::Moved);
+                }
+                Some(Err(again)) => again,
+                None => return Ok(Turn::Idle),
+            };
+            watch.failed(&again.reason);
+            let at = Instant::now() + retry.next_delay().max(again.after);
             tokio::select! {
-                () = tokio::time::sleep_until(again) => {}
+                () = tokio::time::sleep_until(at) => {}
                 () = stop.cancelled() => return Ok(Turn::Idle),
             }
         }
     }
 
-    /// One attempt at one batch; the inner error is the sink's reason to try again.
-    async fn attempt(&mut self, partition: &Partition, attempt: &Attempt) -> Result<Result<(), String>, RunnerError> {
+    /// One attempt at one batch; the inner error is the sink's reason to try again. `None`: stopped with the outcome open.
+    async fn attempt(
+        &mut self,
+        partition: &Partition,
+        attempt: &Attempt,
+        watch: &Watch,
+        stop: &CancellationToken,
+    ) -> Result<Option<Result<(), Again>>, RunnerError> {
         let batch = decide(attempt, &self.route, &self.options, self.clock.now());
-        let outcome = if batch.events.is_empty() { Ok(Vec::new()) } else { self.deliver(&batch).await };
+        let delivered = if batch.events.is_empty() {
+            Some(Ok(Delivered::default()))
+        } else {
+            watch.wait(stop, self.sink.deliver(&batch.events)).await
+        };
+        let Some(outcome) = delivered else { return Ok(None) };
         match outcome {
-            Ok(refusals) => {
-                let done = finished(attempt, &batch, &refusals);
+            Ok(delivered) => {
+                let done = finished(attempt, &batch, &delivered.refused);
                 self.settle(partition, attempt, attempt.to, done).await?;
-                self.succeeded();
-                Ok(Ok(()))
+                Ok(Some(Ok(())))
             }
-            Err(SinkError::Retry(reason)) => Ok(Err(reason)),
+            Err(SinkError::Retry(reason)) => Ok(Some(Err(Again { reason, after: Duration::ZERO }))),
+            Err(SinkError::Later { reason, after }) => Ok(Some(Err(Again { reason, after }))),
             Err(SinkError::Closed { accepted }) => {
                 if let Some((to, done)) = accepted_prefix(attempt, &batch, accepted) {
                     self.settle(partition, attempt, to, done).await?;
@@ -166,18 +191,9 @@ impl<S: Sink> Runner<S> {
         }
     }
 
-    async fn deliver(&mut self, batch: &Batch) -> Result<Vec<(usize, String)>, SinkError> {
-        self.sink.deliver(&batch.events).await.map(|delivered| delivered.refused)
-    }
-
     async fn settle(&self, partition: &Partition, attempt: &Attempt, to: u64, done: Done) -> Result<(), RunnerError> {
         let dead = done.dead.len() as u64;
-        for letter in done.dead.iter().filter(|letter| letter.kind == RefusedKind::Unmapped) {
-            tracing::warn!(
-                sink = self.name, account = %partition.account, reason = letter.reason,
-                "a record's site was unmapped after it was taken in: kept as a dead letter, see `vintner dead-letters list`"
-            );
-        }
+        self.warn_unmapped(partition, &done.dead);
         self.journal
             .settle(Settlement {
                 sink: self.name.clone(),
@@ -190,36 +206,8 @@ impl<S: Sink> Runner<S> {
                 dead: done.dead,
             })
             .await?;
-        self.status.set(|state| state.sent = state.sent.saturating_add(done.sent));
-        self.metrics.count_events(&self.name, EventFate::Sent, done.sent);
-        self.metrics.count_events(&self.name, EventFate::Skipped, done.skipped);
-        self.metrics.count_events(&self.name, EventFate::Dead, dead);
+        self.count(done.sent, done.skipped, dead);
         Ok(())
-    }
-
-    fn succeeded(&self) {
-        let now = self.clock.now();
-        self.status.set(|state| {
-            if let Some((since, _)) = state.failing.take() {
-                tracing::info!(sink = self.name, down_for = ?now.since(since), "sink works again");
-            }
-            state.is_proven = true;
-        });
-    }
-
-    fn failed(&self, reason: &str) {
-        let now = self.clock.now();
-        self.status.set(|state| {
-            let is_new = state.failing.as_ref().is_none_or(|(_, last)| last != reason);
-            let since = state.failing.as_ref().map_or(now, |(since, _)| *since);
-            if is_new {
-                tracing::warn!(
-                    sink = self.name, %since, reason,
-                    "sink is down: collecting goes on, the journal keeps what it misses, and it is tried again"
-                );
-            }
-            state.failing = Some((since, reason.to_owned()));
-        });
     }
 }
 

@@ -26,7 +26,7 @@ pub mod severity;
 mod site;
 mod software;
 mod user;
-mod version;
+pub(crate) mod version;
 
 /// Kafka's default limit of a message is 1 MB; this leaves room for its headers (event-schema.md section 10).
 const MAX_EVENT: usize = 900 * 1024;

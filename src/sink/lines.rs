@@ -54,7 +54,7 @@ pub(crate) mod tests {
             logged_time: Millis(0),
             subject: "s".into(),
         };
-        Event { id: EventId(uuid::Uuid::nil()), json: json.into(), pivots }
+        Event { id: EventId(uuid::Uuid::nil()), json: json.into(), pivots, replay: 0 }
     }
 
     #[test]

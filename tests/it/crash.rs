@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, alert_steps, events};
@@ -46,8 +46,12 @@ fn nothing_is_lost_over_kills_at_random_moments() {
         let was = seen.entry(id).or_insert_with(|| is.clone());
         assert_eq!(*was, is, "one id, two records");
     }
-    let truth = simulated.get("/sim/truth");
-    let steps = alert_steps(&all);
+    assert_told(&all, &simulated.get("/sim/truth"));
+}
+
+/// Fails if something that the simulation showed is not among `all`.
+pub(crate) fn assert_told(all: &[Value], truth: &Value) {
+    let steps = alert_steps(all);
     for alert in truth["alerts"].as_array().unwrap() {
         let uid = alert["uid"].as_str().unwrap();
         let told: BTreeSet<i64> = steps.get(uid).into_iter().flatten().copied().collect();

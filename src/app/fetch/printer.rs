@@ -43,7 +43,7 @@ impl Printer {
         match self.stdout.deliver(&events).await {
             Ok(_) => Ok(()),
             Err(SinkError::Closed { .. }) => Err(AppError::Closed),
-            Err(SinkError::Retry(reason)) => Err(AppError::Failed(reason)),
+            Err(SinkError::Retry(reason) | SinkError::Later { reason, .. }) => Err(AppError::Failed(reason)),
         }
     }
 

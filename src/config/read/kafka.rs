@@ -29,12 +29,14 @@ const MECHANISMS: [(&str, Mechanism); 4] = [
     ("OAUTHBEARER", Mechanism::OauthBearer),
 ];
 /// Keys of the Kafka library on which vintner's guarantees stand, or that other keys of the sink set.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 13] = [
     "acks",
     "allow.auto.create.topics",
     "bootstrap.servers",
+    "delivery.report.only.error",
     "enable.gapless.guarantee",
     "enable.idempotence",
+    "isolation.level",
     "metadata.broker.list",
     "partitioner",
     "request.required.acks",

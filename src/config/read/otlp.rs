@@ -5,12 +5,14 @@ use std::collections::BTreeMap;
 use crate::config::read::item::{Item, Writing};
 use crate::config::read::{Section, kafka};
 use crate::config::secrets::SecretText;
-use crate::config::settings::otlp::{OtlpCompression, OtlpConfig, OtlpProtocol};
+use crate::config::settings::otlp::{OtlpBody, OtlpCompression, OtlpConfig, OtlpProtocol};
 use crate::config::values;
 
 const PROTOCOLS: [(&str, OtlpProtocol); 2] = [("grpc", OtlpProtocol::Grpc), ("http", OtlpProtocol::Http)];
 const COMPRESSIONS: [(&str, OtlpCompression); 3] =
     [("gzip", OtlpCompression::Gzip), ("zstd", OtlpCompression::Zstd), ("none", OtlpCompression::None)];
+const BODIES: [(&str, OtlpBody); 3] =
+    [("structured", OtlpBody::Structured), ("json", OtlpBody::Json), ("message", OtlpBody::Message)];
 /// Headers that vintner sets, or that belong to the connection.
 const RESERVED: [&str; 8] = [
     "connection",
@@ -31,6 +33,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
     let url = endpoint.as_ref().and_then(|item| item.url(values::web_url));
     let protocol = section.parse("protocol", |text| values::word(text, &PROTOCOLS)).unwrap_or(OtlpProtocol::Grpc);
     let compression = section.parse("compression", |text| values::word(text, &COMPRESSIONS));
+    let body = section.parse("body", |text| values::word(text, &BODIES)).unwrap_or(OtlpBody::Structured);
     let headers = section.section("headers").map(headers).unwrap_or_default();
     let tls_item = section.item("tls");
     let tls = tls_item.as_ref().and_then(Item::section).map(kafka::tls);
@@ -45,7 +48,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
         section.problems.warn_at(&format!("{}.endpoint", section.path), message, Some("use https://".to_owned()));
     }
     let compression = compression.unwrap_or(OtlpCompression::Gzip);
-    Some(OtlpConfig { endpoint: url?, protocol, compression, headers, tls })
+    Some(OtlpConfig { endpoint: url?, protocol, compression, headers, tls, body })
 }
 
 fn headers(section: Section<'_>) -> BTreeMap<String, SecretText> {

@@ -20,6 +20,19 @@ pub struct OtlpConfig {
     pub headers: BTreeMap<String, SecretText>,
     /// `None`: the system's roots, if the endpoint is https.
     pub tls: Option<TlsConfig>,
+    /// Form of the log body.
+    pub body: OtlpBody,
+}
+
+/// Form of the log body (event-schema.md section 11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OtlpBody {
+    /// The event as nested lists of keys and values.
+    Structured,
+    /// The event as one JSON text.
+    Json,
+    /// The event's message, with every leaf as an attribute.
+    Message,
 }
 
 /// OTLP over what.

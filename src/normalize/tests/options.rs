@@ -202,7 +202,7 @@ fn user_defined_fields_only_where_listed() {
 #[test]
 fn pivots_say_what_the_event_says() {
     let record = changed(json!({}), Marker::Open);
-    let Event { id, json, pivots } = World::contoso().try_event(&record).unwrap();
+    let Event { id, json, pivots, replay: _ } = World::contoso().try_event(&record).unwrap();
     let event: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(event["metadata"]["uid"], id.to_string());
     assert_eq!(id, record.envelope.event_id());

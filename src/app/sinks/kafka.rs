@@ -1,0 +1,110 @@
+//! A Kafka sink as the configuration says it.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+use uuid::Uuid;
+
+use crate::clock::Clock;
+use crate::config::load::ProcessEnvironment;
+use crate::config::secrets::{SecretRef, SecretText};
+use crate::config::settings::SinkConfig;
+use crate::config::settings::kafka::{
+    KafkaCompression, KafkaConfig, MessageTime, PasswordMechanism, SaslConfig, TlsConfig, TopicPart,
+};
+use crate::secret::Secret;
+use crate::sink::kafka::token::TokenServer;
+use crate::sink::kafka::{self, MissingTopics, Options, Settings, Tls, Tokens};
+
+/// The settings of a sink; must be called on the runtime.
+pub(super) fn settings(sink: &SinkConfig, config: &KafkaConfig, journal: Uuid, clock: &Clock) -> Settings {
+    let runtime = Handle::current();
+    let sasl_mechanism = config.sasl.as_ref().map(|sasl| match sasl {
+        SaslConfig::Password { mechanism: PasswordMechanism::Plain, .. } => "PLAIN",
+        SaslConfig::Password { mechanism: PasswordMechanism::ScramSha256, .. } => "SCRAM-SHA-256",
+        SaslConfig::Password { mechanism: PasswordMechanism::ScramSha512, .. } => "SCRAM-SHA-512",
+        SaslConfig::OauthBearer { .. } => "OAUTHBEARER",
+    });
+    Settings {
+        sink: sink.name.clone(),
+        journal,
+        brokers: config.brokers.clone(),
+        topic: config.topic.parts.iter().map(topic_part).collect(),
+        format: sink.format,
+        timestamp: match config.timestamp {
+            MessageTime::Logged => kafka::MessageTime::Logged,
+            MessageTime::Event => kafka::MessageTime::Event,
+        },
+        offsets_topic: config.offsets_topic.clone(),
+        missing_topics: if config.create_topics { MissingTopics::Made } else { MissingTopics::Told },
+        compression: match config.compression {
+            KafkaCompression::Zstd => "zstd",
+            KafkaCompression::Lz4 => "lz4",
+            KafkaCompression::Gzip => "gzip",
+            KafkaCompression::Snappy => "snappy",
+            KafkaCompression::None => "none",
+        },
+        tls: config.tls.as_ref().map(tls),
+        sasl_mechanism,
+        secrets: Arc::new(FromConfig(config.clone())),
+        tokens: tokens(config, clock, &runtime),
+        clock: clock.clone(),
+        runtime,
+    }
+}
+
+/// Reads passwords and passed-through settings anew for each client.
+struct FromConfig(KafkaConfig);
+
+impl Options for FromConfig {
+    fn options(&self) -> Result<Vec<(String, Secret)>, String> {
+        let mut options = Vec::new();
+        for (key, value) in &self.0.librdkafka {
+            options.push((key.clone(), read_text(value)?));
+        }
+        if let Some(SaslConfig::Password { username, password, .. }) = &self.0.sasl {
+            options.push(("sasl.username".to_owned(), Secret::new(username)));
+            options.push(("sasl.password".to_owned(), read(password)?));
+        }
+        Ok(options)
+    }
+}
+
+fn tokens(config: &KafkaConfig, clock: &Clock, runtime: &Handle) -> Option<Arc<dyn Tokens>> {
+    let Some(SaslConfig::OauthBearer { token_url, client_id, client_secret, scope }) = &config.sasl else {
+        return None;
+    };
+    let client_secret = client_secret.clone();
+    Some(Arc::new(TokenServer {
+        url: token_url.clone(),
+        client_id: client_id.clone(),
+        client_secret: Box::new(move || read(&client_secret)),
+        scope: scope.clone(),
+        clock: clock.clone(),
+        runtime: runtime.clone(),
+    }))
+}
+
+fn topic_part(part: &TopicPart) -> kafka::TopicPart {
+    match part {
+        TopicPart::Text(text) => kafka::TopicPart::Text(text.clone()),
+        TopicPart::Org => kafka::TopicPart::Org,
+        TopicPart::Account => kafka::TopicPart::Account,
+        TopicPart::Category => kafka::TopicPart::Category,
+        TopicPart::Class => kafka::TopicPart::Class,
+        TopicPart::Stream => kafka::TopicPart::Stream,
+    }
+}
+
+fn tls(config: &TlsConfig) -> Tls {
+    let client = config.client.as_ref().map(|client| (client.cert_file.clone(), client.key_file.clone()));
+    Tls { ca_file: config.ca_file.clone(), client }
+}
+
+fn read(reference: &SecretRef) -> Result<Secret, String> {
+    reference.read(&ProcessEnvironment).map_err(|error| format!("{}: {error}", reference.key))
+}
+
+fn read_text(text: &SecretText) -> Result<Secret, String> {
+    text.read(&ProcessEnvironment).map_err(|error| error.to_string())
+}

@@ -1,0 +1,160 @@
+//! How a sink does: for status, health and the log.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::{Clock, Millis};
+use crate::sink::Trouble;
+
+/// A sink that takes longer to confirm a batch is told to be down.
+const SLOW: Duration = Duration::from_secs(10);
+/// How often a slow sink, and a stop while one is slow, is looked after.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How a sink does, shared with status and health.
+#[derive(Clone, Debug, Default)]
+pub struct SinkStatus(Arc<Mutex<SinkState>>);
+
+/// A moment of [`SinkStatus`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SinkState {
+    /// Since when the sink fails, and its last error.
+    pub failing: Option<(Millis, String)>,
+    /// Whether it waits for an operator; `failing` says why.
+    pub is_stopped: bool,
+    /// Whether it ever accepted a batch or passed a health check.
+    pub is_proven: bool,
+    /// Events that it confirmed since the start.
+    pub sent: u64,
+}
+
+/// What a deliverer tells of its sink.
+#[derive(Clone, Debug)]
+pub(crate) struct Watch {
+    /// The sink's name.
+    pub(crate) name: String,
+    /// Time of what is told.
+    pub(crate) clock: Clock,
+    /// Where it is told.
+    pub(crate) status: SinkStatus,
+    /// What the sink says while a call goes on.
+    pub(crate) trouble: Trouble,
+}
+
+impl SinkStatus {
+    /// How the sink does now.
+    pub fn get(&self) -> SinkState {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes how it does.
+    pub(crate) fn set(&self, change: impl FnOnce(&mut SinkState)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Watch {
+    /// Waits for a call of the sink, and tells when it takes long. `None`: `stop` came while the sink was down, so the call was
+    /// dropped and its outcome is open.
+    pub(crate) async fn wait<T>(&self, stop: &CancellationToken, call: impl Future<Output = T>) -> Option<T> {
+        tokio::pin!(call);
+        let began = Instant::now();
+        let mut look = tokio::time::interval_at(began + LOOK, LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                outcome = &mut call => return Some(outcome),
+                _ = look.tick() => {}
+            }
+            if began.elapsed() >= SLOW {
+                let why = self.trouble.get().unwrap_or_else(|| "it confirms nothing".to_owned());
+                self.failed(&format!("no confirmation for {} s: {why}", SLOW.as_secs()));
+            }
+            if stop.is_cancelled() && self.status.get().failing.is_some() {
+                return None;
+            }
+        }
+    }
+
+    /// The sink works.
+    pub(crate) fn succeeded(&self) {
+        let now = self.clock.now();
+        self.status.set(|state| {
+            if let Some((since, _)) = state.failing.take() {
+                tracing::info!(sink = self.name, down_for = ?now.since(since), "sink works again");
+            }
+            (state.is_proven, state.is_stopped) = (true, false);
+        });
+    }
+
+    /// The sink is down.
+    pub(crate) fn failed(&self, reason: &str) {
+        let now = self.clock.now();
+        self.status.set(|state| {
+            let is_new = state.failing.as_ref().is_none_or(|(_, last)| last != reason);
+            let since = state.failing.as_ref().map_or(now, |(since, _)| *since);
+            if is_new {
+                tracing::warn!(
+                    sink = self.name, %since, reason,
+                    "sink is down: collecting goes on, the journal keeps what it misses, and it is tried again"
+                );
+            }
+            state.failing = Some((since, reason.to_owned()));
+        });
+    }
+
+    /// The sink waits for an operator.
+    pub(crate) fn stopped(&self, reason: &str) {
+        let now = self.clock.now();
+        tracing::error!(
+            sink = self.name,
+            reason,
+            "sink stopped: collecting and the other sinks go on, the journal keeps what it misses"
+        );
+        self.status.set(|state| {
+            let since = state.failing.as_ref().map_or(now, |(since, _)| *since);
+            state.failing = Some((since, reason.to_owned()));
+            state.is_stopped = true;
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn watch() -> Watch {
+        let (status, trouble) = (SinkStatus::default(), Trouble::default());
+        Watch { name: "s".into(), clock: Clock::manual(Millis(0)), status, trouble }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_takes_long_is_told_with_the_trouble_and_still_waited_for() {
+        let watch = watch();
+        watch.trouble.set("connection refused".into());
+        let stop = CancellationToken::new();
+        let seen = watch.wait(&stop, async {
+            tokio::time::sleep(Duration::from_secs(15)).await;
+            watch.status.get().failing
+        });
+        let (_, reason) = seen.await.unwrap().unwrap();
+        assert!(reason.contains("connection refused"), "{reason}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stop_waits_for_a_sink_that_works_and_gives_up_one_that_is_down() {
+        let watch = watch();
+        let stop = CancellationToken::new();
+        stop.cancel();
+        let soon = tokio::time::sleep(Duration::from_secs(5));
+        assert_eq!(watch.wait(&stop, soon).await, Some(()));
+        let never = std::future::pending::<()>();
+        let began = Instant::now();
+        assert_eq!(watch.wait(&stop, never).await, None);
+        assert!(began.elapsed() <= SLOW + LOOK);
+    }
+}

@@ -1,0 +1,148 @@
+//! Kafka, at least once: an idempotent producer, acknowledged by all replicas.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use super::Settings;
+use super::client::producer_config;
+use super::message::Message;
+use super::producer::Producer;
+use super::thread::Dedicated;
+use super::topic::fixed;
+use super::topics::{Purpose, Topics};
+use crate::event::Event;
+use crate::sink::{Delivered, Sink, SinkError, Trouble};
+
+/// How long the library tries to deliver one message.
+const MESSAGE_TIMEOUT_MS: &str = "30000";
+
+/// A Kafka topic that gets everything at least once.
+pub struct AtLeastOnce {
+    settings: Settings,
+    thread: Dedicated<Lane>,
+    trouble: Trouble,
+}
+
+/// What the thread owns.
+struct Lane {
+    settings: Settings,
+    trouble: Trouble,
+    producer: Option<Producer>,
+    topics: Topics,
+}
+
+impl AtLeastOnce {
+    /// A sink that connects at its first delivery or health check.
+    pub fn new(settings: Settings) -> std::io::Result<Self> {
+        let trouble = Trouble::default();
+        let lane =
+            Lane { settings: settings.clone(), trouble: trouble.clone(), producer: None, topics: Topics::default() };
+        let thread = Dedicated::start("kafka", lane, |lane| {
+            if let Some(producer) = &lane.producer {
+                producer.poll(Duration::ZERO);
+            }
+        })?;
+        Ok(Self { settings, thread, trouble })
+    }
+}
+
+impl Sink for AtLeastOnce {
+    async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
+        let mut refused = Vec::new();
+        let mut messages = Vec::new();
+        for (index, event) in events.iter().enumerate() {
+            match Message::of(event, &self.settings) {
+                Ok(message) => messages.push((index, message)),
+                Err(reason) => refused.push((index, reason)),
+            }
+        }
+        let (places, messages): (Vec<_>, Vec<_>) = messages.into_iter().unzip();
+        let sent = self.thread.call(move |lane| lane.deliver(&messages)).await;
+        let named = sent.map_err(|gone| SinkError::Retry(gone.to_string()))??;
+        let place = |(index, reason)| places.get(index).map(|place| (*place, reason));
+        refused.extend(named.into_iter().filter_map(place));
+        refused.sort_unstable();
+        Ok(Delivered { refused })
+    }
+
+    async fn healthcheck(&mut self) -> Result<(), SinkError> {
+        let looked = self.thread.call(|lane| lane.look()).await;
+        looked.map_err(|gone| SinkError::Retry(gone.to_string()))?.map_err(SinkError::Retry)
+    }
+
+    fn trouble(&self) -> Trouble {
+        self.trouble.clone()
+    }
+}
+
+impl Lane {
+    fn look(&mut self) -> Result<(), String> {
+        let Self { settings, trouble, producer, topics } = self;
+        let producer = opened(producer, settings, trouble)?;
+        match fixed(&settings.topic) {
+            Some(topic) => topics.require(topic, Purpose::Events, producer, settings),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends the messages; those that no broker takes are named.
+    fn deliver(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, SinkError> {
+        let outcome = self.try_deliver(messages);
+        if outcome.is_err() {
+            self.topics.forget();
+            // A fatal error ends the producer, not the process.
+            if self.producer.as_ref().is_some_and(Producer::is_dead) {
+                self.producer = None;
+            }
+        }
+        outcome.map_err(SinkError::Retry)
+    }
+
+    fn try_deliver(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, String> {
+        let Self { settings, trouble, producer, topics } = self;
+        let producer = opened(producer, settings, trouble)?;
+        for topic in messages.iter().map(|message| &message.topic).collect::<BTreeSet<_>>() {
+            topics.require(topic, Purpose::Events, producer, settings)?;
+        }
+        let mut refused = BTreeMap::new();
+        let mut open = vec![0..messages.len()];
+        while let Some(range) = open.pop() {
+            let failures = producer.send_all(messages.get(range.clone()).unwrap_or_default());
+            let place = |index: usize| range.start.saturating_add(index);
+            refused.extend(failures.refused().into_iter().map(|(index, reason)| (place(index), reason)));
+            let Some((first, reason)) = failures.first_refused(settings.timestamp)? else { continue };
+            // Everything from the first refused message on goes again, in smaller parts: each key keeps its order.
+            let rest = place(first)..range.end;
+            if rest.len() == 1 {
+                refused.insert(rest.start, reason);
+                continue;
+            }
+            let middle = rest.start.midpoint(rest.end);
+            open.push(middle..rest.end);
+            open.push(rest.start..middle);
+        }
+        Ok(refused.into_iter().collect())
+    }
+}
+
+fn opened<'a>(
+    producer: &'a mut Option<Producer>,
+    settings: &Settings,
+    trouble: &Trouble,
+) -> Result<&'a Producer, String> {
+    if producer.is_none() {
+        let mut config = producer_config(settings)?;
+        if config.get("message.timeout.ms").is_none() {
+            config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
+        }
+        *producer = Some(Producer::open(&config, settings, trouble)?);
+    }
+    producer.as_ref().ok_or_else(|| "the producer is gone".to_owned())
+}
+
+impl fmt::Debug for AtLeastOnce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AtLeastOnce").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,155 @@
+//! How a client of the Kafka library is set up, and what it tells while it works.
+
+use std::error::Error;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::client::OAuthToken;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+use rdkafka::{ClientConfig, ClientContext, Statistics};
+
+use super::{Settings, Tokens};
+use crate::sink::Trouble;
+
+/// Settings that vintner prefers; the operator's own win over them.
+const PREFERRED: [(&str, &str); 4] = [
+    // The broker is the judge of sizes, which it takes after compression.
+    ("message.max.bytes", "16777216"),
+    ("reconnect.backoff.max.ms", "2000"),
+    ("socket.keepalive.enable", "true"),
+    ("socket.timeout.ms", "20000"),
+];
+
+/// Messages of one batch are handed over at once: no more than a moment is needed to fill a request.
+const LINGER_MS: &str = "5";
+
+/// What the client library calls back.
+pub(super) struct Context {
+    tokens: Option<Arc<dyn Tokens>>,
+    trouble: Trouble,
+    reports: Mutex<Vec<(usize, Option<Code>)>>,
+}
+
+impl Context {
+    /// A context that tells `trouble` what goes wrong.
+    pub(super) fn new(settings: &Settings, trouble: &Trouble) -> Self {
+        Self { tokens: settings.tokens.clone(), trouble: trouble.clone(), reports: Mutex::default() }
+    }
+
+    /// Where it tells what goes wrong.
+    pub(super) fn trouble(&self) -> &Trouble {
+        &self.trouble
+    }
+
+    /// The reports since the last call: the index of the message, and why it failed if it did.
+    pub(super) fn take_reports(&self) -> Vec<(usize, Option<Code>)> {
+        std::mem::take(&mut *self.reports.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// What all clients of a sink have in common. The error is for people.
+pub(super) fn config(settings: &Settings) -> Result<ClientConfig, String> {
+    let mut config = ClientConfig::new();
+    for (key, value) in PREFERRED {
+        config.set(key, value);
+    }
+    config.set("client.id", "vintner");
+    let protocol = match (settings.tls.is_some(), settings.sasl_mechanism.is_some()) {
+        (false, false) => "plaintext",
+        (true, false) => "ssl",
+        (false, true) => "sasl_plaintext",
+        (true, true) => "sasl_ssl",
+    };
+    config.set("security.protocol", protocol);
+    if let Some(tls) = &settings.tls {
+        if let Some(path) = &tls.ca_file {
+            config.set("ssl.ca.location", path.to_string_lossy());
+        }
+        if let Some((cert_file, key_file)) = &tls.client {
+            config.set("ssl.certificate.location", cert_file.to_string_lossy());
+            config.set("ssl.key.location", key_file.to_string_lossy());
+        }
+    }
+    for (key, value) in settings.secrets.options()? {
+        config.set(key, value.expose());
+    }
+    // What the guarantees stand on comes last.
+    config.set("bootstrap.servers", settings.brokers.join(","));
+    if let Some(mechanism) = settings.sasl_mechanism {
+        config.set("sasl.mechanism", mechanism);
+    }
+    config.set_log_level(RDKafkaLogLevel::Info);
+    Ok(config)
+}
+
+/// A producer's settings: all replicas confirm, a repeat by the library is no repeat in the topic, and no topic comes into
+/// being by itself (a deleted one would come back empty, without an error).
+pub(super) fn producer_config(settings: &Settings) -> Result<ClientConfig, String> {
+    let mut config = config(settings)?;
+    config.set("compression.codec", settings.compression);
+    if config.get("linger.ms").is_none() {
+        config.set("linger.ms", LINGER_MS);
+    }
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("allow.auto.create.topics", "false")
+        .set("partitioner", "murmur2_random")
+        .set("delivery.report.only.error", "false");
+    Ok(config)
+}
+
+impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // What fails is told by the deliverer, once, not by every attempt to connect.
+        tracing::debug!(?level, facility, message, "Kafka client");
+    }
+
+    fn stats(&self, _statistics: Statistics) {}
+
+    fn stats_raw(&self, _statistics: &[u8]) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "Kafka client");
+        match error.rdkafka_error_code() {
+            // That all brokers are down follows from the errors before it, which say why; the end of a topic is no error.
+            Some(Code::AllBrokersDown | Code::PartitionEOF) => {}
+            Some(_) | None => self.trouble.set(reason.to_owned()),
+        }
+    }
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        let tokens = self.tokens.as_ref().ok_or("no token server is configured")?;
+        match tokens.token() {
+            Ok(token) => Ok(OAuthToken {
+                token: token.text.expose().to_owned(),
+                principal_name: token.principal,
+                lifetime_ms: token.expires.as_i64(),
+            }),
+            Err(reason) => {
+                let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
+                self.trouble.set(reason.clone());
+                Err(reason.into())
+            }
+        }
+    }
+}
+
+impl ConsumerContext for Context {}
+
+impl ProducerContext for Context {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, index: usize) {
+        let failed = match result {
+            Ok(_) => None,
+            Err((error, _)) => Some(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
+        };
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner).push((index, failed));
+    }
+}

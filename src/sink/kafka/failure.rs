@@ -1,0 +1,97 @@
+//! What an error of the Kafka client means, and how it is told.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::types::RDKafkaConfRes;
+
+/// What a code speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Meaning {
+    /// The consequence of another message's failure: says nothing by itself.
+    Follows,
+    /// The connection, the topic, a right: tried again, nothing is given up.
+    Passing,
+    /// The message's time is one that the broker does not take.
+    Time,
+    /// A message that the broker will never take; it refuses the whole batch in which one stands.
+    Refused,
+    /// Another producer with the same transactional id took over.
+    Fenced,
+}
+
+/// What `code` speaks of.
+pub(super) fn meaning(code: Code) -> Meaning {
+    match code {
+        Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => Meaning::Fenced,
+        Code::MessageSizeTooLarge
+        | Code::MessageBatchTooLarge
+        | Code::InvalidMessageSize
+        | Code::InvalidRecord
+        | Code::PolicyViolation => Meaning::Refused,
+        Code::InvalidTimestamp => Meaning::Time,
+        Code::PurgeQueue | Code::PurgeInflight | Code::Fatal => Meaning::Follows,
+        _ => Meaning::Passing,
+    }
+}
+
+/// The code of an error, where it has one.
+pub(super) fn code(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::Transaction(error) => Some(error.code()),
+        error => error.rdkafka_error_code(),
+    }
+}
+
+/// The error in words; never the value of a setting, which may be a secret.
+pub(super) fn words(error: &KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
+            format!("the Kafka library knows no setting `{key}`")
+        }
+        KafkaError::ClientConfig(_, _, key, _) => format!("the Kafka library does not accept the value of `{key}`"),
+        KafkaError::ClientCreation(text) => format!("the Kafka client cannot be made: {text}"),
+        KafkaError::Transaction(error) => format!("{} ({})", error.string(), error.name()),
+        error => code(error).map_or_else(|| error.to_string(), told),
+    }
+}
+
+/// A code in words, with what to do where that is known.
+pub(super) fn told(code: Code) -> String {
+    let hint = match code {
+        Code::UnknownTopicOrPartition | Code::UnknownTopic => ": create the topic, or set create_topics = true",
+        Code::TopicAuthorizationFailed => ": this user may not use the topic; an ACL for Describe and Write is missing",
+        Code::TransactionalIdAuthorizationFailed => {
+            ": this user may not use the transactional id; an ACL for Describe and Write on the prefix `vintner-` is missing"
+        }
+        Code::ClusterAuthorizationFailed => ": this user lacks a right on the cluster (IdempotentWrite)",
+        Code::Authentication | Code::SaslAuthenticationFailed => ": check `sasl`",
+        Code::MessageTimedOut => ": the brokers did not confirm it in time",
+        _ => "",
+    };
+    format!("{code}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_meaning_wins() {
+        let codes = [Code::PurgeQueue, Code::MessageTimedOut, Code::MessageSizeTooLarge, Code::ProducerFenced];
+        let meanings: Vec<_> = codes.into_iter().map(meaning).collect();
+        assert!(meanings.is_sorted(), "{meanings:?}");
+    }
+
+    #[test]
+    fn the_value_of_a_setting_is_not_told() {
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("sasl.password", "s3cr3t").set("linger.ms", "s3cr3t");
+        let error = config.create_native_config().err().unwrap();
+        assert_eq!(words(&error), "the Kafka library does not accept the value of `linger.ms`");
+        let mut config = rdkafka::ClientConfig::new();
+        config.set("no.such.thing", "s3cr3t");
+        assert_eq!(
+            words(&config.create_native_config().err().unwrap()),
+            "the Kafka library knows no setting `no.such.thing`"
+        );
+    }
+}

@@ -1,0 +1,149 @@
+//! A producer of the client library: sending a batch and waiting for every report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rdkafka::ClientConfig;
+use rdkafka::config::FromClientConfigAndContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::{BaseProducer, Producer as _};
+
+use super::client::Context;
+use super::failure::{Meaning, meaning, told, words};
+use super::message::Message;
+use super::{MessageTime, Settings};
+use crate::sink::Trouble;
+
+/// How long a turn waits for the library's callbacks while reports are missing.
+const TURN: Duration = Duration::from_millis(2);
+/// How long it waits while the library's own queue is full.
+const FULL: Duration = Duration::from_millis(20);
+
+/// A producer and what it tells.
+pub(super) struct Producer {
+    /// The library's producer.
+    pub(super) inner: BaseProducer<Context>,
+    trouble: Trouble,
+}
+
+/// Which messages of a batch were not taken.
+#[derive(Debug, Default)]
+pub(super) struct Failures {
+    /// Refused by the library itself, each for its own sake: index and code.
+    pub(super) named: Vec<(usize, Code)>,
+    /// Reported by the broker, which fails whole batches for one message: index and code, ascending.
+    pub(super) reported: Vec<(usize, Code)>,
+}
+
+impl Producer {
+    /// Makes the producer; it connects by itself. The error is for people.
+    pub(super) fn open(config: &ClientConfig, settings: &Settings, trouble: &Trouble) -> Result<Self, String> {
+        let context = Context::new(settings, trouble);
+        let inner = BaseProducer::from_config_and_context(config, context).map_err(|error| words(&error))?;
+        Ok(Self { inner, trouble: trouble.clone() })
+    }
+
+    /// Lets the library's callbacks run.
+    pub(super) fn poll(&self, duration: Duration) {
+        self.inner.poll(duration);
+    }
+
+    /// The library's callbacks and what they noted.
+    pub(super) fn context(&self) -> &Arc<Context> {
+        self.inner.context()
+    }
+
+    /// Sends all messages, in order, and waits until each is confirmed or has failed. The library bounds the wait
+    /// (`message.timeout.ms`).
+    pub(super) fn send_all(&self, messages: &[Message]) -> Failures {
+        self.settle();
+        let mut failures = Failures::default();
+        let mut open = 0_usize;
+        for (index, message) in messages.iter().enumerate() {
+            match self.enqueue(message, index) {
+                Ok(()) => open = open.saturating_add(1),
+                Err(code) => failures.named.push((index, code)),
+            }
+        }
+        while open > 0 {
+            self.poll(TURN);
+            for (index, failed) in self.context().take_reports() {
+                open = open.saturating_sub(1);
+                failures.reported.extend(failed.map(|code| (index, code)));
+            }
+        }
+        failures.reported.sort_unstable_by_key(|(index, _)| *index);
+        if failures.is_empty() {
+            self.trouble.clear();
+        }
+        failures
+    }
+
+    /// Waits for what an earlier batch left in the library's queues, so that its reports are not taken for this one's.
+    pub(super) fn settle(&self) {
+        while self.inner.in_flight_count() > 0 {
+            self.poll(TURN);
+        }
+        drop(self.context().take_reports());
+    }
+
+    /// Whether the library says that this producer can do nothing more.
+    pub(super) fn is_dead(&self) -> bool {
+        self.inner.client().fatal_error().is_some()
+    }
+
+    fn enqueue(&self, message: &Message, index: usize) -> Result<(), Code> {
+        loop {
+            match self.inner.send(message.record(index)) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(Code::QueueFull), _)) => self.poll(FULL),
+                Err((error, _)) => return Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
+            }
+        }
+    }
+}
+
+impl Failures {
+    /// Whether everything was confirmed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.reported.is_empty()
+    }
+
+    /// The messages that the library refused for their own sake, with the reason.
+    pub(super) fn refused(&self) -> Vec<(usize, String)> {
+        let named = self.named.iter().filter(|(_, code)| meaning(*code) == Meaning::Refused);
+        named.map(|(index, code)| (*index, told(*code))).collect()
+    }
+
+    /// Whether another producer took over.
+    pub(super) fn is_fenced(&self) -> bool {
+        self.named.iter().chain(&self.reported).any(|(_, code)| meaning(*code) == Meaning::Fenced)
+    }
+
+    /// The first message of a batch that a broker refused, with the reason: itself or a later one is to blame. An error if what
+    /// failed may still pass: then nothing is refused.
+    pub(super) fn first_refused(&self, timestamp: MessageTime) -> Result<Option<(usize, String)>, String> {
+        let mut first = None;
+        let mut follows = None;
+        for (index, code) in self.named.iter().chain(&self.reported) {
+            match (meaning(*code), timestamp) {
+                (Meaning::Passing | Meaning::Fenced, _) => return Err(told(*code)),
+                (Meaning::Time, MessageTime::Logged) => {
+                    let why = "the clocks of this machine and of the brokers differ by more than the topic allows";
+                    return Err(format!("{}: {why}", told(*code)));
+                }
+                (Meaning::Follows, _) => follows = Some(*code),
+                (Meaning::Refused, _) | (Meaning::Time, MessageTime::Event) => {
+                    let is_reported = self.named.iter().all(|(named, _)| named != index);
+                    if is_reported && first.as_ref().is_none_or(|(before, _)| before > index) {
+                        first = Some((*index, told(*code)));
+                    }
+                }
+            }
+        }
+        match (first, follows) {
+            (None, Some(code)) => Err(told(code)),
+            (first, _) => Ok(first),
+        }
+    }
+}

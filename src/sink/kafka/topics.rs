@@ -1,0 +1,163 @@
+//! Whether the topics are there before anything is sent, and making them if the operator asked for it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::producer::Producer as _;
+use tokio::time::Instant;
+
+use super::client::{Context, config};
+use super::failure::{told, words};
+use super::producer::Producer;
+use super::{MissingTopics, Settings};
+use crate::sink::Trouble;
+
+/// How long the brokers may take to answer.
+const LIMIT: Duration = Duration::from_secs(15);
+/// One attempt; between two the library's callbacks run, without which no token is fetched.
+const ATTEMPT: Duration = Duration::from_secs(2);
+/// How long a new topic may take until the brokers show it.
+const SHOWN: Duration = Duration::from_secs(15);
+/// The mechanism under which the library's administrative client is not served.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// What a topic is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Events.
+    Events,
+    /// Positions: one partition, compacted.
+    Positions,
+}
+
+/// The topics that were seen, so that each is looked up once.
+#[derive(Debug, Default)]
+pub(super) struct Topics {
+    seen: HashSet<String>,
+}
+
+impl Topics {
+    /// Forgets what was seen: something failed, so topics may be gone.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+    }
+
+    /// Makes sure that a topic is there; the error is for people.
+    pub(super) fn require(
+        &mut self,
+        name: &str,
+        purpose: Purpose,
+        producer: &Producer,
+        settings: &Settings,
+    ) -> Result<(), String> {
+        if self.seen.contains(name) {
+            return Ok(());
+        }
+        match look(producer, name)? {
+            Found::There => {}
+            Found::Missing if settings.missing_topics == MissingTopics::Told => {
+                let how = match purpose {
+                    Purpose::Events => "create it",
+                    Purpose::Positions => "create it with one partition and cleanup.policy=compact",
+                };
+                return Err(format!("the topic {name} does not exist: {how}, or set create_topics = true"));
+            }
+            Found::Missing => {
+                make(settings, name, purpose)?;
+                wait_for(producer, name)?;
+                tracing::info!(sink = settings.sink, topic = name, "topic created");
+            }
+        }
+        self.seen.insert(name.to_owned());
+        Ok(())
+    }
+}
+
+/// The largest batch of messages, after compression, that a topic takes; `None` if nobody may ask.
+pub(super) fn largest_batch(settings: &Settings, name: &str) -> Option<usize> {
+    if settings.sasl_mechanism == Some(OAUTHBEARER) {
+        return None;
+    }
+    let admin = admin(settings).ok()?;
+    let options = AdminOptions::new().request_timeout(Some(LIMIT));
+    let wanted = [ResourceSpecifier::Topic(name)];
+    let asked = admin.describe_configs(&wanted, &options);
+    let resource = settings.runtime.block_on(asked).ok()?.into_iter().next()?.ok()?;
+    resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+}
+
+enum Found {
+    There,
+    Missing,
+}
+
+fn look(producer: &Producer, name: &str) -> Result<Found, String> {
+    let deadline = Instant::now() + LIMIT;
+    let metadata = loop {
+        match producer.inner.client().fetch_metadata(Some(name), ATTEMPT) {
+            Ok(metadata) => break metadata,
+            Err(error) if Instant::now() >= deadline => return Err(unreachable(producer, &error)),
+            Err(_) => producer.poll(Duration::from_millis(100)),
+        }
+    };
+    let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+    let Some(topic) = topic else { return Ok(Found::Missing) };
+    match topic.error().map(Code::from) {
+        None if topic.partitions().is_empty() => Ok(Found::Missing),
+        None => Ok(Found::There),
+        Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Ok(Found::Missing),
+        // A new or moving topic has no leader for a moment; sending waits for it.
+        Some(Code::LeaderNotAvailable) => Ok(Found::There),
+        Some(code) => Err(format!("the topic {name} cannot be used: {}", told(code))),
+    }
+}
+
+/// No broker answered: what the library heard of them says more than the time-out.
+fn unreachable(producer: &Producer, error: &KafkaError) -> String {
+    match producer.context().trouble().get() {
+        Some(trouble) => format!("no broker answers: {trouble}"),
+        None => format!("no broker answers: {}", words(error)),
+    }
+}
+
+fn wait_for(producer: &Producer, name: &str) -> Result<(), String> {
+    let deadline = Instant::now() + SHOWN;
+    loop {
+        if let Found::There = look(producer, name)? {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return Err(format!("the topic {name} was created, and the brokers do not show it yet"));
+        }
+        producer.poll(Duration::from_millis(200));
+    }
+}
+
+fn make(settings: &Settings, name: &str, purpose: Purpose) -> Result<(), String> {
+    let failed = |why: String| format!("the topic {name} does not exist and cannot be created: {why}");
+    if settings.sasl_mechanism == Some(OAUTHBEARER) {
+        return Err(failed("with OAUTHBEARER vintner creates no topics, so create it yourself".to_owned()));
+    }
+    // -1: the cluster's default.
+    let topic = match purpose {
+        Purpose::Events => NewTopic::new(name, -1, TopicReplication::Fixed(-1)),
+        Purpose::Positions => NewTopic::new(name, 1, TopicReplication::Fixed(-1)).set("cleanup.policy", "compact"),
+    };
+    let admin = admin(settings).map_err(failed)?;
+    let options = AdminOptions::new().operation_timeout(Some(LIMIT)).request_timeout(Some(LIMIT));
+    let made = settings.runtime.block_on(admin.create_topics(&[topic], &options));
+    let outcome = made.map_err(|error| failed(words(&error)))?;
+    match outcome.into_iter().next() {
+        None | Some(Ok(_) | Err((_, Code::TopicAlreadyExists))) => Ok(()),
+        Some(Err((_, code))) => Err(failed(told(code))),
+    }
+}
+
+fn admin(settings: &Settings) -> Result<AdminClient<Context>, String> {
+    use rdkafka::config::FromClientConfigAndContext;
+    let config = config(settings)?;
+    let context = Context::new(settings, &Trouble::default());
+    AdminClient::from_config_and_context(&config, context).map_err(|error| words(&error))
+}

@@ -1,0 +1,241 @@
+//! What a receiver's answer means: the specification's retryable codes, and architecture.md section 7 for the others.
+
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
+use prost::Message;
+use reqwest::header::HeaderValue;
+
+/// Longest time that a receiver may ask us to wait.
+const MAX_WAIT: Duration = Duration::from_secs(300);
+/// Longest text of a receiver that is told on.
+const MAX_WORDS: usize = 300;
+/// The type of the detail in which a receiver says when to come again.
+const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+
+/// An answer, by what the sink does next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Verdict {
+    /// Everything was taken, but for what the partial success counts.
+    Accepted(Option<ExportLogsPartialSuccess>),
+    /// Busy or briefly away: the same request later, after the time that the receiver named.
+    Later(String, Option<Duration>),
+    /// It speaks of the connection (address, token, rights), not of the records: tried again slowly, nothing is given up.
+    Down(String),
+    /// It may speak of the records: a smaller request may pass.
+    Smaller(String),
+    /// Too large or too many at once, which receivers do not tell apart: a smaller request may pass, later too.
+    Throttled(String),
+}
+
+/// `google.rpc.Status`, the body of HTTP errors and the detail of gRPC errors.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Status {
+    #[prost(int32, tag = "1")]
+    pub(super) code: i32,
+    #[prost(string, tag = "2")]
+    pub(super) message: String,
+    #[prost(message, repeated, tag = "3")]
+    pub(super) details: Vec<Detail>,
+}
+
+/// `google.protobuf.Any`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Detail {
+    #[prost(string, tag = "1")]
+    pub(super) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) value: Vec<u8>,
+}
+
+/// `google.rpc.RetryInfo`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct RetryInfo {
+    #[prost(message, optional, tag = "1")]
+    pub(super) delay: Option<Delay>,
+}
+
+/// `google.protobuf.Duration`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(super) struct Delay {
+    #[prost(int64, tag = "1")]
+    pub(super) seconds: i64,
+    #[prost(int32, tag = "2")]
+    pub(super) nanos: i32,
+}
+
+impl Status {
+    /// How long the receiver asks us to wait.
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        let detail = self.details.iter().find(|detail| detail.type_url == RETRY_INFO)?;
+        let delay = RetryInfo::decode(detail.value.as_slice()).ok()?.delay?;
+        let seconds = u64::try_from(delay.seconds).ok()?;
+        let nanos = u32::try_from(delay.nanos).ok().filter(|nanos| *nanos < 1_000_000_000)?;
+        Some(Duration::new(seconds, nanos).min(MAX_WAIT))
+    }
+}
+
+/// The verdict on an HTTP answer that is no success.
+pub(super) fn of_http(status: u16, retry_after: Option<Duration>, body: &[u8]) -> Verdict {
+    let said = Status::decode(body).ok().filter(|status| !status.message.is_empty());
+    let why = said.as_ref().map_or_else(String::new, |status| format!(": {}", words(&status.message)));
+    let reason = format!("the receiver answered HTTP {status}{why}");
+    let after = retry_after.or_else(|| said.as_ref().and_then(Status::retry_after));
+    match (status, after) {
+        (429, None) => Verdict::Throttled(reason),
+        (429 | 502..=504, after) => Verdict::Later(reason, after),
+        (300..=399 | 401 | 403..=405 | 407 | 415, _) => Verdict::Down(reason),
+        (500..=599, after) => Verdict::Later(reason, after),
+        _ => Verdict::Smaller(reason),
+    }
+}
+
+/// The verdict on the status of a gRPC answer; 0 is success and not asked here.
+pub(super) fn of_grpc(code: u16, message: &str, details: &Status) -> Verdict {
+    let name = GRPC_CODES.get(usize::from(code)).copied().unwrap_or("an unknown code");
+    let reason = format!("the receiver answered {name}: {}", words(message));
+    let after = details.retry_after();
+    match (name, after) {
+        ("CANCELLED" | "DEADLINE_EXCEEDED" | "ABORTED" | "OUT_OF_RANGE" | "UNAVAILABLE" | "DATA_LOSS", _) => {
+            Verdict::Later(reason, after)
+        }
+        ("RESOURCE_EXHAUSTED", Some(_)) => Verdict::Later(reason, after),
+        ("RESOURCE_EXHAUSTED", None) => Verdict::Throttled(reason),
+        ("UNAUTHENTICATED" | "PERMISSION_DENIED" | "UNIMPLEMENTED", _) => Verdict::Down(reason),
+        _ => Verdict::Smaller(reason),
+    }
+}
+
+/// The verdict on a gRPC answer whose HTTP status is not 200, so that no gRPC server can have made it.
+pub(super) fn of_grpc_http(status: u16, retry_after: Option<Duration>) -> Verdict {
+    let reason = format!("the receiver answered HTTP {status} to a gRPC request");
+    match status {
+        429 | 500..=599 => Verdict::Later(reason, retry_after),
+        _ => Verdict::Down(reason),
+    }
+}
+
+/// The verdict on the body of a success.
+pub(super) fn of_success(body: &[u8]) -> Verdict {
+    match ExportLogsServiceResponse::decode(body) {
+        Ok(response) => {
+            let said = |partial: &ExportLogsPartialSuccess| {
+                partial.rejected_log_records != 0 || !partial.error_message.is_empty()
+            };
+            Verdict::Accepted(response.partial_success.filter(said))
+        }
+        // Anything on the way may answer 200: only an OTLP answer says that records were taken.
+        Err(_) => Verdict::Down("the answer is no OTLP answer: is this the address of an OTLP receiver?".to_owned()),
+    }
+}
+
+/// `Retry-After` in seconds or as a date, bounded.
+pub(super) fn retry_after(value: &HeaderValue, now: crate::clock::Millis) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds).min(MAX_WAIT));
+    }
+    let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+    Some(crate::clock::Millis(date.as_millisecond()).since(now).min(MAX_WAIT))
+}
+
+/// A receiver's text, fit for one line of a log.
+pub(super) fn words(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect()
+}
+
+/// Names of the gRPC codes, by number.
+const GRPC_CODES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Millis;
+
+    fn kind(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Accepted(_) => "accepted",
+            Verdict::Later(..) => "later",
+            Verdict::Down(_) => "down",
+            Verdict::Smaller(_) => "smaller",
+            Verdict::Throttled(_) => "throttled",
+        }
+    }
+
+    fn info(seconds: i64) -> Status {
+        let value = RetryInfo { delay: Some(Delay { seconds, nanos: 0 }) }.encode_to_vec();
+        Status { code: 8, message: "busy".into(), details: vec![Detail { type_url: RETRY_INFO.into(), value }] }
+    }
+
+    #[test]
+    fn every_http_status_has_its_place() {
+        let groups: [(&str, &[u16]); 4] = [
+            ("later", &[500, 502, 503, 504]),
+            ("down", &[301, 401, 403, 404, 405, 415]),
+            ("smaller", &[400, 413, 422]),
+            ("throttled", &[429]),
+        ];
+        for (expected, statuses) in groups {
+            for status in statuses {
+                assert_eq!(kind(&of_http(*status, None, b"<html>")), expected, "{status}");
+            }
+        }
+        assert_eq!(kind(&of_http(429, Some(Duration::from_secs(2)), b"")), "later");
+        let told = of_http(429, None, &info(7).encode_to_vec());
+        assert_eq!(told, Verdict::Later("the receiver answered HTTP 429: busy".into(), Some(Duration::from_secs(7))));
+    }
+
+    #[test]
+    fn every_grpc_code_has_its_place() {
+        let all: Vec<_> = (1..=17).map(|code| kind(&of_grpc(code, "x", &Status::default()))).collect();
+        let later = [1, 4, 10, 11, 14, 15];
+        let down = [7, 12, 16];
+        for (code, verdict) in (1..=17).zip(all) {
+            let expected = match code {
+                8 => "throttled",
+                code if later.contains(&code) => "later",
+                code if down.contains(&code) => "down",
+                _ => "smaller",
+            };
+            assert_eq!(verdict, expected, "{code}");
+        }
+        assert!(matches!(of_grpc(8, "x", &info(3)), Verdict::Later(_, Some(wait)) if wait == Duration::from_secs(3)));
+        assert!(matches!(of_grpc(14, "x", &info(1 << 40)), Verdict::Later(_, Some(MAX_WAIT))));
+        assert!(matches!(of_grpc(14, "x", &info(-1)), Verdict::Later(_, None)));
+    }
+
+    #[test]
+    fn only_an_otlp_answer_is_a_success() {
+        assert_eq!(of_success(b""), Verdict::Accepted(None));
+        assert_eq!(of_success(&[0x0a, 0x00]), Verdict::Accepted(None));
+        assert_eq!(kind(&of_success(b"<html>signed out</html>")), "down");
+    }
+
+    #[test]
+    fn retry_after_is_read_in_both_forms_and_bounded() {
+        let now = Millis(1_795_212_345_000);
+        let read = |text: &'static str| retry_after(&HeaderValue::from_static(text), now);
+        assert_eq!(read("2"), Some(Duration::from_secs(2)));
+        assert_eq!(read("Fri, 20 Nov 2026 22:06:00 GMT"), Some(Duration::from_secs(15)));
+        assert_eq!(read("99999999"), Some(MAX_WAIT));
+        assert_eq!(read("soon"), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! One OTLP exchange over HTTP or gRPC, with the one HTTP client.
+//!
+//! A unary gRPC call is an HTTP/2 POST whose body has a five-byte prefix and whose status stands in the trailers: no more
+//! is needed here, so that no second HTTP and TLS stack comes in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
+use prost::Message;
+use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use url::Url;
+
+use super::answer::{self, Status, Verdict};
+use super::{Compression, Protocol, Settings, compress};
+use crate::clock::Clock;
+use crate::secret::Secret;
+
+/// Limit on connecting, TLS included.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit on one exchange.
+const TIMEOUT: Duration = Duration::from_secs(30);
+/// Most that is read of an answer, also after decompression.
+const MAX_ANSWER: usize = 256 * 1024;
+/// Path of the logs signal over HTTP.
+const HTTP_PATH: &str = "v1/logs";
+/// Path of the logs service over gRPC.
+const GRPC_PATH: &str = "opentelemetry.proto.collector.logs.v1.LogsService/Export";
+/// A gRPC message: whether it is compressed, and its length.
+const PREFIX_BYTES: usize = 5;
+
+/// A connection pool to one receiver.
+#[derive(Clone, Debug)]
+pub(super) struct Transport {
+    client: reqwest::Client,
+    url: Url,
+    protocol: Protocol,
+    compression: Compression,
+    clock: Clock,
+}
+
+impl Transport {
+    /// Reads the certificates and makes the client; no connection is opened yet. The error is for people.
+    pub(super) fn open(settings: &Settings) -> Result<Self, String> {
+        // The only error means that a provider is already set, which serves as well.
+        let _already_set = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("vintner/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(TIMEOUT)
+            .tcp_keepalive(Duration::from_secs(30));
+        if settings.protocol == Protocol::Grpc {
+            builder = builder.http2_prior_knowledge().no_gzip();
+        }
+        if let Some(path) = &settings.tls.ca_file {
+            let unusable = |error: reqwest::Error| format!("{} holds no usable certificate: {error}", path.display());
+            let roots = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(unusable)?;
+            if roots.is_empty() {
+                return Err(format!("{} holds no certificate", path.display()));
+            }
+            builder = builder.tls_certs_only(roots);
+        }
+        if let Some((cert_file, key_file)) = &settings.tls.client {
+            let pem = [read(cert_file)?, b"\n".to_vec(), read(key_file)?].concat();
+            let unusable =
+                |_| format!("{} and {} are no certificate and its key in PEM", cert_file.display(), key_file.display());
+            builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(unusable)?);
+        }
+        let client = builder.build().map_err(|error| format!("no TLS client can be made: {}", root_cause(&error)))?;
+        let url = address(settings)?;
+        let (protocol, compression) = (settings.protocol, settings.compression);
+        Ok(Self { client, url, protocol, compression, clock: settings.clock.clone() })
+    }
+
+    /// Sends one encoded request. No exchange at all is [`Verdict::Later`].
+    pub(super) async fn send(&self, request: Vec<u8>, headers: &[(String, Secret)]) -> Verdict {
+        let sent = match self.protocol {
+            Protocol::Http => self.http(request, headers).await,
+            Protocol::Grpc => self.grpc(request, headers).await,
+        };
+        sent.unwrap_or_else(|reason| Verdict::Later(reason, None))
+    }
+
+    async fn http(&self, request: Vec<u8>, headers: &[(String, Secret)]) -> Result<Verdict, String> {
+        let mut all = own(headers)?;
+        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        if let Some(encoding) = self.compression.name() {
+            all.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+        }
+        let body = self.compression.encode(request).map_err(|error| error.to_string())?;
+        let (status, headers, body, _) = self.exchange(all, body).await?;
+        let wait = headers.get(RETRY_AFTER).and_then(|value| answer::retry_after(value, self.clock.now()));
+        match status {
+            200..=299 => Ok(answer::of_success(&body)),
+            _ => Ok(answer::of_http(status, wait, &body)),
+        }
+    }
+
+    async fn grpc(&self, request: Vec<u8>, headers: &[(String, Secret)]) -> Result<Verdict, String> {
+        let mut all = own(headers)?;
+        all.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        all.insert("te", HeaderValue::from_static("trailers"));
+        all.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
+        if let Some(encoding) = self.compression.name() {
+            all.insert("grpc-encoding", HeaderValue::from_static(encoding));
+        }
+        let body = frame(request, self.compression).map_err(|error| error.to_string())?;
+        let (status, headers, body, trailers) = self.exchange(all, body).await?;
+        if status != 200 {
+            let wait = headers.get(RETRY_AFTER).and_then(|value| answer::retry_after(value, self.clock.now()));
+            return Ok(answer::of_grpc_http(status, wait));
+        }
+        // An answer without a message has its status among the headers.
+        let place = if headers.contains_key("grpc-status") { &headers } else { &trailers };
+        let code = place.get("grpc-status").and_then(|value| value.to_str().ok()?.parse::<u16>().ok());
+        match code {
+            Some(0) => {
+                let encoding = headers.get("grpc-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
+                Ok(unframe(encoding, &body).map_or_else(Verdict::Down, |message| answer::of_success(&message)))
+            }
+            Some(code) => Ok(answer::of_grpc(code, &message(place), &details(place))),
+            None => Err("the answer ended without a gRPC status".to_owned()),
+        }
+    }
+
+    async fn exchange(&self, headers: HeaderMap, body: Vec<u8>) -> Result<(u16, HeaderMap, Bytes, HeaderMap), String> {
+        let sent = self.client.post(self.url.clone()).headers(headers).body(body).send().await;
+        let response = sent.map_err(|error| failure(&error))?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = reqwest::Body::from(response);
+        let collected = Limited::new(body, MAX_ANSWER).collect().await;
+        let collected = collected.map_err(|error| format!("the answer broke off: {error}"))?;
+        let trailers = collected.trailers().cloned().unwrap_or_default();
+        Ok((status, headers, collected.to_bytes(), trailers))
+    }
+}
+
+/// Where requests go.
+fn address(settings: &Settings) -> Result<Url, String> {
+    let path = match settings.protocol {
+        Protocol::Http => HTTP_PATH,
+        Protocol::Grpc => GRPC_PATH,
+    };
+    let mut url = settings.endpoint.clone();
+    let base = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&format!("{base}/{path}"));
+    Ok(url)
+}
+
+/// The operator's headers.
+fn own(headers: &[(String, Secret)]) -> Result<HeaderMap, String> {
+    let mut all = HeaderMap::new();
+    for (name, value) in headers {
+        let unusable = || format!("the header {name} has a value that no request can carry");
+        let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
+        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unusable())?;
+        value.set_sensitive(true);
+        all.insert(key, value);
+    }
+    Ok(all)
+}
+
+fn frame(message: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8>> {
+    let flag = u8::from(compression != Compression::None);
+    let message = compression.encode(message)?;
+    let length = u32::try_from(message.len()).map_err(std::io::Error::other)?;
+    let mut framed = Vec::with_capacity(message.len().saturating_add(PREFIX_BYTES));
+    framed.push(flag);
+    framed.extend_from_slice(&length.to_be_bytes());
+    framed.extend_from_slice(&message);
+    Ok(framed)
+}
+
+/// The message of an answer.
+fn unframe(encoding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
+    let broken = || "the answer is no gRPC message".to_owned();
+    let (prefix, message) = body.split_at_checked(PREFIX_BYTES).ok_or_else(broken)?;
+    let encoding = if prefix.first() == Some(&1) { encoding } else { "identity" };
+    compress::decode(encoding, message, MAX_ANSWER as u64).map_err(|_| broken())
+}
+
+/// `grpc-message`, in which bytes beyond ASCII are percent-encoded.
+fn message(headers: &HeaderMap) -> String {
+    let value = headers.get("grpc-message").map(HeaderValue::as_bytes).unwrap_or_default();
+    let pairs = url::form_urlencoded::parse(value).next();
+    let is_plain = value.iter().all(|byte| !b"+&=".contains(byte));
+    match pairs {
+        Some((text, _)) if is_plain => text.into_owned(),
+        _ => String::from_utf8_lossy(value).into_owned(),
+    }
+}
+
+/// `grpc-status-details-bin`: a `google.rpc.Status` in base64.
+fn details(headers: &HeaderMap) -> Status {
+    let value = headers.get("grpc-status-details-bin").map(HeaderValue::as_bytes).unwrap_or_default();
+    base64(value).and_then(|bytes| Status::decode(bytes.as_slice()).ok()).unwrap_or_default()
+}
+
+/// Decodes standard base64, padded or not.
+fn base64(text: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let (mut bits, mut count) = (0_u32, 0_u32);
+    for byte in text.iter().take_while(|byte| **byte != b'=') {
+        let six = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            decoded.extend(u8::try_from((bits >> count) & 0xff));
+        }
+    }
+    Some(decoded)
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<u8>, String> {
+    std::fs::read(path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
+}
+
+/// What went wrong, without the address: it may hold a token.
+fn failure(error: &reqwest::Error) -> String {
+    let stage = if error.is_connect() { "no connection" } else { "the exchange broke off" };
+    if error.is_timeout() {
+        return format!("{stage}: no answer in time");
+    }
+    format!("{stage}: {}", answer::words(&root_cause(error)))
+}
+
+/// The innermost words of an error: the outer ones only say that sending failed.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_framed_and_unframed() {
+        for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
+            let framed = frame(b"hello".to_vec(), compression).unwrap();
+            assert_eq!(unframe(compression.name().unwrap_or_default(), &framed).unwrap(), b"hello");
+        }
+        assert!(unframe("", b"\0\0").is_err());
+        assert!(unframe("gzip", b"\x01\0\0\0\x01x").is_err());
+    }
+
+    #[test]
+    fn base64_is_read_with_and_without_padding() {
+        assert_eq!(base64(b"aGVsbG8=").unwrap(), b"hello");
+        assert_eq!(base64(b"aGVsbG8").unwrap(), b"hello");
+        assert_eq!(base64(b"//79").unwrap(), [0xff, 0xfe, 0xfd]);
+        assert_eq!(base64(b"a b"), None);
+    }
+
+    #[test]
+    fn grpc_messages_are_decoded() {
+        let read = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert("grpc-message", HeaderValue::from_static(text));
+            message(&headers)
+        };
+        assert_eq!(read("too large: 5 %3E 4"), "too large: 5 > 4");
+        assert_eq!(read("a+b%20c"), "a+b%20c");
+    }
+}
