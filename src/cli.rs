@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::AppError;
 
+mod ask;
 mod check;
 mod completions;
 mod dead_letters;
@@ -17,6 +18,7 @@ mod init;
 mod logging;
 mod open;
 mod orgs;
+mod replay;
 mod run;
 mod simulate;
 mod status;
@@ -49,6 +51,8 @@ enum Command {
     Orgs(orgs::Orgs),
     /// Show what a running vintner is doing, or what the journal says
     Status(status::Status),
+    /// Send a part of the journal again to a sink
+    Replay(replay::Replay),
     /// Records that could not be delivered
     DeadLetters(dead_letters::DeadLetters),
     /// Serve the simulated Datto RMM on a loopback port
@@ -96,6 +100,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Fetch(command) => on_runtime(command.run()),
         Command::Orgs(command) => on_runtime(command.run()),
         Command::Status(command) => on_runtime(command.run()),
+        Command::Replay(command) => on_runtime(command.run()),
         Command::DeadLetters(command) => on_runtime(command.run()),
         Command::Simulate(command) => on_runtime(command.run()),
         Command::Completions(command) => command.run(),

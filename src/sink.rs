@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use crate::event::Event;
 
+#[cfg(test)]
+pub(crate) mod contract;
 pub mod file;
 pub mod kafka;
 pub mod lines;

@@ -38,7 +38,7 @@ pub enum AnySink {
     /// A file of lines.
     File(FileSink),
     /// A Kafka topic, at least once.
-    Kafka(AtLeastOnce),
+    Kafka(Box<AtLeastOnce>),
     /// An OTLP receiver.
     Otlp(Box<OtlpSink>),
 }
@@ -101,7 +101,7 @@ impl Planned {
             SinkKind::Stdout => AnySink::Stdout(Stdout::new()?),
             SinkKind::File { path } => AnySink::File(FileSink::new(path.clone())),
             SinkKind::Kafka(config) => {
-                AnySink::Kafka(AtLeastOnce::new(kafka::settings(&self.config, config, journal, clock))?)
+                AnySink::Kafka(Box::new(AtLeastOnce::new(kafka::settings(&self.config, config, journal, clock))?))
             }
             SinkKind::Otlp(config) => AnySink::Otlp(Box::new(OtlpSink::new(otlp::settings(config, clock)))),
         })

@@ -1,12 +1,13 @@
-//! `vintner dead-letters list`.
+//! `vintner dead-letters list | show | replay | drop`.
 
 use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, ask, open, table};
 use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
+use crate::journal::requests::{DeadLetters as Letters, Request};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeadLetters {
@@ -27,33 +28,87 @@ enum DeadLettersCommand {
         #[arg(long)]
         json: bool,
     },
+    /// Show one with everything that is known of it
+    Show {
+        #[command(flatten)]
+        file: ConfigFile,
+        /// Its number, from `list`
+        id: u64,
+    },
+    /// Send records again that a sink could not take; they are dead letters no more
+    Replay(Chosen),
+    /// Forget them
+    Drop(Chosen),
+}
+
+/// Which dead letters are meant.
+#[derive(Debug, clap::Args)]
+struct Chosen {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Their numbers, from `list`
+    #[arg(required_unless_present = "sink", conflicts_with = "sink")]
+    ids: Vec<u64>,
+    /// All of this sink
+    #[arg(long)]
+    sink: Option<String>,
 }
 
 impl DeadLetters {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let DeadLettersCommand::List { file, sink, json } = self.command;
-        let config = open::configuration(&file, Purpose::Look)?;
-        let journal = open::reader(&config.journal.path)?;
-        let filter = DeadFilter { sink, ..DeadFilter::default() };
-        let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
-        if json {
-            return table::print(&letters.iter().map(|letter| as_json(letter).to_string() + "\n").collect::<String>());
+        match self.command {
+            DeadLettersCommand::List { file, sink, json } => list(&file, sink, json.then_some(Form::Json)).await,
+            DeadLettersCommand::Show { file, id } => show(&file, id).await,
+            DeadLettersCommand::Replay(chosen) => chosen.have_done(Request::ReplayDead).await,
+            DeadLettersCommand::Drop(chosen) => chosen.have_done(Request::DropDead).await,
         }
-        let rows: Vec<Vec<String>> = letters
-            .iter()
-            .map(|letter| {
-                vec![
-                    letter.id.to_string(),
-                    letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
-                    letter.account.to_string(),
-                    word(letter.kind).to_owned(),
-                    letter.at.to_string(),
-                    letter.reason.clone(),
-                ]
-            })
-            .collect();
-        table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
     }
+}
+
+/// How a list is printed, if not for people.
+enum Form {
+    Json,
+}
+
+impl Chosen {
+    async fn have_done(self, request: fn(Letters) -> Request) -> anyhow::Result<()> {
+        let config = open::configuration(&self.file, Purpose::Look)?;
+        let letters = self.sink.map_or(Letters::Ids(self.ids), Letters::Sink);
+        ask::have_done(&config, request(letters)).await
+    }
+}
+
+async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
+    let config = open::configuration(file, Purpose::Look)?;
+    let journal = open::reader(&config.journal.path)?;
+    let filter = DeadFilter { ids: vec![id], ..DeadFilter::default() };
+    let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
+    let letter = letters.first().ok_or_else(|| AppError::Failed(format!("there is no dead letter {id}")))?;
+    table::print(&(serde_json::to_string_pretty(&as_json(letter))? + "\n"))
+}
+
+async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> anyhow::Result<()> {
+    let config = open::configuration(file, Purpose::Look)?;
+    let journal = open::reader(&config.journal.path)?;
+    let filter = DeadFilter { sink, ..DeadFilter::default() };
+    let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
+    if form.is_some() {
+        return table::print(&letters.iter().map(|letter| as_json(letter).to_string() + "\n").collect::<String>());
+    }
+    let rows: Vec<Vec<String>> = letters
+        .iter()
+        .map(|letter| {
+            vec![
+                letter.id.to_string(),
+                letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
+                letter.account.to_string(),
+                word(letter.kind).to_owned(),
+                letter.at.to_string(),
+                letter.reason.clone(),
+            ]
+        })
+        .collect();
+    table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
 }
 
 fn as_json(letter: &DeadLetter) -> Value {

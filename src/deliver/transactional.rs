@@ -64,7 +64,7 @@ impl<S: TransactionalSink> Runner<S> {
         while !stop.is_cancelled() {
             let next = match self.reopen(stop).await? {
                 Next::Go => self.deliver_batches(stop, turns, &mut retry).await?,
-                next => next,
+                next @ (Next::Again(_) | Next::Reopen(_) | Next::Stop(_) | Next::Asked) => next,
             };
             match next {
                 Next::Go => {}
@@ -139,7 +139,7 @@ impl<S: TransactionalSink> Runner<S> {
             match self.deliver_batch(&partition, &mut suspects, stop).await? {
                 Next::Go => *retry = Retry::default(),
                 Next::Again(reason) => self.pause(&reason, retry, stop).await,
-                next => return Ok(next),
+                next @ (Next::Reopen(_) | Next::Stop(_) | Next::Asked) => return Ok(next),
             }
         }
         Ok(Next::Asked)
@@ -289,3 +289,6 @@ fn partition(name: &str) -> Option<Partition> {
     let lane = [Lane::Live, Lane::Backfill, Lane::Replayed].into_iter().find(|known| known.as_str() == lane)?;
     Some(Partition { account: AccountUid::new(account), lane })
 }
+
+#[cfg(test)]
+mod tests;

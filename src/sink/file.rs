@@ -132,6 +132,7 @@ fn last_line_end(file: &mut File, length: u64) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::contract;
     use crate::sink::lines::tests::event;
 
     #[tokio::test]
@@ -164,5 +165,21 @@ mod tests {
         let mut sink = FileSink::new(folder.path().join("no/such/file"));
         let error = sink.deliver(&[event("1")]).await.unwrap_err();
         assert!(matches!(&error, SinkError::Retry(text) if text.contains("no/such/file")), "{error:?}");
+    }
+
+    struct Lines(PathBuf);
+
+    impl contract::Destination for Lines {
+        async fn arrived(&self) -> Vec<String> {
+            let text = std::fs::read_to_string(&self.0).unwrap();
+            text.lines().map(str::to_owned).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract_of_sinks() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.ndjson");
+        contract::check(FileSink::new(path.clone()), &Lines(path)).await;
     }
 }

@@ -97,6 +97,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::sink::contract;
     use crate::sink::lines::tests::event;
 
     /// A pipe whose reader goes away after `room` bytes.
@@ -138,5 +139,18 @@ mod tests {
         let mut stdout = Stdout::on(Pipe { room: 1000, seen: Arc::clone(&seen) }).unwrap();
         stdout.deliver(&[event("{}"), event("[]")]).await.unwrap();
         assert_eq!(*seen.lock().unwrap(), b"{}\n[]\n");
+    }
+
+    impl contract::Destination for Pipe {
+        async fn arrived(&self) -> Vec<String> {
+            let seen = self.seen.lock().unwrap();
+            std::str::from_utf8(&seen).unwrap().lines().map(str::to_owned).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn it_keeps_the_contract_of_sinks() {
+        let pipe = Pipe { room: 10 << 20, seen: Arc::default() };
+        contract::check(Stdout::on(pipe.clone()).unwrap(), &pipe).await;
     }
 }

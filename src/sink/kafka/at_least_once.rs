@@ -106,7 +106,8 @@ impl Lane {
             topics.require(topic, Purpose::Events, producer, settings)?;
         }
         let mut refused = BTreeMap::new();
-        let mut open = vec![0..messages.len()];
+        let whole = 0..messages.len();
+        let mut open = vec![whole];
         while let Some(range) = open.pop() {
             let failures = producer.send_all(messages.get(range.clone()).unwrap_or_default());
             let place = |index: usize| range.start.saturating_add(index);

@@ -19,6 +19,7 @@ pub(super) enum Meaning {
 }
 
 /// What `code` speaks of.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has a hundred codes, and a new one is told like these")]
 pub(super) fn meaning(code: Code) -> Meaning {
     match code {
         Code::ProducerFenced | Code::InvalidProducerEpoch | Code::Fenced => Meaning::Fenced,
@@ -35,13 +36,14 @@ pub(super) fn meaning(code: Code) -> Meaning {
 
 /// The code of an error, where it has one.
 pub(super) fn code(error: &KafkaError) -> Option<Code> {
-    match error {
-        KafkaError::Transaction(error) => Some(error.code()),
-        error => error.rdkafka_error_code(),
+    if let KafkaError::Transaction(error) = error {
+        return Some(error.code());
     }
+    error.rdkafka_error_code()
 }
 
 /// The error in words; never the value of a setting, which may be a secret.
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are told by their code")]
 pub(super) fn words(error: &KafkaError) -> String {
     match error {
         KafkaError::ClientConfig(RDKafkaConfRes::RD_KAFKA_CONF_UNKNOWN, _, key, _) => {
@@ -55,6 +57,7 @@ pub(super) fn words(error: &KafkaError) -> String {
 }
 
 /// A code in words, with what to do where that is known.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has a hundred codes, and a new one is told like these")]
 pub(super) fn told(code: Code) -> String {
     let hint = match code {
         Code::UnknownTopicOrPartition | Code::UnknownTopic => ": create the topic, or set create_topics = true",

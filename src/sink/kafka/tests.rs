@@ -2,14 +2,24 @@
 //! is proven on a real broker (`tests/it/kafka`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use super::at_least_once::AtLeastOnce;
 use super::{MessageTime, MissingTopics, Options, Settings, TopicPart};
 use crate::clock::Clock;
 use crate::normalize::Format;
 use crate::secret::Secret;
+use crate::sink::{Sink, SinkError, contract};
 
 struct NoSecrets;
 
@@ -42,4 +52,105 @@ pub(super) fn settings(brokers: &str) -> Settings {
         clock: Clock::system(),
         runtime,
     }
+}
+
+/// librdkafka's mock cluster with the topic `events` of one partition.
+struct Mock(MockCluster<'static, DefaultProducerContext>);
+
+impl Mock {
+    fn new() -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("events", 1, 1).unwrap();
+        Self(cluster)
+    }
+
+    fn sink(&self) -> AtLeastOnce {
+        AtLeastOnce::new(settings(&self.0.bootstrap_servers())).unwrap()
+    }
+
+    fn bodies(&self) -> Vec<String> {
+        let consumer: BaseConsumer<Quiet> = ClientConfig::new()
+            .set("bootstrap.servers", self.0.bootstrap_servers())
+            .set("group.id", "judge")
+            .set("enable.partition.eof", "true")
+            .create_with_context(Quiet)
+            .unwrap();
+        let mut assignment = TopicPartitionList::new();
+        assignment.add_partition_offset("events", 0, Offset::Beginning).unwrap();
+        consumer.assign(&assignment).unwrap();
+        let mut bodies = Vec::new();
+        loop {
+            match consumer.poll(Duration::from_secs(1)) {
+                Some(Ok(message)) => bodies.push(String::from_utf8(message.payload().unwrap().to_vec()).unwrap()),
+                Some(Err(KafkaError::PartitionEOF(_))) => return bodies,
+                Some(Err(_)) | None => {}
+            }
+        }
+    }
+}
+
+/// Says nothing.
+struct Quiet;
+
+impl rdkafka::ClientContext for Quiet {
+    fn error(&self, _: KafkaError, _: &str) {}
+}
+
+impl rdkafka::consumer::ConsumerContext for Quiet {}
+
+impl contract::Destination for Mock {
+    async fn arrived(&self) -> Vec<String> {
+        tokio::task::block_in_place(|| self.bodies())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_keeps_the_contract_of_sinks() {
+    let mock = Mock::new();
+    contract::check(mock.sink(), &mock).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_topic_is_told_and_not_made() {
+    let cluster = MockCluster::new(1).unwrap();
+    let missing = Settings { topic: vec![TopicPart::Text("nowhere".into())], ..settings(&cluster.bootstrap_servers()) };
+    cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let mut sink = AtLeastOnce::new(missing).unwrap();
+    let error = sink.deliver(&contract::events(0, 1)).await.unwrap_err();
+    assert!(error.to_string().contains("nowhere does not exist") && matches!(error, SinkError::Retry(_)), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_refused_as_a_whole_goes_again_in_parts_and_nothing_is_given_up() {
+    let mock = Mock::new();
+    let mut sink = mock.sink();
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    mock.0.request_errors(RDKafkaApiKey::Produce, &[too_large, too_large]);
+    let events = contract::events(0, 40);
+    assert_eq!(sink.deliver(&events).await.unwrap().refused, []);
+    let expected: Vec<_> = events.iter().map(|event| event.json.clone()).collect();
+    let mut arrived = mock.bodies();
+    arrived.dedup();
+    assert_eq!(arrived, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_record_that_is_refused_alone_is_named() {
+    let mock = Mock::new();
+    let mut sink = mock.sink();
+    mock.0.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let refused = sink.deliver(&contract::events(0, 1)).await.unwrap().refused;
+    assert_eq!(refused.len(), 1);
+    assert!(refused[0].1.contains("too large"), "{refused:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_login_or_right_gives_nothing_up() {
+    let mock = Mock::new();
+    let mut sink = mock.sink();
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    mock.0.request_errors(RDKafkaApiKey::Produce, &[denied]);
+    let error = sink.deliver(&contract::events(0, 3)).await.unwrap_err();
+    assert!(error.to_string().contains("ACL"), "{error}");
+    assert_eq!(sink.deliver(&contract::events(0, 3)).await.unwrap().refused, []);
 }

@@ -1,7 +1,5 @@
 //! Which topic an event goes to (contract.md section 2, `topic`).
 
-use std::fmt::Write;
-
 use super::TopicPart;
 use crate::event::{Event, Pivots};
 
@@ -49,8 +47,7 @@ fn push_value(name: &mut String, value: &str) {
         if byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-' {
             name.push(char::from(byte));
         } else {
-            // Writing into a String cannot fail.
-            let _ = write!(name, "_{byte:02X}");
+            name.push_str(&format!("_{byte:02X}"));
         }
     }
 }

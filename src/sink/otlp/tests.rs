@@ -21,7 +21,9 @@ use crate::event::Event;
 use crate::record::EventId;
 use crate::secret::Secret;
 use crate::sink::lines::tests::event;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Sink, SinkError, contract};
+
+mod grpc;
 
 /// How the receiver answers one request.
 #[derive(Clone, Debug)]
@@ -45,6 +47,7 @@ struct Receiver {
     script: Arc<Mutex<VecDeque<Answer>>>,
     always: Arc<Mutex<Option<Answer>>>,
     taken: Arc<Mutex<Vec<String>>>,
+    bodies: Arc<Mutex<Vec<String>>>,
     headers: Arc<Mutex<Vec<HeaderMap>>>,
 }
 
@@ -101,6 +104,7 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
         Some(status) => plain(status, &[]),
         None => {
             receiver.taken.lock().unwrap().extend(ids);
+            receiver.bodies.lock().unwrap().extend(bodies_of(&request));
             success(ExportLogsServiceResponse::default())
         }
     }
@@ -122,12 +126,33 @@ fn ids_of(request: &ExportLogsServiceRequest) -> Vec<String> {
     let records = request.resource_logs.iter().flat_map(|logs| &logs.scope_logs).flat_map(|scope| &scope.log_records);
     let id = |record: &opentelemetry_proto::tonic::logs::v1::LogRecord| {
         let value = record.attributes.iter().find(|pair| pair.key == "log.record.uid").unwrap().value.clone();
-        match value.unwrap().value.unwrap() {
-            Value::StringValue(id) => id,
-            other => panic!("{other:?}"),
-        }
+        let Some(Value::StringValue(id)) = value.unwrap().value else { panic!("no text") };
+        id
     };
     records.map(id).collect()
+}
+
+fn bodies_of(request: &ExportLogsServiceRequest) -> Vec<String> {
+    let records = request.resource_logs.iter().flat_map(|logs| &logs.scope_logs).flat_map(|scope| &scope.log_records);
+    let text = |record: &opentelemetry_proto::tonic::logs::v1::LogRecord| {
+        let Some(Value::StringValue(text)) = &record.body.as_ref()?.value else { return None };
+        Some(text.clone())
+    };
+    records.filter_map(text).collect()
+}
+
+impl contract::Destination for Receiver {
+    async fn arrived(&self) -> Vec<String> {
+        self.bodies.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test]
+async fn it_keeps_the_contract_of_sinks() {
+    let mut running = run(vec![], Compression::Gzip).await;
+    running.sink.settings.body = Body::Json;
+    let receiver = running.receiver.clone();
+    contract::check(running.sink, &receiver).await;
 }
 
 /// A receiver over HTTP and a sink on it.
