@@ -246,8 +246,9 @@ async fn a_position_that_this_journal_did_not_write_stops_the_sink_and_changes_n
     take_in(&journal, 10, 10).await;
     broker.lock().unwrap().positions.insert("ab1c0002/live".into(), (15, Uuid::from_u128(1)));
     let mut runner = runner(&journal, &broker, &clock);
-    let ended = runner.run_transactional(&CancellationToken::new(), &mut Turns::default()).await.unwrap();
-    assert_eq!(ended, Ended::Stopped);
+    let (stop, mut turns) = (CancellationToken::new(), Turns::default());
+    let ended = tokio::time::timeout(Duration::from_secs(60), runner.run_transactional(&stop, &mut turns)).await;
+    assert_eq!(ended.expect("it goes on").unwrap(), Ended::Stopped);
     let state = runner.status.get();
     assert!(state.is_stopped && state.failing.unwrap().1.contains("copied or restored"));
     assert_eq!(broker.lock().unwrap().log.len(), 10);
