@@ -1,5 +1,8 @@
 //! An event as an OTLP log record (event-schema.md section 11).
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::logs::v1::LogRecord;
 
@@ -8,6 +11,12 @@ use super::value::{list_of_one, pair, text, value};
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::normalize::json::{Json, Kind};
+
+/// An event's members, found once: the event is long, and many of its values are looked up.
+pub(super) struct Fields<'a> {
+    whole: Json<'a>,
+    members: HashMap<Cow<'a, str>, Json<'a>>,
+}
 
 /// Attributes that hold a value of the event under its own path, after the prefix `ocsf.`.
 const OCSF_PATHS: [&str; 9] = [
@@ -35,23 +44,22 @@ const CONVENTIONS: [(&str, &[&str]); 9] = [
 ];
 
 /// The record of an event.
-pub(super) fn log_record(event: &Event, body: Body) -> LogRecord {
-    let json = Json::trusted(&event.json);
-    let is_ocsf = find(json, "class_uid").is_some();
-    let mut attributes = attributes(event, json);
+pub(super) fn log_record(event: &Event, fields: &Fields<'_>, body: Body) -> LogRecord {
+    let is_ocsf = fields.find("class_uid").is_some();
+    let mut attributes = attributes(event, fields);
     let body = match body {
-        Body::Structured => value(json),
+        Body::Structured => value(fields.whole),
         Body::Json => text(event.json.as_str()),
         Body::Message => {
-            leaves("ocsf", json, &mut attributes);
-            find(json, "message").map_or_else(|| text(event.json.as_str()), value)
+            leaves("ocsf", fields.whole, &mut attributes);
+            fields.find("message").map_or_else(|| text(event.json.as_str()), value)
         }
     };
     LogRecord {
         time_unix_nano: nanos(event.pivots.time),
         observed_time_unix_nano: nanos(event.pivots.logged_time),
         severity_number: severity_number(event.pivots.severity_id),
-        severity_text: string_at(json, "severity").unwrap_or_default(),
+        severity_text: fields.text("severity").unwrap_or_default(),
         event_name: if is_ocsf { format!("ocsf.{}", event.pivots.class_name) } else { String::new() },
         body: Some(body),
         attributes,
@@ -59,30 +67,39 @@ pub(super) fn log_record(event: &Event, body: Body) -> LogRecord {
     }
 }
 
-/// The value at a path of keys joined by dots.
-pub(super) fn find<'a>(json: Json<'a>, path: &str) -> Option<Json<'a>> {
-    let mut at = json;
-    for key in path.split('.') {
-        at = at.members().find(|(name, _)| name == key)?.1;
+impl<'a> Fields<'a> {
+    /// The members of an event.
+    pub(super) fn of(event: &'a Event) -> Self {
+        let whole = Json::trusted(&event.json);
+        Self { whole, members: whole.members().collect() }
     }
-    (at.kind() != Kind::Null).then_some(at)
+
+    /// The value at a path of keys joined by dots.
+    pub(super) fn find(&self, path: &str) -> Option<Json<'a>> {
+        let mut keys = path.split('.');
+        let mut at = *self.members.get(keys.next()?)?;
+        for key in keys {
+            at = at.members().find(|(name, _)| name == key)?.1;
+        }
+        (at.kind() != Kind::Null).then_some(at)
+    }
+
+    /// The text at a path.
+    pub(super) fn text(&self, path: &str) -> Option<String> {
+        self.find(path)?.string().map(Cow::into_owned)
+    }
 }
 
-/// The string at a path.
-pub(super) fn string_at(json: Json<'_>, path: &str) -> Option<String> {
-    find(json, path)?.string().map(|text| text.into_owned())
-}
-
-fn attributes(event: &Event, json: Json<'_>) -> Vec<KeyValue> {
+fn attributes(event: &Event, fields: &Fields<'_>) -> Vec<KeyValue> {
     let mut attributes = vec![pair("log.record.uid", text(event.id.to_string()))];
     for path in OCSF_PATHS {
-        if let Some(found) = find(json, path) {
+        if let Some(found) = fields.find(path) {
             let key = if path == "metadata.version" { "version" } else { path };
             attributes.push(pair(&format!("ocsf.{key}"), value(found)));
         }
     }
     for (key, paths) in CONVENTIONS {
-        if let Some(found) = paths.iter().find_map(|path| find(json, path)) {
+        if let Some(found) = paths.iter().find_map(|path| fields.find(path)) {
             let found = value(found);
             attributes.push(pair(key, if key == "host.ip" { list_of_one(found) } else { found }));
         }
@@ -147,6 +164,11 @@ mod tests {
         }
     }
 
+    fn record(body: Body) -> LogRecord {
+        let event = event(FINDING);
+        log_record(&event, &Fields::of(&event), body)
+    }
+
     const FINDING: &str = r#"{"class_uid":2004,"severity_id":4,"severity":"High","message":"disk","device":{"uid":"d1","hostname":"pc","ip":"10.0.0.1"},"metadata":{"version":"1.8.0","tenant_uid":"contoso"},"unmapped":{"a":[1,{"b":true}],"n":null}}"#;
 
     fn attribute<'a>(record: &'a LogRecord, key: &str) -> Option<&'a AnyValue> {
@@ -155,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_record_names_its_event_its_host_and_its_organization() {
-        let record = log_record(&event(FINDING), Body::Structured);
+        let record = record(Body::Structured);
         assert_eq!(record.event_name, "ocsf.detection_finding");
         assert_eq!((record.severity_number, record.severity_text.as_str()), (9, "High"));
         let shown = |key: &str| attribute(&record, key).and_then(as_text);
@@ -169,7 +191,7 @@ mod tests {
 
     #[test]
     fn the_message_mode_makes_every_leaf_an_attribute_once() {
-        let record = log_record(&event(FINDING), Body::Message);
+        let record = record(Body::Message);
         assert_eq!(record.body.as_ref().and_then(as_text), Some("disk"));
         assert!(attribute(&record, "ocsf.unmapped.a.1.b").is_some());
         assert!(attribute(&record, "ocsf.unmapped.n").is_none());
@@ -182,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_json_mode_carries_the_same_bytes_as_a_file_would() {
-        let record = log_record(&event(FINDING), Body::Json);
+        let record = record(Body::Json);
         assert_eq!(record.body.as_ref().and_then(as_text), Some(FINDING));
     }
 }

@@ -1,5 +1,6 @@
 //! Events as OTLP requests: one resource per account, bounded in bytes.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -9,7 +10,7 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::Body;
-use super::record::{find, log_record, string_at};
+use super::record::{Fields, log_record};
 use super::value::{pair, text};
 use crate::event::Event;
 use crate::normalize::json::Json;
@@ -34,9 +35,10 @@ impl Prepared {
     /// Makes the records of `events`, in order.
     pub(super) fn new(events: &[Event], body: Body) -> Self {
         let ready = |event: &Event| {
-            let record = log_record(event, body);
+            let fields = Fields::of(event);
+            let record = log_record(event, &fields, body);
             let bytes = record.encoded_len();
-            Ready { record, account: event.pivots.account_uid.clone(), platform: platform(event), bytes }
+            Ready { record, account: event.pivots.account_uid.clone(), platform: platform(&fields), bytes }
         };
         Self { records: events.iter().map(ready).collect() }
     }
@@ -99,11 +101,14 @@ fn resource_logs((account, platform): (&str, &str)) -> ResourceLogs {
 }
 
 /// The platform that the event's tags name, if they do.
-fn platform(event: &Event) -> String {
-    let tags = find(Json::trusted(&event.json), "metadata.tags");
-    let named =
-        tags.and_then(|tags| tags.items().find(|tag| string_at(*tag, "name").as_deref() == Some("datto.platform")));
-    named.and_then(|tag| string_at(tag, "value")).unwrap_or_default()
+fn platform(fields: &Fields<'_>) -> String {
+    let member = |tag: Json<'_>, key: &str| {
+        let value = tag.members().find(|(name, _)| name == key)?.1;
+        value.string().map(Cow::into_owned)
+    };
+    let mut tags = fields.find("metadata.tags").into_iter().flat_map(Json::items);
+    let named = tags.find(|tag| member(*tag, "name").as_deref() == Some("datto.platform"));
+    named.and_then(|tag| member(tag, "value")).unwrap_or_default()
 }
 
 #[cfg(test)]
