@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
@@ -117,6 +118,20 @@ impl OtlpSink {
         Self { settings, transport: None }
     }
 
+    /// Sends the records of `range`.
+    async fn send(&mut self, prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Verdict, SinkError> {
+        let (prepared, compression) = (Arc::clone(prepared), self.settings.compression);
+        let encoded = tokio::task::spawn_blocking(move || compression.encode(prepared.encode(range))).await;
+        let encoded = encoded.map_err(std::io::Error::other).flatten();
+        self.exchange(encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?).await
+    }
+
+    /// Sends an empty request, which tells whether the receiver takes any.
+    async fn probe(&mut self) -> Result<Verdict, SinkError> {
+        let encoded = self.settings.compression.encode(Vec::new());
+        self.exchange(encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?).await
+    }
+
     async fn exchange(&mut self, request: Vec<u8>) -> Result<Verdict, SinkError> {
         let headers = self.settings.headers.headers().map_err(SinkError::Retry)?;
         let transport = match self.transport.take() {
@@ -135,14 +150,14 @@ impl OtlpSink {
     /// order, so that an alert's events stay in theirs.
     async fn deliver_range(
         &mut self,
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
         range: Range<usize>,
         events: &[Event],
         progress: &mut Progress,
     ) -> Result<(), SinkError> {
         let mut open = vec![range];
         while let Some(range) = open.pop() {
-            let (reason, lone) = match self.exchange(prepared.encode(range.clone())).await? {
+            let (reason, lone) = match self.send(prepared, range.clone()).await? {
                 Verdict::Accepted(partial) => {
                     progress.note(partial.as_ref(), range, events);
                     continue;
@@ -167,7 +182,7 @@ impl OtlpSink {
     /// One record is still refused alone. It is given up only if the receiver takes others: else the receiver is down.
     async fn judge_alone(
         &mut self,
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
         range: Range<usize>,
         events: &[Event],
         (lone, mut reason): (Lone, String),
@@ -176,7 +191,7 @@ impl OtlpSink {
         let tries = if lone == Lone::Throttled { LONE_TRIES } else { 1 };
         for _ in 1..tries {
             tokio::time::sleep(LONE_PAUSE).await;
-            match self.exchange(prepared.encode(range.clone())).await? {
+            match self.send(prepared, range.clone()).await? {
                 Verdict::Accepted(partial) => {
                     progress.note(partial.as_ref(), range, events);
                     return Ok(());
@@ -185,7 +200,7 @@ impl OtlpSink {
                 Verdict::Later(reason, _) | Verdict::Down(reason) => return Err(SinkError::Retry(reason)),
             }
         }
-        match self.exchange(Vec::new()).await? {
+        match self.probe().await? {
             Verdict::Accepted(_) => {
                 progress.refused.insert(range.start, reason);
                 Ok(())
@@ -228,7 +243,10 @@ impl Progress {
 
 impl Sink for OtlpSink {
     async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
-        let prepared = Prepared::new(events, self.settings.body);
+        let (owned, body) = (events.to_vec(), self.settings.body);
+        // Thousands of events are much to encode: the runtime's threads have other work.
+        let prepared = tokio::task::spawn_blocking(move || Prepared::new(&owned, body)).await;
+        let prepared = Arc::new(prepared.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?);
         let mut progress = Progress::default();
         for range in prepared.requests() {
             self.deliver_range(&prepared, range, events, &mut progress).await?;
@@ -239,7 +257,7 @@ impl Sink for OtlpSink {
     }
 
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
-        match self.exchange(Vec::new()).await? {
+        match self.probe().await? {
             Verdict::Accepted(_) => Ok(()),
             Verdict::Later(reason, _)
             | Verdict::Down(reason)

@@ -77,7 +77,7 @@ impl Transport {
         Ok(Self { client, url, protocol, compression, clock: settings.clock.clone() })
     }
 
-    /// Sends one encoded request. No exchange at all is [`Verdict::Later`].
+    /// Sends one request that is encoded and compressed. No exchange at all is [`Verdict::Later`].
     pub(super) async fn send(&self, request: Vec<u8>, headers: &[(String, Secret)]) -> Verdict {
         let sent = match self.protocol {
             Protocol::Http => self.http(request, headers).await,
@@ -92,8 +92,7 @@ impl Transport {
         if let Some(encoding) = self.compression.name() {
             all.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
-        let body = self.compression.encode(request).map_err(|error| error.to_string())?;
-        let (status, headers, body, _) = self.exchange(all, body).await?;
+        let (status, headers, body, _) = self.exchange(all, request).await?;
         let wait = headers.get(RETRY_AFTER).and_then(|value| answer::retry_after(value, self.clock.now()));
         match status {
             200..=299 => Ok(answer::of_success(&body)),
@@ -165,10 +164,10 @@ fn own(headers: &[(String, Secret)]) -> Result<HeaderMap, String> {
     Ok(all)
 }
 
-fn frame(message: Vec<u8>, compression: Compression) -> std::io::Result<Vec<u8>> {
+/// A message, compressed already, as gRPC has it.
+fn frame(message: Vec<u8>, compression: Compression) -> Result<Vec<u8>, std::num::TryFromIntError> {
     let flag = u8::from(compression != Compression::None);
-    let message = compression.encode(message)?;
-    let length = u32::try_from(message.len()).map_err(std::io::Error::other)?;
+    let length = u32::try_from(message.len())?;
     let mut framed = Vec::with_capacity(message.len().saturating_add(PREFIX_BYTES));
     framed.push(flag);
     framed.extend_from_slice(&length.to_be_bytes());
@@ -253,7 +252,7 @@ mod tests {
     #[test]
     fn messages_are_framed_and_unframed() {
         for compression in [Compression::Gzip, Compression::Zstd, Compression::None] {
-            let framed = frame(b"hello".to_vec(), compression).unwrap();
+            let framed = frame(compression.encode(b"hello".to_vec()).unwrap(), compression).unwrap();
             assert_eq!(unframe(compression.name().unwrap_or_default(), &framed).unwrap(), b"hello");
         }
         assert!(unframe("", b"\0\0").is_err());
