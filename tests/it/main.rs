@@ -16,5 +16,6 @@ mod crash;
 mod day;
 mod engines;
 mod once;
+mod requests;
 mod simulated;
 mod workplace;

@@ -53,11 +53,11 @@ impl Collector {
         let text = std::fs::read_to_string(format!("{}/out.jsonl", self.folder)).unwrap_or_default();
         // A line torn by a kill was never confirmed.
         let requests = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+        let list = |mut value: Value, key: &str| value[key].as_array_mut().map(std::mem::take).unwrap_or_default();
         requests
-            .flat_map(|request| list(&request, "resourceLogs"))
-            .flat_map(|logs| list(&logs, "scopeLogs"))
-            .flat_map(|scope| list(&scope, "logRecords"))
+            .flat_map(|request| list(request, "resourceLogs"))
+            .flat_map(|logs| list(logs, "scopeLogs"))
+            .flat_map(|scope| list(scope, "logRecords"))
             .collect()
     }
 

@@ -7,12 +7,20 @@ use serde_json::{Value, json};
 
 use super::collector::Collector;
 use super::number;
-use crate::once::still_world;
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, events, ids};
 
 /// A file that keeps the same events beside the OTLP sink: the oracle.
 const ARCHIVE: &str = "[sinks.file.archive]\npath = \"events.ndjson\"\n";
+
+/// A still world whose events a test can read back quickly, six times over.
+fn small_world() -> Value {
+    let mut world = crate::once::still_world();
+    for (key, count) in [("open_alerts", 120), ("resolved_alerts", 100), ("activity_history", 200)] {
+        world[key] = json!(count);
+    }
+    world
+}
 
 fn archived(place: &Workplace) -> Vec<Value> {
     events(&std::fs::read(place.path("events.ndjson")).unwrap())
@@ -22,7 +30,7 @@ fn archived(place: &Workplace) -> Vec<Value> {
 #[ignore = "needs the OpenTelemetry Collector: tests/engines/run"]
 fn every_event_arrives_over_both_protocols_and_every_encoding() {
     let collector = Collector::start("otlp-plain", (24_317, 24_318), &[]);
-    let simulated = Simulated::start(&still_world());
+    let simulated = Simulated::start(&small_world());
     let mut sinks = String::from(ARCHIVE);
     for (protocol, port) in [("grpc", 24_317), ("http", 24_318)] {
         for compression in ["gzip", "zstd", "none"] {
@@ -35,7 +43,7 @@ fn every_event_arrives_over_both_protocols_and_every_encoding() {
     place.once();
     let expected = ids(&archived(&place));
     let arrived = collector.ids();
-    assert!(expected.len() > 1000, "{}", expected.len());
+    assert!(expected.len() > 400, "{}", expected.len());
     assert_eq!(arrived.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
     assert!(arrived.values().all(|count| *count >= 6), "six sinks, each at least once");
     let record = collector.records().into_iter().find(|record| record["eventName"] == "ocsf.detection_finding");
@@ -47,7 +55,7 @@ fn every_event_arrives_over_both_protocols_and_every_encoding() {
 fn mutual_tls_a_token_and_the_other_bodies() {
     let environment = [("TLS", "mutual"), ("AUTH", "s3cr3t")];
     let collector = Collector::start("otlp-tls", (24_327, 24_328), &environment);
-    let simulated = Simulated::start(&still_world());
+    let simulated = Simulated::start(&small_world());
     let tls = format!(
         "tls = {{ ca_file = \"{}\", cert_file = \"{}\", key_file = \"{}\" }}",
         collector.file("tls/ca.pem"),
@@ -84,7 +92,7 @@ fn mutual_tls_a_token_and_the_other_bodies() {
 #[ignore = "needs the OpenTelemetry Collector: tests/engines/run"]
 fn a_receiver_with_a_small_limit_gets_everything_in_parts() {
     let collector = Collector::start("otlp-small", (24_337, 24_338), &[("MAX_MIB", "1")]);
-    let simulated = Simulated::start(&still_world());
+    let simulated = Simulated::start(&crate::once::still_world());
     let sink = |name: &str, port: u16| {
         format!("[sinks.otlp.{name}]\nendpoint = \"http://127.0.0.1:{port}\"\nprotocol = \"{name}\"\n")
     };
