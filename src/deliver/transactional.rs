@@ -3,7 +3,7 @@
 //! Each batch: the journal stores the intent; the sink commits events and position in one transaction; the journal takes the
 //! intent over. Each time the sink is opened, what it shows is compared with the journal before any batch: that alone tells
 //! whether the last intent was carried out. The names of the model (`model.py`) are `do_kinit` and `do_kread` for
-//! [`Runner::reopen`], `do_intent`, `do_ksend`, `do_kcommit` and `do_kmirror` for [`Runner::transact`].
+//! `Runner::reopen`, `do_intent`, `do_ksend`, `do_kcommit` and `do_kmirror` for `Runner::transact`.
 
 use std::collections::{BTreeMap, HashMap};
 

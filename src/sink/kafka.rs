@@ -1,7 +1,7 @@
 //! Kafka: exactly once by transactions that carry the position, or at least once by an idempotent producer
 //! (architecture.md section 7).
 //!
-//! The client library's calls block, so each producer lives on a thread of its own ([`thread`]). [`exactly_once`] is the
+//! The client library's calls block, so each producer lives on a thread of its own (`thread.rs`). [`exactly_once`] is the
 //! protocol of Kafka Connect's source connectors (KIP-618): events and position in one transaction, the position read back by
 //! each new producer.
 

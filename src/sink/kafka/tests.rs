@@ -1,5 +1,5 @@
 //! The Kafka sinks against librdkafka's own mock cluster. It has no transactions worth the name: what exactly-once promises
-//! is proven on a real broker (`tests/it/kafka`).
+//! is proven on a real broker (`tests/it/engines`).
 
 use std::sync::Arc;
 use std::time::Duration;
