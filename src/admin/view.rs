@@ -6,7 +6,7 @@ use crate::admin::report::{
     AccountReport, BudgetReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
 };
 use crate::clock::{Clock, Millis};
-use crate::collect::status::{Status, StreamState};
+use crate::collect::status::{LastPass, Status, StreamState};
 use crate::datto::client::Client;
 use crate::deliver::runner::SinkStatus;
 use crate::journal::dead::DeadFilter;
@@ -103,11 +103,15 @@ impl View {
         }
         let usage = self.journal.usage().await?;
         let held = self.journal.held().await?;
+        let mut accounts = Vec::new();
+        for account in &self.accounts {
+            accounts.push(self.account_report(account, now).await?);
+        }
         Ok(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             at: now,
-            accounts: self.accounts.iter().map(|account| account.report(now)).collect(),
+            accounts,
             sinks,
             journal: JournalReport {
                 used_bytes: usage.used,
@@ -119,6 +123,23 @@ impl View {
                     .unwrap_or(u64::MAX),
             },
         })
+    }
+
+    /// An account as it runs; without a running instance as the journal last knew it.
+    async fn account_report(&self, account: &AccountView, now: Millis) -> Result<AccountReport, JournalError> {
+        let mut report = account.report(now);
+        if self.started.is_some() {
+            return Ok(report);
+        }
+        let directory = self.journal.directory().await?;
+        let Some(known) = directory.account_named(&account.name) else { return Ok(report) };
+        report.uid = Some(known.uid.to_string());
+        for stream in Stream::ALL {
+            let stored = self.journal.cursor(&known.uid, &LastPass::cursor(stream)).await?;
+            let pass: Option<LastPass> = stored.and_then(|json| serde_json::from_str(&json).ok());
+            report.streams.extend(pass.map(|pass| stored_report(stream, pass, now)));
+        }
+        Ok(report)
     }
 
     /// All metrics, with the gauges set to this moment.
@@ -176,6 +197,19 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         stretched_to_seconds: state.stretched_to.map(whole_seconds),
         taken: state.taken,
         held: state.held,
+    }
+}
+
+/// A stream of which only the last pass is known.
+fn stored_report(stream: Stream, pass: LastPass, now: Millis) -> StreamReport {
+    StreamReport {
+        stream: stream.as_str().to_owned(),
+        state: "stopped".to_owned(),
+        last_pass: Some(pass.began),
+        lag_seconds: Some(whole_seconds(now.since(pass.began))),
+        took_ms: pass.took_ms,
+        requests: pass.requests,
+        ..StreamReport::default()
     }
 }
 

@@ -131,6 +131,7 @@ impl AnyStream {
         match &outcome {
             Ok(passed) => {
                 source.status.complete(stream, began, clock.elapsed(), passed.requests);
+                source.keep_pass(stream).await?;
                 source.metrics.count_pass(account, stream.as_str(), "complete");
                 tracing::debug!(account, stream = stream.as_str(), requests = passed.requests, "pass complete");
             }

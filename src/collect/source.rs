@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
 use crate::collect::sites::SiteList;
-use crate::collect::status::Status;
+use crate::collect::status::{LastPass, Status};
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::inventory::Account;
@@ -109,6 +109,18 @@ impl Source {
             );
         }
         self.status.count(stream, intake);
+    }
+
+    /// Writes down how the last pass of a stream went, for a look at the journal when nothing runs.
+    pub async fn keep_pass(&self, stream: Stream) -> Result<(), JournalError> {
+        let Some(pass) = self.status.get().get(&stream).and_then(LastPass::of) else { return Ok(()) };
+        let value = serde_json::to_string(&pass).unwrap_or_default();
+        self.journal.put_cursors(&self.account.uid, vec![(LastPass::cursor(stream), value)]).await
+    }
+
+    /// The time by the API's clock: what its records and lists are compared with.
+    pub fn api_now(&self) -> Millis {
+        self.client.api_time()
     }
 
     /// The account's cut time: what is older is not told on a first start. Fixed at the first call, read from the journal ever after.

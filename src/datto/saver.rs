@@ -11,8 +11,9 @@ use super::budget::Budget;
 use super::memory::{Memory, MemoryError};
 use crate::clock::{Clock, Millis};
 
-/// Send times are written at most this often; what a kill in between forgets, the first call after the start finds out.
-const INTERVAL: Duration = Duration::from_millis(1500);
+/// Send times are written at most this often, so that polling without news hardly writes. What a kill in between forgets is
+/// in the API's own count, which is asked first of all after a start.
+const INTERVAL: Duration = Duration::from_secs(15);
 
 /// The write-behind of one account. It owns its one background task, which ends with it.
 pub(super) struct Saver {

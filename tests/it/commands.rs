@@ -103,6 +103,9 @@ fn status_orgs_and_dead_letters_read_the_journal() {
     place.once();
     let status: Value = serde_json::from_slice(&place.run(&["status", "--json"]).stdout).unwrap();
     assert_eq!(status["sinks"][0]["backlog"], 0);
+    let streams = status["accounts"][0]["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 3, "the journal knows the last passes: {status}");
+    assert!(streams.iter().all(|stream| stream["last_pass"].is_number() && stream["state"] == "stopped"), "{status}");
     let orgs = events(&place.run(&["orgs", "list", "--json"]).stdout);
     assert_eq!(orgs.len(), 8);
     assert!(place.run(&["dead-letters", "list"]).status.success());

@@ -55,6 +55,18 @@ fn every_record_arrives_once_and_a_second_run_prints_only_what_is_new() {
 }
 
 #[test]
+fn a_pass_over_lists_that_stand_still_reads_each_page_once() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    for pass in 1..=2 {
+        place.once();
+        let paths = &simulated.get("/sim/requests")["paths"];
+        assert_eq!(paths["/api/v2/account/alerts/open"]["requests"], 3 * pass, "{paths}");
+        assert_eq!(paths["/api/v2/account/alerts/resolved"]["requests"], 3 * pass, "{paths}");
+    }
+}
+
+#[test]
 fn every_event_names_the_site_and_the_organization() {
     let simulated = Simulated::start(&still_world());
     let place = Workplace::new(&simulated, "");
