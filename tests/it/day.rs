@@ -34,8 +34,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const CEILING: usize = 480;
 
 /// An account that polls a simulated world in simulated time.
-struct Polling {
-    sim: Sim,
+pub(crate) struct Polling {
+    pub(crate) sim: Sim,
     journal: Journal,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -43,7 +43,7 @@ struct Polling {
 }
 
 impl Polling {
-    async fn start(world: World, poll: &str) -> Self {
+    pub(crate) async fn start(world: World, poll: &str) -> Self {
         let clock = Clock::manual(START);
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
@@ -70,16 +70,16 @@ impl Polling {
         Self { sim, journal, stop, tasks, _folder: folder }
     }
 
-    async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 
-    fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> Traffic {
         self.sim.traffic()
     }
 
     /// Stops and gives everything that was taken in.
-    async fn finish(mut self) -> Vec<Record> {
+    pub(crate) async fn finish(mut self) -> Vec<Record> {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();

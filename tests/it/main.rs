@@ -16,4 +16,5 @@ mod crash;
 mod day;
 mod once;
 mod simulated;
+mod sweep;
 mod workplace;
