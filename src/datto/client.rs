@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 use url::Url;
 
 use super::answer::Meaning;
@@ -227,7 +227,7 @@ impl Inner {
                 Try::Again(reason) => reason,
             };
             let Some(wait) = waits.next() else { return Err(failed(reason, attempts)) };
-            debug!(account = session.link.account, path, reason, wait_ms = wait.as_millis(), "a call is tried again");
+            info!(account = session.link.account, path, reason, wait_ms = wait.as_millis(), "a call is tried again");
             Counters::add(&session.link.counters.retries);
             sleep(wait).await;
         }
