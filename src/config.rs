@@ -5,6 +5,7 @@
 
 mod check;
 pub mod load;
+mod mapping;
 mod nearest;
 mod places;
 mod raw;

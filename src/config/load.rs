@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::config::mapping::{self, Form};
 use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, orgs, root};
 use crate::config::secrets::Environment;
@@ -66,7 +67,7 @@ pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
         None => None,
     };
     let mapping_table = match &mapping_text {
-        Some((name, text)) => Some(parse(&problems, name, text)?),
+        Some(file) => Some(file.table(&problems)?),
         None => None,
     };
     let mapping = mapping_table.as_ref().map(|table| Section::new(&problems, "orgs".into(), At::new(1, 0..0), table));
@@ -143,18 +144,35 @@ impl Environment for ProcessEnvironment {
     }
 }
 
-/// The mapping file, beside the configuration unless its path is absolute: its name for messages and its text.
-fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
-    let path = config.parent().unwrap_or(Path::new("")).join(file);
-    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    if !is_toml {
-        let message = "mapping files in CSV or JSON are not part of this version yet";
-        let hint = "write it in TOML, with the tables of [orgs]: [list.<id>], [ignore]".to_owned();
-        problems.error_at("orgs.file", message, Some(hint));
-        return Err(problems.take());
+/// A mapping file, read.
+struct MappingFile {
+    /// For messages.
+    name: String,
+    text: String,
+    form: Form,
+}
+
+impl MappingFile {
+    fn table<'a>(&'a self, problems: &Problems) -> Result<DeTable<'a>, Vec<Diagnostic>> {
+        match self.form {
+            Form::Toml => parse(problems, &self.name, &self.text),
+            Form::Csv => Ok(mapping::from_csv(&self.text, problems.open(&self.name, &self.text), problems)),
+            Form::Json => Ok(mapping::from_json(&self.text, problems.open(&self.name, &self.text), problems)),
+        }
     }
+}
+
+/// The mapping file, beside the configuration unless its path is absolute.
+fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<MappingFile, Vec<Diagnostic>> {
+    let path = config.parent().unwrap_or(Path::new("")).join(file);
+    let Some(form) = Form::of(&path) else {
+        let hint = "TOML has the tables of [orgs]; CSV and JSON have a row for each site".to_owned();
+        problems.error_at("orgs.file", "a mapping file ends in .toml, .csv or .json", Some(hint));
+        return Err(problems.take());
+    };
     let name = path.display().to_string();
-    read_text(&path, &name).map(|text| (name, text)).map_err(|diagnostic| {
+    let read = read_text(&path, &name).map(|text| MappingFile { name, text, form });
+    read.map_err(|diagnostic| {
         let hint = "a relative path counts from the directory of the configuration".to_owned();
         problems.error_at("orgs.file", format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
         problems.take()

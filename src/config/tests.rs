@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 
 mod bad_files;
 mod examples;
+mod mapping;
 mod secret_values;
 mod settings;
 
