@@ -43,6 +43,8 @@ pub struct Gauges {
     pub journal_bytes: Gauge,
     /// `journal.max_bytes`.
     pub journal_limit: Gauge,
+    /// 1 if the last reload was taken over (or there was none), 0 if it was refused and the configuration before it runs on.
+    pub reload_ok: Gauge,
 }
 
 /// What became of a record on its way into the journal.
@@ -154,6 +156,12 @@ impl Gauges {
         );
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
+        registry.register(
+            "config_reload_ok",
+            "0 while a refused configuration waits to be mended",
+            self.reload_ok.clone(),
+        );
+        self.reload_ok.set(1);
     }
 }
 

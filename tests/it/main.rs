@@ -15,6 +15,7 @@ mod commands;
 mod crash;
 mod day;
 mod once;
+mod reload;
 mod simulated;
 mod sweep;
 mod workplace;
