@@ -237,7 +237,7 @@ fn patch() {
 #[test]
 fn device() {
     let mut world = World::contoso();
-    world.options.udfs = vec![1];
+    world.list_udfs(&[1]);
     let record = record(RecordKind::Device, SERVER, Marker::Item(1, "00000000".into(), None), DEVICE);
     let expected = [
         // The example has these from the device audit.
