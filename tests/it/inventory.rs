@@ -142,7 +142,7 @@ fn an_absence_that_a_look_up_does_not_confirm_is_nothing() {
     let simulated = quiet();
     let place = Workplace::new(&simulated, "");
     place.once();
-    simulated.post("/sim/faults", &json!([{"path": "/v2/account/devices", "kind": "empty_page", "count": 1}]));
+    simulated.post("/sim/faults", &json!([{"path": "/api/v2/account/devices", "kind": "empty_page", "times": 1}]));
     let during = place.once();
     assert!(during.is_empty(), "{during:?}");
 }
@@ -196,7 +196,7 @@ fn what_the_configuration_lists_is_told_and_nothing_secret_else() {
     assert!(told.iter().any(|event| tag(event, "datto.udf9").as_str().is_some_and(|value| value.contains("Ping"))));
     for event in &told {
         let text = event.to_string();
-        for secret in ["PLANTED", "planted", "webRemoteUrl", "bitlocker", "proxyuser"] {
+        for secret in ["planted-secret", "webRemoteUrl", "bitlocker", "proxyuser"] {
             assert!(!text.contains(secret), "{secret}: {text}");
         }
     }

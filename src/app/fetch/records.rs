@@ -11,13 +11,14 @@ use crate::collect::inventory::sight::{self, Origin, Sight, Unusable};
 use crate::journal::Seen;
 use crate::record::{AccountUid, Record};
 
-/// The records of one page, secrets stripped; alerts older than `since` are left out (the API cannot filter them).
+/// The records of one page, secrets stripped but for the user-defined fields that are listed; alerts older than `since` are left out (the API cannot filter them).
 pub(crate) fn of_page(
     account: &AccountUid,
     what: What,
     items: &[Box<RawValue>],
     received_at: Millis,
     since: Option<Millis>,
+    udfs: &[u16],
 ) -> Vec<Record> {
     match what {
         What::OpenAlerts => alerts(account, "/v2/account/alerts/open", Seen::Open, items, received_at, since),
@@ -26,7 +27,7 @@ pub(crate) fn of_page(
         }
         What::Activity => items.iter().filter_map(|item| activity(account, item, received_at)).collect(),
         What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
-        What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at)).collect(),
+        What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at, udfs)).collect(),
     }
 }
 
@@ -61,8 +62,8 @@ fn site_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Op
     listed(account, sight::site(item, Origin { account, path: sight::SITES, received_at }))
 }
 
-fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {
-    listed(account, sight::device(item, Origin { account, path: sight::DEVICES, received_at }, &[]))
+fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis, udfs: &[u16]) -> Option<Record> {
+    listed(account, sight::device(item, Origin { account, path: sight::DEVICES, received_at }, udfs))
 }
 
 /// One item of an inventory list as its first record.
