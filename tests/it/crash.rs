@@ -36,6 +36,9 @@ fn nothing_is_lost_over_kills_at_random_moments() {
         all.extend(events(&std::fs::read(place.path("out")).expect("read")));
         println!("kill {kill}: {} events so far", all.len());
     }
+    // What happens during the last run may be at a site that appeared after its list was read, and is held until the next.
+    let settled = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_millis();
+    let is_settled = |at: &Value| at.as_u64().is_some_and(|at| u128::from(at) < settled);
     all.extend(place.once());
 
     // The same id always carries the same record.
@@ -49,11 +52,11 @@ fn nothing_is_lost_over_kills_at_random_moments() {
     }
     let truth = simulated.get("/sim/truth");
     let steps = alert_steps(&all);
-    for alert in truth["alerts"].as_array().unwrap() {
+    for alert in truth["alerts"].as_array().unwrap().iter().filter(|alert| is_settled(&alert["opened"])) {
         let uid = alert["uid"].as_str().unwrap();
         let told: BTreeSet<i64> = steps.get(uid).into_iter().flatten().copied().collect();
         if alert["shown_open"] == true || alert["shown_resolved"] == true {
-            assert!(told.contains(&1), "alert {uid} was shown and its Create is lost");
+            assert!(told.contains(&1), "alert {uid} was shown and its Create is lost: {alert}");
         }
         if alert["shown_resolved"] == true && alert["state"] == "resolved" {
             assert!(told.contains(&3), "alert {uid} was shown resolved and its Close is lost");
@@ -61,7 +64,8 @@ fn nothing_is_lost_over_kills_at_random_moments() {
     }
     let told: BTreeSet<&str> =
         all.iter().filter_map(|event| event["metadata"]["original_event_uid"].as_str()).collect();
-    for row in truth["activities"].as_array().unwrap().iter().filter(|row| row["shown"] == true) {
+    let rows = truth["activities"].as_array().unwrap().iter().filter(|row| is_settled(&row["date"]));
+    for row in rows.filter(|row| row["shown"] == true) {
         assert!(told.contains(row["id"].as_str().unwrap()), "activity {row} is lost");
     }
     check_inventory(&all, &truth);
