@@ -48,20 +48,21 @@ impl Ledger {
 pub(crate) fn mark_device(world: &mut World, place: usize) {
     let Some(device) = world.estate.device(place) else { return };
     let mut value = shape::device::device(world, device);
-    let word = |of: &str, name: &str| value[of][name].as_str().filter(|word| *word != "NoData").map(str::to_owned);
-    let reboot = value["rebootRequired"].as_bool().map(|due| due.to_string());
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let word = |of: &str, name: &str| text(value.get(of)?.get(name)).filter(|word| word != "NoData");
+    let reboot = value.get("rebootRequired").and_then(Value::as_bool).map(|due| due.to_string());
+    let place_shown = text(value.get("hostname")).zip(text(value.get("siteUid")));
     let words = [word("antivirus", "antivirusStatus"), word("patchManagement", "patchStatus"), reboot];
     if let Some(fields) = value.as_object_mut() {
         fields.retain(|name, _| !UNWATCHED.contains(&name.as_str()));
     }
-    if let Some(patches) = value["patchManagement"].as_object_mut() {
+    if let Some(patches) = value.get_mut("patchManagement").and_then(Value::as_object_mut) {
         patches.retain(|name, _| name == "patchStatus");
     }
     if let Some(device) = world.estate.devices.get_mut(place) {
         device.ledger.show(hash(&value));
         device.ledger.show_words(words);
-        let text = |name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        device.ledger.place = Some((text("hostname"), text("siteUid")));
+        device.ledger.place = place_shown;
     }
 }
 

@@ -156,9 +156,10 @@ fn check_inventory(records: &[Record], truth: &Truth) {
         let mut numbers = Vec::new();
         let mut others = 0;
         for marker in markers {
-            match marker {
-                Marker::Item(n, _, None) => numbers.push(*n as usize),
-                _ => others += 1,
+            if let Marker::Item(n, _, None) = marker {
+                numbers.push(*n as usize);
+            } else {
+                others += 1;
             }
         }
         assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>(), "{kind} {uid}");
