@@ -1,9 +1,11 @@
 //! Record + context → event: pure functions, run on the way out, so that a mapping can be mended and told again.
 
+use std::collections::BTreeMap;
+
 use self::ocsf::severity::Overrides;
 use crate::clock::Millis;
 use crate::event::Event;
-use crate::inventory::Device;
+use crate::inventory::{Account, Device};
 use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
@@ -52,8 +54,15 @@ pub struct Options {
     pub severities: Overrides,
     /// Address of an alert in the portal: `{alert_uid}`, `{device_uid}`, `{site_uid}` and `{platform}` are filled in.
     pub alert_url: Option<String>,
-    /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`.
-    pub udfs: Vec<u16>,
+    /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`, by the account's name.
+    pub udfs: BTreeMap<String, Vec<u16>>,
+}
+
+impl Options {
+    /// The user-defined fields that are told of an account; of one that nobody knows, none.
+    pub(crate) fn udfs_of(&self, account: Option<&Account>) -> &[u16] {
+        account.and_then(|account| self.udfs.get(&account.name)).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// What an event needs besides its record.
@@ -69,6 +78,13 @@ pub struct Context<'a> {
     pub processed_at: Millis,
     /// How the sink wants it.
     pub options: &'a Options,
+}
+
+impl Context<'_> {
+    /// The user-defined fields that are told of the record's account.
+    pub(crate) fn udfs(&self, record: &Record) -> &[u16] {
+        self.options.udfs_of(self.directory.account(&record.envelope.account))
+    }
 }
 
 /// No event can be made of a record.

@@ -27,6 +27,7 @@ use crate::datto::memory::Memory;
 use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::sqlite::{Journal, Options};
+use crate::normalize;
 use crate::telemetry::Metrics;
 
 /// Reads an account's secrets anew at each login.
@@ -158,7 +159,8 @@ pub fn engine(
     admin: Option<TcpListener>,
     control: &Control,
 ) -> Engine {
-    let sinks: Vec<Planned> = config.sinks.into_iter().map(Planned::new).collect();
+    let told = told(&config);
+    let sinks: Vec<Planned> = config.sinks.into_iter().map(|sink| Planned::new(sink).telling(told.clone())).collect();
     let view = View {
         journal: shared.journal.clone(),
         metrics: shared.metrics.clone(),
@@ -176,6 +178,17 @@ pub fn engine(
         // A child: a run that ends to make room for the next one does not stop the process.
         stop: control.stop.child_token(),
         reopen: control.hangups.clone(),
+    }
+}
+
+/// What all sinks tell alike.
+pub fn told(config: &Config) -> normalize::Options {
+    let listed = config.accounts.iter().filter(|account| !account.inventory.udfs.is_empty());
+    normalize::Options {
+        severities: config.events.severities.clone(),
+        alert_url: config.events.alert_url.clone(),
+        udfs: listed.map(|account| (account.name.clone(), account.inventory.udfs.clone())).collect(),
+        ..normalize::Options::default()
     }
 }
 

@@ -70,7 +70,10 @@ impl AnyStream {
                 Ok(Passed { requests: report.requests, again: report.moved || report.unfinished })
             }
             Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, again: false }),
-            Self::Inventory(stream) => Ok(Passed { requests: stream.pass().await?, again: false }),
+            Self::Inventory(stream) => {
+                let report = stream.pass(thoroughness).await?;
+                Ok(Passed { requests: report.requests, again: report.postponed > 0 })
+            }
         }
     }
 

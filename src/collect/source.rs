@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
+use crate::collect::inventory::look::Rules;
 use crate::collect::sites::SiteList;
 use crate::collect::status::{LastPass, Status};
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::inventory::Account;
+use crate::journal::items::{ItemIntake, ItemPage};
 use crate::journal::sqlite::Journal;
 use crate::journal::{Intake, JournalError, Page};
 use crate::record::{AccountUid, Stream};
@@ -34,6 +36,8 @@ pub struct Source {
     pub metrics: Metrics,
     /// How its streams do.
     pub status: Status,
+    /// What of its inventory is told.
+    pub inventory: Rules,
     /// Guards the refresh of the site list.
     pub sites: Mutex<SiteList>,
 }
@@ -85,6 +89,13 @@ impl Source {
                 }
             }
         }
+    }
+
+    /// Commits a page of the inventory. A full journal does not refuse it: rows are stored, records postponed.
+    pub async fn commit_items(&self, page: ItemPage) -> Result<ItemIntake, JournalError> {
+        let done = self.journal.commit_items(&self.account.uid, page).await?;
+        self.count(Stream::Inventory, &done.intake);
+        Ok(done)
     }
 
     fn count(&self, stream: Stream, intake: &Intake) {

@@ -10,6 +10,7 @@ use crate::config::places::{At, Problems, join};
 use crate::config::values::Bad;
 
 pub(crate) mod accounts;
+pub(crate) mod events;
 pub(crate) mod item;
 pub(crate) mod kafka;
 pub(crate) mod orgs;

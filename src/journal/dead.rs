@@ -89,7 +89,12 @@ impl Journal {
 
 /// Keeps an item that no record can be made of, once per content; says whether it is new.
 pub(super) fn reject(tx: &Tx<'_>, account: i64, rejected: &Rejected) -> Done<bool> {
-    if !seen::reject(tx, account, &seen::key(&[&rejected.content]))? {
+    reject_as(tx, account, rejected, &rejected.content)
+}
+
+/// Like [`reject`], once per `identity`: for items whose content changes with every answer.
+pub(super) fn reject_as(tx: &Tx<'_>, account: i64, rejected: &Rejected, identity: &str) -> Done<bool> {
+    if !seen::reject(tx, account, &seen::key(&[identity]))? {
         return Ok(false);
     }
     tx.execute(

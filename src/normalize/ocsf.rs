@@ -18,6 +18,7 @@ mod class;
 mod device;
 mod envelope;
 mod event;
+mod lifecycle;
 mod object;
 mod posture;
 mod residue;
@@ -71,7 +72,7 @@ struct Input<'a> {
 impl<'a> Input<'a> {
     fn new(record: &'a Record, id: EventId, context: &Context<'_>) -> Self {
         // The journal holds records without secrets already; an operator may since have shortened the list of what is told.
-        let source = redact::stripped_again(record.envelope.kind, record.source.get(), &context.options.udfs);
+        let source = redact::stripped_again(record.envelope.kind, record.source.get(), context.udfs(record));
         let is_activity = matches!(record.envelope.kind, RecordKind::ActivityDevice | RecordKind::ActivityUser);
         let details = if is_activity { details(&source) } else { None };
         Self { record, id, source, details }

@@ -3,6 +3,7 @@
 mod contexts;
 mod golden;
 mod hostile;
+mod inventory;
 mod judge;
 mod options;
 mod property;

@@ -14,6 +14,7 @@ mod bad_input;
 mod commands;
 mod crash;
 mod day;
+mod inventory;
 mod once;
 mod reload;
 mod simulated;

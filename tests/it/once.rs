@@ -44,6 +44,12 @@ fn every_record_arrives_once_and_a_second_run_prints_only_what_is_new() {
         .map(|event| event["metadata"]["original_event_uid"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(activity, uids(&truth, "activities", "id"));
+    for (class, list) in [(5001, "devices"), (5023, "sites")] {
+        let items = first.iter().filter(|event| event["class_uid"] == class);
+        let items: Vec<_> = items.map(|event| event["metadata"]["original_event_uid"].as_str().unwrap()).collect();
+        assert_eq!(items.len(), truth[list].as_array().unwrap().len(), "each of the {list} once");
+        assert_eq!(items.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), uids(&truth, list, "uid"));
+    }
 
     assert_eq!(place.once().len(), 0, "nothing is new");
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::config::read::{Section, accounts, orgs, sinks};
+use crate::config::read::{Section, accounts, events, orgs, sinks};
 use crate::config::settings::{Config, JournalConfig, WebhookConfig};
 use crate::config::values;
 use crate::org::Policy;
@@ -14,6 +14,7 @@ pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>) -> Config {
     let journal = journal(root.section("journal"));
     let (accounts, policies) = root.section("accounts").map(accounts::read).unwrap_or_default();
     let orgs = root.section("orgs").map(|section| orgs::read(section, mapping));
+    let events = root.section("events").map(events::read).unwrap_or_default();
     let sinks = root.section("sinks").map(sinks::read).unwrap_or_default();
     let admin = root.section("admin").and_then(|section| {
         let listen = section.required("listen", "for example listen = \"127.0.0.1:9598\"");
@@ -29,7 +30,7 @@ pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>) -> Config {
     root.finish();
     let hold_for = orgs.as_ref().map_or(orgs::HOLD_FOR, |orgs| orgs.hold_for);
     let policy = Policy { orgs: orgs.map(|orgs| orgs.rules), accounts: policies };
-    Config { shutdown_timeout, journal, accounts, policy, hold_for, sinks, admin, webhook, telemetry }
+    Config { shutdown_timeout, journal, accounts, policy, hold_for, events, sinks, admin, webhook, telemetry }
 }
 
 fn journal(section: Option<Section<'_>>) -> JournalConfig {

@@ -9,10 +9,12 @@ use crate::config::settings::kafka::{
     TopicTemplate,
 };
 use crate::config::settings::{
-    Config, Endpoint, LimitsConfig, PollConfig, RouteConfig, RouteStream, SinkKind, Start, Updates,
+    Config, Endpoint, EventsConfig, InventoryConfig, LimitsConfig, PollConfig, Posture, RouteConfig, RouteStream,
+    SinkKind, Snapshot, Start, Updates,
 };
 use crate::inventory::SiteType;
 use crate::journal::StartAt;
+use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::{Format, RawData};
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 use crate::record::Stream;
@@ -48,6 +50,8 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(account.updates, Updates::All);
     let minute = Some(seconds(60));
     assert_eq!(account.poll, PollConfig { alerts: minute, activity: minute, inventory: Some(seconds(3600)) });
+    assert_eq!(account.inventory, InventoryConfig { snapshot: Snapshot::Off, posture: Posture::On, udfs: Vec::new() });
+    assert_eq!(config.events, EventsConfig::default());
     let limits = LimitsConfig { budget: 0.8, block_pause: seconds(300), max_body: 32 << 20, timeout: seconds(30) };
     assert_eq!(account.limits, limits);
     let sink = &config.sinks[0];
@@ -95,6 +99,27 @@ fn an_account_is_read_in_full() {
     assert_eq!(local.endpoint, Endpoint::ApiUrl("http://[::1]:8080".parse().unwrap()));
     assert_eq!((local.start, local.api_secret.key.as_str()), (Start::All, "accounts.local.api_secret"));
     assert_eq!(config.policy.accounts["local"].user_activity_org.as_deref(), Some("msp"));
+}
+
+#[test]
+fn what_of_the_inventory_and_of_severities_is_told() {
+    let config = with(
+        r#"
+        [accounts.acme.inventory]
+        snapshot = "daily"
+        posture = "off"
+        udfs = [300, 1, 7, 1]
+        [events]
+        alert_url = "https://{platform}.example/alert/{alert_uid}"
+        severities = { Moderate = "high", urgent = "fatal", "posture.at_risk" = "low", Information = "unknown" }
+        "#,
+    );
+    let inventory = InventoryConfig { snapshot: Snapshot::Daily, posture: Posture::Off, udfs: vec![1, 7, 300] };
+    assert_eq!(config.accounts[0].inventory, inventory);
+    assert_eq!(config.events.alert_url.as_deref(), Some("https://{platform}.example/alert/{alert_uid}"));
+    let severities = [("moderate", 4), ("urgent", 6), ("posture.at_risk", 2), ("information", 0)]
+        .map(|(key, id)| (key.to_owned(), id));
+    assert_eq!(config.events.severities, Overrides(severities.into()));
 }
 
 #[test]

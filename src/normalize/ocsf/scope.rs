@@ -50,6 +50,11 @@ impl<'a> Scope<'a> {
         self.context.options
     }
 
+    /// Numbers of the user-defined fields that are told.
+    pub(crate) fn udfs(&self) -> &'a [u16] {
+        self.options().udfs_of(self.account)
+    }
+
     /// When the API's answer came: the time of the poll.
     pub(crate) fn polled_at(&self) -> i64 {
         self.envelope.received_at.as_i64()

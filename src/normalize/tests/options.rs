@@ -188,7 +188,7 @@ fn user_defined_fields_only_where_listed() {
     let device = record(RecordKind::Device, SERVER, Marker::Item(1, "0".into(), None), DEVICE);
     let mut world = World::contoso();
     world.options.raw_data = RawData::All;
-    world.options.udfs = vec![1, 3, 7];
+    world.list_udfs(&[1, 3, 7]);
     let event = world.try_event(&device).unwrap();
     super::judge::assert_valid(&event.json);
     assert!(event.json.contains(r#"{"name":"datto.udf1","value":"Server room A"}"#));

@@ -41,6 +41,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Lists user-defined fields of the account.
+    pub(super) fn list_udfs(&mut self, numbers: &[u16]) {
+        self.options.udfs = [("northwind".to_owned(), numbers.to_vec())].into();
+    }
+
     /// The organization of the examples, with its file server in the inventory.
     pub(super) fn contoso() -> Self {
         let account = AccountUid::new("ab1c0002");
