@@ -5,6 +5,7 @@ mod golden;
 mod hostile;
 mod judge;
 mod options;
+mod pairs;
 mod property;
 mod recover;
 mod rules;

@@ -11,7 +11,7 @@ use super::world::{World, record};
 use crate::normalize::redact;
 use crate::record::{Marker, RecordKind};
 
-const CLASSES: &str = "
+pub(super) const CLASSES: &str = "
     antivirus_ctx ransomware_ctx endpoint_security_threat_ctx endpoint_security_windows_defender_ctx
     security_management_ctx sec_management_ctx seccenter_ctx eventlog_ctx patch_ctx action_ctx sw_action_ctx
     online_offline_status_ctx ping_ctx network_monitor_ctx status_ctx process_status_ctx srvc_status_ctx
@@ -62,7 +62,7 @@ const INNER: &str =
     "id name userName firstName lastName category actionType actionReference version host numberOfDevices";
 
 /// The names of a list; `-` stands for the empty one.
-fn words(list: &'static str) -> Vec<&'static str> {
+pub(super) fn words(list: &'static str) -> Vec<&'static str> {
     list.split_whitespace().map(|word| if word == "-" { "" } else { word }).collect()
 }
 
