@@ -1,5 +1,8 @@
 //! Record + context → event: pure functions, run on the way out, so that a mapping can be mended and told again.
 
+use std::sync::Arc;
+
+use self::lens::Lens;
 use self::ocsf::severity::Overrides;
 use crate::clock::Millis;
 use crate::event::Event;
@@ -9,6 +12,7 @@ use crate::record::Record;
 
 mod check;
 mod json;
+pub mod lens;
 mod notes;
 pub mod ocsf;
 mod raw;
@@ -54,6 +58,8 @@ pub struct Options {
     pub alert_url: Option<String>,
     /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`.
     pub udfs: Vec<u16>,
+    /// Rules that mark what attackers do; the default marks nothing.
+    pub lens: Arc<Lens>,
 }
 
 /// What an event needs besides its record.

@@ -158,7 +158,8 @@ pub fn engine(
     accounts: Vec<AccountTask>,
     admin: Option<TcpListener>,
 ) -> Result<Engine, AppError> {
-    let sinks: Vec<Planned> = config.sinks.into_iter().map(Planned::new).collect();
+    let sinks: Vec<Planned> =
+        config.sinks.into_iter().map(|sink| Planned::new(sink, Arc::clone(&config.lens))).collect();
     let view = View {
         journal: shared.journal.clone(),
         metrics: shared.metrics.clone(),

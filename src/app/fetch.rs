@@ -69,7 +69,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let account = task.identify().await.map_err(failed)?;
     let directory = directory(&task, &account, &target.policy).await.map_err(failed)?;
     let stdout = Stdout::new().map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
-    let options = Options { format, ..Options::default() };
+    let options = Options { format, lens: Arc::clone(&target.lens), ..Options::default() };
     let now = clock.now();
     let mut printer = Printer { directory, clock, options, stdout, left_out: 0 };
     let least = since.map(|reach| now.minus(reach));

@@ -38,7 +38,7 @@ pub async fn check(
         }
     }
     for sink in &config.sinks {
-        let planned = Planned::new(sink.clone());
+        let planned = Planned::new(sink.clone(), Arc::clone(&config.lens));
         let checked = match planned.sink() {
             Ok(mut sink) => sink.healthcheck().await.map_err(|error| error.to_string()),
             Err(error) => Err(error.to_string()),

@@ -14,6 +14,7 @@ use crate::event::Event;
 use crate::journal::StartAt;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
+use crate::normalize::lens::Lens;
 use crate::record::Stream;
 use crate::sink::file::FileSink;
 use crate::sink::stdout::Stdout;
@@ -39,12 +40,14 @@ pub struct Planned {
     /// How it does.
     pub status: SinkStatus,
     config: Arc<SinkConfig>,
+    lens: Arc<Lens>,
 }
 
 impl Planned {
     /// What the configuration says about a sink.
-    pub fn new(config: SinkConfig) -> Self {
-        Self { name: config.name.clone(), start: config.from, status: SinkStatus::default(), config: Arc::new(config) }
+    pub fn new(config: SinkConfig, lens: Arc<Lens>) -> Self {
+        let (name, start) = (config.name.clone(), config.from);
+        Self { name, start, status: SinkStatus::default(), config: Arc::new(config), lens }
     }
 
     /// Builds the sink's deliverer.
@@ -53,7 +56,12 @@ impl Planned {
             name: self.name.clone(),
             sink: self.sink()?,
             route: self.route(),
-            options: Options { format: self.config.format, raw_data: self.config.raw_data, ..Options::default() },
+            options: Options {
+                format: self.config.format,
+                raw_data: self.config.raw_data,
+                lens: Arc::clone(&self.lens),
+                ..Options::default()
+            },
             journal,
             clock,
             metrics,

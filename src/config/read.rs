@@ -12,6 +12,7 @@ use crate::config::values::Bad;
 pub(crate) mod accounts;
 pub(crate) mod item;
 pub(crate) mod kafka;
+pub(crate) mod lens;
 pub(crate) mod orgs;
 pub(crate) mod otlp;
 pub(crate) mod root;

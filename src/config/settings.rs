@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use crate::config::secrets::SecretRef;
 use crate::journal::StartAt;
+use crate::normalize::lens::Lens;
 use crate::normalize::{Format, RawData};
 use crate::org::Policy;
 use crate::record::Stream;
@@ -33,6 +35,8 @@ pub struct Config {
     pub hold_for: Duration,
     /// `[sinks.*.*]`, in file order; at least one.
     pub sinks: Vec<SinkConfig>,
+    /// `[lens]`: the rules in force.
+    pub lens: Arc<Lens>,
     /// `[admin] listen`.
     pub admin: Option<SocketAddr>,
     /// `[webhook]`.

@@ -18,6 +18,7 @@ mod class;
 mod device;
 mod envelope;
 mod event;
+mod lens;
 mod object;
 mod posture;
 mod residue;

@@ -4,6 +4,7 @@ mod contexts;
 mod golden;
 mod hostile;
 mod judge;
+mod lens;
 mod options;
 mod pairs;
 mod property;

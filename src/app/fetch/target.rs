@@ -9,6 +9,7 @@ use crate::config::load;
 use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config};
 use crate::datto::credential::CredentialSource;
+use crate::normalize::lens::Lens;
 use crate::org::Policy;
 
 /// What the environment's account has besides its platform.
@@ -23,6 +24,7 @@ pub struct Target {
     pub(crate) config: AccountConfig,
     pub(crate) credentials: Arc<dyn CredentialSource>,
     pub(crate) policy: Policy,
+    pub(crate) lens: Arc<Lens>,
 }
 
 impl Target {
@@ -43,7 +45,7 @@ impl Target {
         })?;
         let credentials = credentials(&account, environment);
         credentials.credentials().map_err(|error| AppError::Configuration(error.to_string()))?;
-        Ok(Self { credentials, config: account, policy: config.policy })
+        Ok(Self { credentials, config: account, policy: config.policy, lens: config.lens })
     }
 
     /// The account that the environment names.

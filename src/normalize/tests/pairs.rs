@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,6 +17,7 @@ use super::judge::complaints;
 use super::property::{CLASSES, words};
 use super::recover::missing;
 use super::world::{World, record};
+use crate::normalize::lens::Lens;
 use crate::normalize::{RawData, redact};
 use crate::record::{Marker, Record, RecordKind, SiteRef};
 
@@ -85,13 +87,13 @@ fn no_raw_data() -> RawData {
 /// All pairs, in the order of their names.
 pub(super) fn all() -> Vec<Pair> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pairs");
-    let mut pairs = Vec::new();
+    let (lens, mut pairs) = (lens(), Vec::new());
     for folder in entries(&root) {
         for path in entries(&folder) {
             let file = path.file_name().unwrap().to_string_lossy().into_owned();
             if let Some(name) = file.strip_suffix(".record.json") {
                 let name = format!("{}/{name}", folder.file_name().unwrap().to_string_lossy());
-                pairs.push(read(&path, name));
+                pairs.push(read(&path, name, &lens));
             }
         }
     }
@@ -103,7 +105,12 @@ fn entries(folder: &Path) -> BTreeSet<PathBuf> {
     found.map(|entry| entry.unwrap().path()).collect()
 }
 
-fn read(path: &Path, name: String) -> Pair {
+/// The shipped rules, for an account whose API user the operator named.
+fn lens() -> Arc<Lens> {
+    Arc::new(Lens { api_users: vec!["svc-vintner".to_owned()], ..Lens::shipped() })
+}
+
+fn read(path: &Path, name: String, lens: &Arc<Lens>) -> Pair {
     let text = std::fs::read_to_string(path).unwrap();
     let written: Written = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let organization = written.organization.unwrap_or(match written.kind {
@@ -118,6 +125,7 @@ fn read(path: &Path, name: String) -> Pair {
         world.device = None;
     }
     world.options.raw_data = written.raw_data;
+    world.options.lens = Arc::clone(lens);
     let source: Value = serde_json::from_str(written.record.get()).unwrap();
     let id =
         ["alertUid", "id", "uid"].iter().find_map(|key| source[key].as_str()).unwrap_or("without-an-id").to_owned();

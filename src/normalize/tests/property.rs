@@ -134,7 +134,7 @@ fn with(mut whole: Value, key: &str, part: Value) -> Value {
     whole
 }
 
-fn alert() -> impl Strategy<Value = Value> {
+pub(super) fn alert() -> impl Strategy<Value = Value> {
     let context = (object(CONTEXT, value()), select(words(CLASSES)))
         .prop_map(|(context, class)| with(context, "@class", class.into()));
     let context = prop_oneof![9 => context, 1 => value()];
@@ -142,7 +142,7 @@ fn alert() -> impl Strategy<Value = Value> {
         .prop_map(|(alert, context, source)| with(with(alert, "alertContext", context), "alertSourceInfo", source))
 }
 
-fn activity() -> impl Strategy<Value = Value> {
+pub(super) fn activity() -> impl Strategy<Value = Value> {
     let details =
         prop_oneof![8 => object(DETAILS, value()).prop_map(|details| details.to_string().into()), 1 => value()];
     let words = (select(&["DEVICE", "USER", "user", "SITE"][..]), select(words(CATEGORIES)), select(words(ACTIONS)));
@@ -153,7 +153,7 @@ fn activity() -> impl Strategy<Value = Value> {
     })
 }
 
-fn marker() -> impl Strategy<Value = Marker> {
+pub(super) fn marker() -> impl Strategy<Value = Marker> {
     select(vec![
         Marker::Open,
         Marker::Update(1, "0123456789ab".into()),
