@@ -11,12 +11,15 @@ use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
 mod check;
+pub mod drift;
+pub mod explain;
 mod json;
 pub mod lens;
 mod notes;
 pub mod ocsf;
 mod raw;
 pub mod redact;
+pub mod schema;
 pub mod time;
 
 /// The form of an event's body.

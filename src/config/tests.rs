@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 
 mod bad_files;
 mod examples;
+mod schema;
 mod secret_values;
 mod settings;
 

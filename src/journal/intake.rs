@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::journal::alerts::{self, Known};
 use crate::journal::batches;
 use crate::journal::dead;
+use crate::journal::drift::Shown;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held::{self, HeldAlert, Holding};
 use crate::journal::memory;
@@ -38,6 +39,7 @@ fn take(tx: &Tx<'_>, page: Page) -> Done<Intake> {
         lanes: BTreeMap::new(),
         has_room: false,
         intake: Intake::default(),
+        shown: Shown::default(),
     };
     for look in page.alerts {
         taking.alert(look)?;
@@ -45,7 +47,8 @@ fn take(tx: &Tx<'_>, page: Page) -> Done<Intake> {
     for record in page.records {
         taking.record(record)?;
     }
-    let Taking { lanes, mut intake, .. } = taking;
+    let Taking { lanes, mut intake, shown, .. } = taking;
+    shown.count(tx, account)?;
     for (lane, records) in lanes {
         batches::append(tx, account, &lane, &records)?;
     }
@@ -75,6 +78,8 @@ struct Taking<'a> {
     lanes: BTreeMap<String, Vec<Record>>,
     has_room: bool,
     intake: Intake,
+    /// What no document told, of the records that are new.
+    shown: Shown,
 }
 
 impl Taking<'_> {
@@ -102,6 +107,7 @@ impl Taking<'_> {
             verdict @ (Verdict::Take | Verdict::Hold) => {
                 self.require_room()?;
                 let lane = lane.unwrap_or_else(|| self.lane.to_owned());
+                look.records.iter().for_each(|record| self.shown.note(record));
                 if verdict == Verdict::Hold || held::waits(self.tx, &key)? {
                     let before = before.as_ref().map(state::encode);
                     for record in &look.records {
@@ -136,10 +142,12 @@ impl Taking<'_> {
             }
             Verdict::Hold => {
                 self.require_room()?;
+                self.shown.note(&record);
                 self.hold(self.lane, None, None, Some(dated), &record)?;
             }
             Verdict::Take => {
                 self.require_room()?;
+                self.shown.note(&record);
                 self.intake.taken = self.intake.taken.saturating_add(1);
                 self.lanes.entry(self.lane.to_owned()).or_default().push(record);
             }

@@ -1,6 +1,7 @@
 //! Records in, events out: every event is judged by OCSF's own schema, and every source value must be found again.
 
 mod contexts;
+mod explain;
 mod golden;
 mod hostile;
 mod judge;
@@ -10,5 +11,6 @@ mod pairs;
 mod property;
 mod recover;
 mod rules;
+mod schema;
 mod tenancy;
 mod world;

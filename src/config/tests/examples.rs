@@ -6,7 +6,7 @@ use super::*;
 use crate::config::template::{TemplateError, template};
 
 /// The text with every line switched on that begins with `#` and a key.
-fn switched_on(text: &str) -> String {
+pub(super) fn switched_on(text: &str) -> String {
     let switch = |line: &str| match line.strip_prefix('#') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_lowercase()) => rest.to_owned(),
         _ => line.to_owned(),

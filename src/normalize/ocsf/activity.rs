@@ -65,6 +65,7 @@ fn base<'a>(row: &Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> Draft<'a> {
     let mut draft = start(row, scope, &captions::BASE_EVENT, activity, Body::Base(Base {}));
     draft.status = None;
     draft.message = "Datto RMM record that no rule maps".to_owned();
+    draft.rule = "activity: no rule";
     draft.labels = vec!["audit", "unmapped"];
     draft
 }

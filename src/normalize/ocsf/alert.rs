@@ -61,11 +61,12 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     let mut labels = vec![told.label];
     labels.extend((parts.alert.flag("muted") == Some(true)).then_some("muted"));
     labels.extend(scope.envelope.synthesized.then_some("synthesized"));
-    let (count, uid) = (told.count, info.uid.clone());
+    let (count, uid, rule) = (told.count, info.uid.clone(), told.rule);
     let finding = finding(scope, info, told, device, stage.activity.id == 1);
 
     let body = Body::Finding(Box::new(finding));
     let mut draft = Draft::new(&captions::DETECTION_FINDING, stage.activity, stage.time, ranked.severity.clone(), body);
+    draft.rule = rule;
     draft.status = Some(stage.status);
     draft.status_detail = stage.detail;
     draft.message = message;
@@ -79,6 +80,17 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     add_incident(&mut draft, &mut parts.alert, ranked, notes);
     add_residue(&mut draft, &mut parts, notes);
     draft
+}
+
+/// Whether the table of monitors has this `@class`.
+pub(crate) fn knows_class(class: &str) -> bool {
+    monitor::find(class).is_some()
+}
+
+/// Every `@class` of the table of monitors.
+#[cfg(test)]
+pub(crate) fn known_classes() -> impl Iterator<Item = &'static str> {
+    table::MONITORS.iter().flat_map(|monitor| monitor.classes.iter().copied())
 }
 
 /// The rules of the lens that fit.

@@ -113,10 +113,9 @@ fn lens() -> Arc<Lens> {
 fn read(path: &Path, name: String, lens: &Arc<Lens>) -> Pair {
     let text = std::fs::read_to_string(path).unwrap();
     let written: Written = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let organization = written.organization.unwrap_or(match written.kind {
-        RecordKind::ActivityUser | RecordKind::User => Organization::Msp,
-        _ => Organization::Contoso,
-    });
+    let is_of_the_msp = matches!(written.kind, RecordKind::ActivityUser | RecordKind::User);
+    let usual = if is_of_the_msp { Organization::Msp } else { Organization::Contoso };
+    let organization = written.organization.unwrap_or(usual);
     let mut world = match organization {
         Organization::Contoso => World::contoso(),
         Organization::Msp => World::msp(),

@@ -171,6 +171,8 @@ fn check(kind: RecordKind, marker: Marker, source: &Value) -> Result<(), TestCas
     let found = complaints(&event.json);
     prop_assert!(found.is_empty(), "{found:#?}\n{}", event.json);
     let event = serde_json::from_str(&event.json).unwrap();
+    let found = super::schema::complaints(&event);
+    prop_assert!(found.is_empty(), "{found:#?}\n{event}");
     // What is a secret has tests of its own.
     let told = serde_json::from_str(redact::strip(kind, &record.source).get()).unwrap();
     let lost = missing(&told, &event);
