@@ -92,14 +92,10 @@ fn activity(source: Json<'_>, found: &mut Vec<Finding>) {
     if category.is_empty() {
         return;
     }
-    let kind = match known::actions(&entity.to_lowercase(), &category.to_lowercase()) {
-        None => DriftKind::ActivityCategory,
+    let (kind, name) = match known::actions(&entity.to_lowercase(), &category.to_lowercase()) {
+        None => (DriftKind::ActivityCategory, format!("{entity}.{category}")),
         Some(actions) if actions.is_empty() || actions.contains(&action.to_lowercase().as_str()) => return,
-        Some(_) => DriftKind::ActivityAction,
-    };
-    let name = match kind {
-        DriftKind::ActivityCategory => format!("{entity}.{category}"),
-        _ => format!("{entity}.{category}.{action}"),
+        Some(_) => (DriftKind::ActivityAction, format!("{entity}.{category}.{action}")),
     };
     let decoded = parts.get("details").and_then(|details| details.string());
     let details = decoded.as_deref().and_then(|text| Json::parse(text).ok());

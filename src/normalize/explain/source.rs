@@ -59,36 +59,32 @@ fn nested(leaf: &Leaf) -> Vec<Leaf> {
 
 fn walk(source: &str, value: Json<'_>, path: String, depth: usize, found: &mut Vec<Leaf>) {
     let opens = depth < MAX_DEPTH && !value.is_blank();
-    match value.kind() {
+    let below = depth.saturating_add(1);
+    let kind = match value.kind() {
         Kind::Object if opens => {
             let place = if path.is_empty() { String::new() } else { format!("{path}.") };
-            for (key, member) in value.members() {
-                walk(source, member, format!("{place}{key}"), depth.saturating_add(1), found);
-            }
+            value.members().for_each(|(key, member)| walk(source, member, format!("{place}{key}"), below, found));
+            return;
         }
         Kind::Array if opens => {
-            for (index, item) in value.items().enumerate() {
-                walk(source, item, format!("{path}[{index}]"), depth.saturating_add(1), found);
-            }
+            let items = value.items().enumerate();
+            items.for_each(|(index, item)| walk(source, item, format!("{path}[{index}]"), below, found));
+            return;
         }
-        kind => {
-            let start = value.source().as_ptr().addr().saturating_sub(source.as_ptr().addr());
-            let kind = match kind {
-                Kind::String => Type::Text,
-                Kind::Number(_) => Type::Number,
-                Kind::Bool => Type::Bool,
-                Kind::Null | Kind::Array | Kind::Object => Type::Other,
-            };
-            found.push(Leaf {
-                path,
-                text: value.scalar().unwrap_or(Cow::Borrowed(value.source())).into_owned(),
-                says_nothing: value.is_blank(),
-                kind,
-                range: start..start.saturating_add(value.source().len()),
-                within: None,
-            });
-        }
-    }
+        Kind::String => Type::Text,
+        Kind::Number(_) => Type::Number,
+        Kind::Bool => Type::Bool,
+        Kind::Null | Kind::Array | Kind::Object => Type::Other,
+    };
+    let start = value.source().as_ptr().addr().saturating_sub(source.as_ptr().addr());
+    found.push(Leaf {
+        path,
+        text: value.scalar().unwrap_or(Cow::Borrowed(value.source())).into_owned(),
+        says_nothing: value.is_blank(),
+        kind,
+        range: start..start.saturating_add(value.source().len()),
+        within: None,
+    });
 }
 
 impl Leaf {

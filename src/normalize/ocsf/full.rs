@@ -86,37 +86,15 @@ fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &
 }
 
 fn bodies() -> Vec<(&'static Class, Body<'static>)> {
-    let states = || vec![SecurityState { state_id: 1, state: text() }];
+    let change = AccountChange { user: user(), actor: actor(), src_endpoint: Some(endpoint()) };
+    let cloud = Cloud { provider: "x", region: some(), account: account() };
+    let sites = CloudResources { cloud, resources: [resource()] };
     vec![
         (&captions::DETECTION_FINDING, Body::Finding(Box::new(finding()))),
         (&captions::AUTHENTICATION, Body::Authentication(Box::new(authentication()))),
-        (
-            &captions::ACCOUNT_CHANGE,
-            Body::AccountChange(Box::new(AccountChange {
-                user: user(),
-                actor: actor(),
-                src_endpoint: Some(endpoint()),
-            })),
-        ),
-        (
-            &captions::USER_ACCESS,
-            Body::UserAccess(Box::new(UserAccess {
-                user: user(),
-                privileges: vec![text()],
-                resources: [resource()],
-                actor: actor(),
-                src_endpoint: Some(endpoint()),
-            })),
-        ),
-        (
-            &captions::ENTITY_MANAGEMENT,
-            Body::EntityManagement(Box::new(EntityManagement {
-                entity: entity(),
-                entity_result: Some(entity()),
-                actor: actor(),
-                src_endpoint: Some(endpoint()),
-            })),
-        ),
+        (&captions::ACCOUNT_CHANGE, Body::AccountChange(Box::new(change))),
+        (&captions::USER_ACCESS, Body::UserAccess(Box::new(user_access()))),
+        (&captions::ENTITY_MANAGEMENT, Body::EntityManagement(Box::new(entity_management()))),
         (&captions::TUNNEL_ACTIVITY, Body::Tunnel(Box::new(tunnel()))),
         (
             &captions::SCHEDULED_JOB_ACTIVITY,
@@ -126,27 +104,8 @@ fn bodies() -> Vec<(&'static Class, Body<'static>)> {
             &captions::PATCH_STATE,
             Body::PatchState(Box::new(PatchState { device: device(), kb_article_list: [patch()] })),
         ),
-        (
-            &captions::DEVICE_CONFIG_STATE_CHANGE,
-            Body::ConfigState(Box::new(ConfigState {
-                device: device(),
-                state_id: Some(1),
-                state: some(),
-                security_level_id: 1,
-                security_level: text(),
-                security_states: states(),
-                prev_security_level_id: Some(1),
-                prev_security_level: some(),
-                prev_security_states: states(),
-            })),
-        ),
-        (
-            &captions::CLOUD_RESOURCES_INVENTORY_INFO,
-            Body::CloudResources(Box::new(CloudResources {
-                cloud: Cloud { provider: "x", region: some(), account: account() },
-                resources: [resource()],
-            })),
-        ),
+        (&captions::DEVICE_CONFIG_STATE_CHANGE, Body::ConfigState(Box::new(config_state()))),
+        (&captions::CLOUD_RESOURCES_INVENTORY_INFO, Body::CloudResources(Box::new(sites))),
         (&captions::INVENTORY_INFO, Body::Device(Box::new(DeviceInventory { device: device() }))),
         (&captions::USER_INVENTORY, Body::User(Box::new(UserInventory { user: user() }))),
         (
@@ -155,6 +114,35 @@ fn bodies() -> Vec<(&'static Class, Body<'static>)> {
         ),
         (&captions::BASE_EVENT, Body::Base(Base {})),
     ]
+}
+
+fn user_access() -> UserAccess<'static> {
+    UserAccess {
+        user: user(),
+        privileges: vec![text()],
+        resources: [resource()],
+        actor: actor(),
+        src_endpoint: Some(endpoint()),
+    }
+}
+
+fn entity_management() -> EntityManagement<'static> {
+    EntityManagement { entity: entity(), entity_result: Some(entity()), actor: actor(), src_endpoint: Some(endpoint()) }
+}
+
+fn config_state() -> ConfigState<'static> {
+    let states = || vec![SecurityState { state_id: 1, state: text() }];
+    ConfigState {
+        device: device(),
+        state_id: Some(1),
+        state: some(),
+        security_level_id: 1,
+        security_level: text(),
+        security_states: states(),
+        prev_security_level_id: Some(1),
+        prev_security_level: some(),
+        prev_security_states: states(),
+    }
 }
 
 fn text() -> Text0 {

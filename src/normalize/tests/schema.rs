@@ -66,7 +66,9 @@ fn restrict(official: &Value, schema: &Value, full: &Value) -> Value {
             made["items"] = restrict(official, &target["items"], &items[0]);
             made
         }
-        _ => target.clone(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => {
+            target.clone()
+        }
     }
 }
 
