@@ -8,6 +8,7 @@ pub mod account;
 pub mod assemble;
 pub mod demo;
 pub mod engine;
+pub mod explain;
 pub mod fetch;
 pub mod keep;
 pub mod online;

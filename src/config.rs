@@ -10,6 +10,7 @@ mod nearest;
 mod places;
 mod raw;
 mod read;
+pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod template;

@@ -1,7 +1,9 @@
 //! Record + context → event: pure functions, run on the way out, so that a mapping can be mended and told again.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use self::lens::Lens;
 use self::ocsf::severity::Overrides;
 use crate::clock::Millis;
 use crate::event::Event;
@@ -10,11 +12,15 @@ use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
 mod check;
+pub mod drift;
+pub mod explain;
 mod json;
+pub mod lens;
 mod notes;
 pub mod ocsf;
 mod raw;
 pub mod redact;
+pub mod schema;
 pub mod time;
 
 /// The form of an event's body.
@@ -56,6 +62,8 @@ pub struct Options {
     pub alert_url: Option<String>,
     /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`, by the account's name.
     pub udfs: BTreeMap<String, Vec<u16>>,
+    /// Rules that mark what attackers do; the default marks nothing.
+    pub lens: Arc<Lens>,
 }
 
 impl Options {

@@ -39,6 +39,10 @@ pub struct Gauges {
     pub budget_ceiling: Family<AccountLabel, Gauge>,
     /// Requests of the last 60 s that others sent, as far as the API said.
     pub budget_foreign: Family<AccountLabel, Gauge>,
+    /// Records that showed something undocumented.
+    pub drift_records: Family<DriftLabels, Gauge>,
+    /// Different undocumented names.
+    pub drift_names: Family<DriftLabels, Gauge>,
     /// Bytes of the journal in use.
     pub journal_bytes: Gauge,
     /// `journal.max_bytes`.
@@ -113,6 +117,15 @@ pub struct AccountLabel {
     pub account: String,
 }
 
+/// Labels of what no document told.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DriftLabels {
+    /// Configured name of the account.
+    pub account: String,
+    /// `alert context`, `activity category`, `activity action` or `field`.
+    pub kind: String,
+}
+
 /// Label of a sink.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct SinkLabel {
@@ -154,6 +167,8 @@ impl Gauges {
             "Requests of others in the last 60 s",
             self.budget_foreign.clone(),
         );
+        registry.register("drift_records", "Records that showed something undocumented", self.drift_records.clone());
+        registry.register("drift_names", "Undocumented names seen", self.drift_names.clone());
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
         registry.register(

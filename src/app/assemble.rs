@@ -187,6 +187,7 @@ pub fn told(config: &Config) -> normalize::Options {
     normalize::Options {
         severities: config.events.severities.clone(),
         alert_url: config.events.alert_url.clone(),
+        lens: Arc::clone(&config.lens),
         udfs: listed.map(|account| (account.name.clone(), account.inventory.udfs.clone())).collect(),
         ..normalize::Options::default()
     }

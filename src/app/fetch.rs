@@ -25,7 +25,7 @@ use crate::org::directory::Directory;
 use crate::sink::stdout::Stdout;
 
 mod printer;
-mod records;
+pub(crate) mod records;
 pub mod target;
 
 /// Without `--since`, this much of the activity log.

@@ -80,6 +80,11 @@ fn human(report: &Report) -> String {
         "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters\n",
         journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters
     );
+    if !report.drift.is_empty() {
+        let names = report.drift.len();
+        text +=
+            &format!("drift: {names} names of fields, contexts or actions that no document told (--json lists them)\n");
+    }
     text
 }
 

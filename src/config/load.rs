@@ -11,7 +11,7 @@ use toml::de::DeTable;
 
 use crate::config::mapping::{self, Form};
 use crate::config::places::{At, MOST_TOLD, Problems};
-use crate::config::read::{Section, orgs, root};
+use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::{Config, RouteStream, SinkKind};
 use crate::config::{check, raw};
@@ -60,18 +60,28 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
 pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let problems = Problems::default();
     let name = path.display().to_string();
-    let table = parse(&problems, &name, text)?;
+    let (_, table) = parse(&problems, &name, text)?;
     let root = Section::new(&problems, String::new(), At::new(0, 0..0), &table);
     let mapping_text = match orgs::file(&root) {
         Some(file) => Some(read_mapping(path, &file, &problems)?),
+        None => None,
+    };
+    let lens_text = match lens::file(&root) {
+        Some(file) => Some(read_beside(path, &file, "lens.file", &problems)?),
         None => None,
     };
     let mapping_table = match &mapping_text {
         Some(file) => Some(file.table(&problems)?),
         None => None,
     };
-    let mapping = mapping_table.as_ref().map(|table| Section::new(&problems, "orgs".into(), At::new(1, 0..0), table));
-    let config = root::read(root, mapping);
+    let mapping =
+        mapping_table.as_ref().map(|(file, table)| Section::new(&problems, "orgs".into(), At::new(*file, 0..0), table));
+    let lens_table = match &lens_text {
+        Some((name, text)) => Some(parse(&problems, name, text)?),
+        None => None,
+    };
+    let lens_rules = lens_table.map(|(file, table)| lens::rules(&table, file, &problems)).unwrap_or_default();
+    let config = root::read(root, mapping, lens_rules);
     check::check(&config, &problems);
     let found = problems.take();
     if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -153,28 +163,38 @@ struct MappingFile {
 }
 
 impl MappingFile {
-    fn table<'a>(&'a self, problems: &Problems) -> Result<DeTable<'a>, Vec<Diagnostic>> {
-        match self.form {
-            Form::Toml => parse(problems, &self.name, &self.text),
-            Form::Csv => Ok(mapping::from_csv(&self.text, problems.open(&self.name, &self.text), problems)),
-            Form::Json => Ok(mapping::from_json(&self.text, problems.open(&self.name, &self.text), problems)),
+    /// Its table, and its number among the files.
+    fn table<'a>(&'a self, problems: &Problems) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
+        if self.form == Form::Toml {
+            return parse(problems, &self.name, &self.text);
         }
+        let file = problems.open(&self.name, &self.text);
+        let table = match self.form {
+            Form::Json => mapping::from_json(&self.text, file, problems),
+            Form::Csv | Form::Toml => mapping::from_csv(&self.text, file, problems),
+        };
+        Ok((file, table))
     }
 }
 
 /// The mapping file, beside the configuration unless its path is absolute.
 fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<MappingFile, Vec<Diagnostic>> {
-    let path = config.parent().unwrap_or(Path::new("")).join(file);
-    let Some(form) = Form::of(&path) else {
+    let Some(form) = Form::of(Path::new(file)) else {
         let hint = "TOML has the tables of [orgs]; CSV and JSON have a row for each site".to_owned();
         problems.error_at("orgs.file", "a mapping file ends in .toml, .csv or .json", Some(hint));
         return Err(problems.take());
     };
+    read_beside(config, file, "orgs.file", problems).map(|(name, text)| MappingFile { name, text, form })
+}
+
+/// A file that the configuration names, beside it unless its path is absolute: its name for messages and its text.
+fn read_beside(config: &Path, file: &str, key: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
+    let path = config.parent().unwrap_or(Path::new("")).join(file);
     let name = path.display().to_string();
-    let read = read_text(&path, &name).map(|text| MappingFile { name, text, form });
+    let read = read_text(&path, &name).map(|text| (name, text));
     read.map_err(|diagnostic| {
         let hint = "a relative path counts from the directory of the configuration".to_owned();
-        problems.error_at("orgs.file", format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
+        problems.error_at(key, format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
         problems.take()
     })
 }
@@ -205,12 +225,12 @@ fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnos
     Box::new(Diagnostic::of_file(name, &message, Some("save it as UTF-8")))
 }
 
-/// Parses a text; its syntax errors are told, but nothing else of a file that has one.
-fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'a>, Vec<Diagnostic>> {
+/// Parses a text, and gives its number among the files; its syntax errors are told, but nothing else of a file that has one.
+fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
     let file = problems.open(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok(table.into_inner());
+        return Ok((file, table.into_inner()));
     }
     for range in raw::hidden_ranges(text) {
         problems.mask(&At::new(file, range));

@@ -13,6 +13,7 @@ pub(crate) mod accounts;
 pub(crate) mod events;
 pub(crate) mod item;
 pub(crate) mod kafka;
+pub(crate) mod lens;
 pub(crate) mod orgs;
 pub(crate) mod otlp;
 pub(crate) mod root;

@@ -2,12 +2,14 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use crate::config::secrets::SecretRef;
 use crate::journal::StartAt;
+use crate::normalize::lens::Lens;
 use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::{Format, RawData};
 use crate::org::Policy;
@@ -36,6 +38,8 @@ pub struct Config {
     pub events: EventsConfig,
     /// `[sinks.*.*]`, in file order; at least one.
     pub sinks: Vec<SinkConfig>,
+    /// `[lens]`: the rules in force.
+    pub lens: Arc<Lens>,
     /// `[admin] listen`.
     pub admin: Option<SocketAddr>,
     /// `[webhook]`.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::journal::alerts::{self, Known};
 use crate::journal::batches;
 use crate::journal::dead;
+use crate::journal::drift::Shown;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held::{self, HeldAlert, Holding};
 use crate::journal::memory;
@@ -63,18 +64,21 @@ pub(super) struct Taking<'a> {
     lanes: BTreeMap<String, Vec<Record>>,
     has_room: bool,
     pub(super) intake: Intake,
+    /// What no document told, of the records that are new.
+    shown: Shown,
 }
 
 impl<'a> Taking<'a> {
     /// Begins with the decisions of this moment; `lane` is a stored name.
     pub(super) fn new(tx: &'a Tx<'a>, account: i64, uid: AccountUid, lane: &'static str) -> Done<Self> {
         let directory = tx.directory()?;
-        let (lanes, intake) = (BTreeMap::new(), Intake::default());
-        Ok(Self { tx, account, uid, directory, lane, lanes, has_room: false, intake })
+        let (lanes, intake, shown) = (BTreeMap::new(), Intake::default(), Shown::default());
+        Ok(Self { tx, account, uid, directory, lane, lanes, has_room: false, intake, shown })
     }
 
     /// Appends what was taken to its lanes.
     pub(super) fn append(self) -> Done<Intake> {
+        self.shown.count(self.tx, self.account)?;
         for (lane, records) in self.lanes {
             batches::append(self.tx, self.account, &lane, &records)?;
         }
@@ -121,6 +125,7 @@ impl<'a> Taking<'a> {
             verdict @ (Verdict::Take | Verdict::Hold) => {
                 self.require_room()?;
                 let lane = lane.unwrap_or_else(|| self.lane.to_owned());
+                look.records.iter().for_each(|record| self.shown.note(record));
                 if verdict == Verdict::Hold || held::waits(self.tx, &key)? {
                     let before = before.as_ref().map(state::encode);
                     for record in &look.records {
@@ -155,10 +160,12 @@ impl<'a> Taking<'a> {
             }
             Verdict::Hold => {
                 self.require_room()?;
+                self.shown.note(&record);
                 self.hold(self.lane, None, None, Some(dated), &record)?;
             }
             Verdict::Take => {
                 self.require_room()?;
+                self.shown.note(&record);
                 self.intake.taken = self.intake.taken.saturating_add(1);
                 self.lanes.entry(self.lane.to_owned()).or_default().push(record);
             }

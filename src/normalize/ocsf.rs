@@ -18,6 +18,9 @@ mod class;
 mod device;
 mod envelope;
 mod event;
+#[cfg(test)]
+pub(crate) mod full;
+mod lens;
 mod lifecycle;
 mod object;
 mod posture;
@@ -61,6 +64,26 @@ pub(crate) fn pivots(record: &Record, id: EventId, context: &Context<'_>) -> Res
     Ok(Input::new(record, id, context).build(&scope, MAX_STRING)?.1)
 }
 
+/// Whether the table of monitors has this `@class`.
+pub(crate) fn knows_class(class: &str) -> bool {
+    alert::knows_class(class)
+}
+
+/// Every `@class` of the table of monitors.
+#[cfg(test)]
+pub(crate) fn known_classes() -> impl Iterator<Item = &'static str> {
+    alert::known_classes()
+}
+
+/// The rule of the mapping that makes the event of a record.
+pub(crate) fn rule(record: &Record, context: &Context<'_>) -> Result<&'static str, Unmappable> {
+    let input = Input::new(record, record.envelope.event_id(), context);
+    let mut scope = Scope::new(&record.envelope, context);
+    let fields = Fields::open(Json::trusted(&input.source), "");
+    let fields = fields.ok_or_else(|| Unmappable("its source is not a JSON object".into()))?;
+    Ok(input.draft(&mut scope, fields, &mut Notes::default()).rule)
+}
+
 /// What an event borrows from: the record without secrets, and its details decoded.
 struct Input<'a> {
     record: &'a Record,
@@ -91,7 +114,8 @@ impl<'a> Input<'a> {
     }
 
     fn draft<'b>(&'b self, scope: &mut Scope<'b>, fields: Fields<'b>, notes: &mut Notes) -> Draft<'b> {
-        match self.record.envelope.kind {
+        let kind = self.record.envelope.kind;
+        let mut draft = match kind {
             RecordKind::Alert => alert::draft(scope, fields, notes),
             RecordKind::ActivityDevice | RecordKind::ActivityUser => {
                 activity::draft(scope, fields, self.details.as_deref(), notes)
@@ -101,7 +125,11 @@ impl<'a> Input<'a> {
             RecordKind::Site => site::draft(scope, fields, notes),
             RecordKind::User => user::draft(scope, fields, notes),
             RecordKind::Software => software::draft(scope, fields, notes),
+        };
+        if draft.rule.is_empty() {
+            draft.rule = kind.as_str();
         }
+        draft
     }
 }
 

@@ -36,6 +36,23 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
+fn the_lens_reads_the_operator_s_rules_first() {
+    use crate::normalize::lens::Lens;
+    assert_eq!(*with("").lens, Lens::shipped());
+    assert_eq!(*with("[lens]\nenabled = false").lens, Lens::default());
+    let main =
+        format!("{ACCOUNT}\n[lens]\nfile = \"my.toml\"\napi_users = [\" Svc-Vintner \"]\n[sinks.stdout.console]\n");
+    let rules = "[rules.mine]\ncategory = \"job\"\nlast = true\n";
+    let (_directory, loaded) = load_files(&[("vintner.toml", &main), ("my.toml", rules)]);
+    let lens = loaded.unwrap().config.lens;
+    assert_eq!((lens.rules[0].id.as_str(), &lens.api_users), ("mine", &vec!["svc-vintner".to_owned()]));
+    assert_eq!(lens.rules.len(), Lens::shipped().rules.len() + 1);
+    let alone = main.replace("[lens]", "[lens]\ndefaults = false");
+    let (_directory, loaded) = load_files(&[("vintner.toml", &alone), ("my.toml", rules)]);
+    assert_eq!(loaded.unwrap().config.lens.rules.len(), 1);
+}
+
+#[test]
 fn defaults_are_those_of_the_contract() {
     let config = with("");
     assert_eq!(config.shutdown_timeout, seconds(30));

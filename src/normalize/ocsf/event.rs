@@ -27,6 +27,8 @@ const MAX_RAW_DATA: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) class: &'static Class,
+    /// The rule of the mapping that made it, for explanations.
+    pub(crate) rule: &'static str,
     pub(crate) activity: Choice<'a>,
     /// Epoch milliseconds.
     pub(crate) time: i64,
@@ -117,6 +119,7 @@ impl<'a> Draft<'a> {
     ) -> Self {
         Self {
             class,
+            rule: "",
             activity,
             time,
             severity,

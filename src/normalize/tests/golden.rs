@@ -62,7 +62,7 @@ fn without_secrets(mut source: Value) -> Value {
 }
 
 /// Every `path: made ≠ published`.
-fn differences(path: &str, made: &Value, published: &Value, out: &mut Vec<String>) {
+pub(super) fn differences(path: &str, made: &Value, published: &Value, out: &mut Vec<String>) {
     match (made, published) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
