@@ -8,6 +8,7 @@ use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
 mod check;
+mod ecs;
 mod json;
 mod notes;
 pub mod ocsf;
@@ -22,7 +23,7 @@ pub enum Format {
     /// OCSF 1.8.0.
     #[default]
     Ocsf,
-    /// Elastic Common Schema.
+    /// ECS 9.4.0 (Elastic Common Schema).
     Ecs,
     /// The source record with its envelope.
     Raw,
@@ -82,13 +83,12 @@ pub struct Unmappable(pub String);
 pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmappable> {
     let id = record.envelope.event_id();
     let (json, pivots) = match context.options.format {
-        Format::Ocsf => ocsf::encode(record, id, context)?,
+        Format::Ocsf => ocsf::encode(record, id, context, ocsf::render)?,
+        Format::Ecs => ocsf::encode(record, id, context, ecs::render)?,
         Format::Raw => {
             let pivots = ocsf::pivots(record, id, context)?;
             (raw::encode(record, id, context, pivots.site_uid.as_deref())?, pivots)
         }
-        // The configuration refuses this format, so that no sink ever asks for it.
-        Format::Ecs => return Err(Unmappable("the format ecs is not available".into())),
     };
     Ok(Event { id, json, pivots })
 }
