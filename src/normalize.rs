@@ -1,15 +1,16 @@
 //! Record + context → event: pure functions, run on the way out, so that a mapping can be mended and told again.
 
+use self::known::KnownDevice;
 use self::ocsf::severity::Overrides;
 use crate::clock::Millis;
 use crate::event::Event;
-use crate::inventory::Device;
 use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
 mod check;
 mod ecs;
 mod json;
+pub mod known;
 mod notes;
 pub mod ocsf;
 mod raw;
@@ -65,7 +66,7 @@ pub struct Context<'a> {
     /// The organization that the record belongs to.
     pub tenant: &'a Tenant,
     /// The inventory's entry of the record's device.
-    pub device: Option<&'a Device>,
+    pub device: Option<&'a KnownDevice>,
     /// When the event is made (`metadata.processed_time`).
     pub processed_at: Millis,
     /// How the sink wants it.

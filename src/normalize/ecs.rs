@@ -57,9 +57,7 @@ struct Unmapped<'e> {
 
 impl<'e> Unmapped<'e> {
     fn of(event: &'e OcsfEvent<'_>) -> Self {
-        let whole = event.unmapped.as_deref().map_or("", |unmapped| unmapped.get());
-        let inner = Json::trusted(whole).members().find(|(key, _)| key == MODULE).map(|(_, inner)| inner);
-        let object = inner.unwrap_or(Json::trusted(""));
+        let object = Json::trusted(event.unmapped.as_deref().unwrap_or_default());
         let members = object.source().strip_prefix('{').and_then(|text| text.strip_suffix('}')).unwrap_or_default();
         Self { object, members }
     }

@@ -2,8 +2,8 @@
 
 use self::event::{Draft, Finished, OcsfEvent};
 use self::scope::Scope;
-use super::json::Json;
 use super::json::fields::Fields;
+use super::json::{Json, text};
 use super::notes::{MAX_STRING, Notes};
 use super::{Context, Unmappable, redact};
 use crate::event::Pivots;
@@ -16,7 +16,7 @@ mod alert;
 mod captions;
 pub(super) mod choice;
 pub(super) mod class;
-mod device;
+pub(super) mod device;
 mod envelope;
 pub(super) mod event;
 pub(super) mod object;
@@ -151,10 +151,22 @@ fn shrink(
 
 /// The event as OCSF's own JSON.
 pub(crate) fn render(event: &OcsfEvent<'_>, _: &Tenant) -> Result<String, Unmappable> {
-    let unmapped = event.unmapped.as_deref().map_or(0, |unmapped| unmapped.get().len());
+    let unmapped = event.unmapped.as_deref().map_or(0, str::len);
     let raw_data = event.raw_data.map_or(0, str::len);
     let guess = unmapped.saturating_add(raw_data).saturating_add(USUAL_EVENT);
     let mut out = Vec::with_capacity(guess);
     serde_json::to_writer(&mut out, event).map_err(|error| Unmappable(error.to_string()))?;
+    // The object goes on: its last brace comes again below.
+    out.pop();
+    if let Some(unmapped) = &event.unmapped {
+        out.extend_from_slice(b",\"unmapped\":{\"datto_rmm\":");
+        out.extend_from_slice(unmapped.as_bytes());
+        out.push(b'}');
+    }
+    if let Some(raw_data) = event.raw_data {
+        out.extend_from_slice(b",\"raw_data\":");
+        text::write(&mut out, raw_data);
+    }
+    out.push(b'}');
     String::from_utf8(out).map_err(|error| Unmappable(error.to_string()))
 }

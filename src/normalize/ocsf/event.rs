@@ -1,7 +1,6 @@
 //! From a mapping's draft to the finished event: the envelope that all classes share (event-schema.md sections 4 and 10).
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::captions::{self, Class};
@@ -88,9 +87,11 @@ pub(crate) struct OcsfEvent<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) observables: Vec<Observable<'a>>,
     pub(crate) metadata: Metadata<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) unmapped: Option<Box<RawValue>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The object `unmapped.datto_rmm` as JSON text. Copied as it is by whoever writes the event, as is `raw_data`: a serializer
+    /// would read all of it again.
+    #[serde(skip)]
+    pub(crate) unmapped: Option<String>,
+    #[serde(skip)]
     pub(crate) raw_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) raw_data_size: Option<usize>,
@@ -172,7 +173,7 @@ impl<'a> Draft<'a> {
         if wants_raw && raw_data.is_none() {
             notes.add_cut(source.len());
         }
-        let unmapped = self.residue.into_raw();
+        let unmapped = self.residue.into_object();
         let tags = scope.tags().into_iter().chain(self.tags).collect();
         let cut = notes.cut();
         let metadata = Metadata {
