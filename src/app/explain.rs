@@ -106,8 +106,8 @@ fn explained(
         }
     };
     let processed_at = record.envelope.received_at;
-    let context = Context { directory, tenant: &tenant, device, processed_at, options: &options };
-    explain(record, &context, received).map_err(|error| AppError::Failed(error.to_string()))
+    let context = Context { directory, tenant: &tenant, device: None, processed_at, options: &options };
+    explain(record, &context, device, received).map_err(|error| AppError::Failed(error.to_string()))
 }
 
 /// What a record is by the fields that only its kind has.

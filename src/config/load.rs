@@ -16,7 +16,6 @@ use crate::config::secrets::Environment;
 use crate::config::settings::{Config, RouteStream, SinkKind};
 use crate::config::{check, raw};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::normalize::Format;
 
 /// Where a configuration is looked for, in this order.
 const SEARCHED: [&str; 2] = ["./vintner.toml", "/etc/vintner/vintner.toml"];
@@ -122,9 +121,6 @@ impl Loaded {
             let streams = sink.route.as_ref().and_then(|route| route.streams.as_ref());
             if streams.is_some_and(|streams| streams.contains(&RouteStream::Vintner)) {
                 unbuilt(&format!("{table}.route.streams"), "the stream \"vintner\"");
-            }
-            if sink.format == Format::Ecs {
-                unbuilt(&format!("{table}.format"), "the format \"ecs\"");
             }
         }
         if self.config.webhook.is_some() {

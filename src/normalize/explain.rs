@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value;
 
+use super::known::KnownDevice;
 use super::{Context, Format, Options, Unmappable, normalize, ocsf};
 use crate::inventory::Device;
 use crate::record::{Envelope, Marker, Record, RecordKind};
@@ -75,18 +76,24 @@ struct Trace {
     decided: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Explains the OCSF event of a record. `received` is the record as Datto sent it, if it is at hand: what was stripped from it is
-/// told then.
-pub fn explain(record: &Record, context: &Context<'_>, received: Option<&str>) -> Result<Explanation, Unmappable> {
+/// Explains the OCSF event of a record. `entry` is the inventory's entry of its device, which counts in place of the context's;
+/// `received` is the record as Datto sent it, if it is at hand: what was stripped from it is told then.
+pub fn explain(
+    record: &Record,
+    context: &Context<'_>,
+    entry: Option<&Device>,
+    received: Option<&str>,
+) -> Result<Explanation, Unmappable> {
     let options = Options { format: Format::Ocsf, ..context.options.clone() };
-    let context = Context { options: &options, ..*context };
+    let device = entry.map(KnownDevice::of);
+    let context = Context { options: &options, device: device.as_ref(), ..*context };
     let event = event(record, &context)?;
     let told = leaves::of(&event);
     let mut trace = Trace::default();
     trace.record(record, &context, &told);
-    trace.device(record, &context, &told);
+    trace.device(record, &context, entry, &told);
     trace.envelope(record, &context, &told);
-    trace.surroundings(record, &context, &told);
+    trace.surroundings(record, &context, entry, &told);
     let rule = ocsf::rule(record, &context)?;
     let (mut repeated, mut silent) = (Vec::new(), Vec::new());
     for leaf in source::leaves(record.source.get()) {
@@ -133,8 +140,14 @@ impl Trace {
     }
 
     /// Changes each value of the inventory's entry.
-    fn device(&mut self, record: &Record, context: &Context<'_>, told: &BTreeMap<String, Value>) {
-        let Some(device) = context.device else { return };
+    fn device(
+        &mut self,
+        record: &Record,
+        context: &Context<'_>,
+        entry: Option<&Device>,
+        told: &BTreeMap<String, Value>,
+    ) {
+        let Some(device) = entry else { return };
         let unknown = Context { device: None, ..*context };
         if event(record, &unknown).is_ok_and(|event| leaves::of(&event) == *told) {
             return;
@@ -147,6 +160,7 @@ impl Trace {
             let few = variants.into_iter().enumerate().filter(|(index, _)| *index == 0 || *index == last);
             for (_, (mutated, text)) in few {
                 let changed = Device { source: mutated.into(), ..device.clone() };
+                let changed = KnownDevice::of(&changed);
                 let context = Context { device: Some(&changed), ..*context };
                 self.compare(&name, &leaf.text, text.as_deref(), told, event(record, &context).ok());
             }

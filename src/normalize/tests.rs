@@ -1,6 +1,7 @@
 //! Records in, events out: every event is judged by OCSF's own schema, and every source value must be found again.
 
 mod contexts;
+mod ecs;
 mod explain;
 mod golden;
 mod hostile;

@@ -87,6 +87,8 @@ fn fetch_prints_each_list() {
     assert_eq!(count(&["fetch", "open-alerts"]).len(), 700);
     assert_eq!(count(&["fetch", "resolved-alerts"]).len(), 600);
     assert_eq!(count(&["fetch", "sites"]).len(), 8);
+    let documents = count(&["fetch", "sites", "--format", "ecs"]);
+    assert!(documents.len() == 8 && documents.iter().all(|document| document["ecs"]["version"] == "9.4.0"));
     assert_eq!(count(&["fetch", "devices", "--format", "raw"]).len(), 60);
     assert!(count(&["fetch", "activity", "--since", "4d"]).len() > count(&["fetch", "activity"]).len());
     let text = serde_json::to_string(&count(&["fetch", "devices", "--format", "raw"])).unwrap();

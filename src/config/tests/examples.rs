@@ -24,12 +24,12 @@ fn every_shipped_configuration_is_good() {
         assert_eq!(told(&loaded.warnings, ""), "", "{}", path.display());
         count += 1;
     }
-    assert_eq!(count, 4);
+    assert_eq!(count, 5);
 }
 
 #[test]
 fn shipped_examples_are_built() {
-    for name in ["quickstart", "msp", "archive"] {
+    for name in ["quickstart", "msp", "archive", "elastic"] {
         let loaded = load(&package(&format!("config/examples/{name}.toml"))).unwrap();
         assert!(loaded.unbuilt().is_empty(), "{name}");
     }

@@ -266,7 +266,6 @@ fn what_is_not_built_is_told() {
         endpoint = \"http://127.0.0.1:4317\"
         [sinks.file.f]
         path = \"p\"
-        format = \"ecs\"
         [webhook]
         listen = \"127.0.0.1:1\"
         secret = {{ env = \"W\" }}
@@ -275,6 +274,6 @@ fn what_is_not_built_is_told() {
         "
     ));
     let messages: Vec<String> = loaded.unbuilt().into_iter().map(|found| found.message).collect();
-    let expected = ["the Kafka sink", "the OTLP sink", "the format \"ecs\"", "the webhook", "telemetry over OTLP"];
+    let expected = ["the Kafka sink", "the OTLP sink", "the webhook", "telemetry over OTLP"];
     assert_eq!(messages, expected.map(|what| format!("{what} is not part of this version yet")));
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::source::{self, Leaf};
 use super::{Trace, leaves};
+use crate::inventory::Device;
 use crate::normalize::Context;
 use crate::record::Record;
 
@@ -15,9 +16,15 @@ const LEAST_PART: usize = 3;
 
 impl Trace {
     /// Attributes every value that nothing explains yet, and that is or holds a value of the surroundings.
-    pub(super) fn surroundings(&mut self, record: &Record, context: &Context<'_>, told: &BTreeMap<String, Value>) {
+    pub(super) fn surroundings(
+        &mut self,
+        record: &Record,
+        context: &Context<'_>,
+        entry: Option<&Device>,
+        told: &BTreeMap<String, Value>,
+    ) {
         let known = values(record, context);
-        let own = own_values(record, context);
+        let own = own_values(record, entry);
         for (path, value) in told {
             let is_explained = self.copied.contains_key(path) || self.derived.contains_key(path);
             if is_explained || leaves::is_of_the_whole(path) {
@@ -44,11 +51,11 @@ impl Trace {
 }
 
 /// The values of the record and of the inventory's entry.
-fn own_values(record: &Record, context: &Context<'_>) -> Vec<(String, String)> {
+fn own_values(record: &Record, entry: Option<&Device>) -> Vec<(String, String)> {
     let told = |leaf: &Leaf| !leaf.says_nothing;
     let mut found: Vec<(String, String)> =
         source::leaves(record.source.get()).into_iter().filter(told).map(|leaf| (leaf.path, leaf.text)).collect();
-    if let Some(device) = context.device {
+    if let Some(device) = entry {
         let entry = source::leaves(&device.source).into_iter().filter(told);
         found.extend(entry.map(|leaf| (format!("inventory.{}", leaf.path), leaf.text)));
     }

@@ -13,11 +13,11 @@ fn explained(world: &World, record: &Record, received: Option<&str>) -> Explanat
     let context = Context {
         directory: &world.directory,
         tenant: &world.tenant,
-        device: world.device.as_ref(),
+        device: None,
         processed_at: Millis(record.envelope.received_at.0 + 4),
         options: &world.options,
     };
-    explain(record, &context, received).unwrap()
+    explain(record, &context, world.device.as_ref(), received).unwrap()
 }
 
 #[track_caller]

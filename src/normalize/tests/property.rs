@@ -48,14 +48,14 @@ const CATEGORIES: &str = "
 const ACTIONS: &str = "
     jrto shot install audit create deployment login logout edit move.device resolve.alert generate.api.keys
     delete frob";
-const DEVICE: &str = "
+pub(super) const DEVICE: &str = "
     id uid siteId siteUid siteName deviceType hostname intIpAddress operatingSystem lastLoggedInUser domain
     cagVersion extIpAddress description a64Bit online lastSeen lastReboot lastAuditDate creationDate
     deviceClass antivirus patchManagement category";
-const SITE: &str = "
+pub(super) const SITE: &str = "
     id uid accountUid name description notes onDemand splashtopAutoInstall proxySettings devicesStatus
     autotaskCompanyName autotaskCompanyId portalUrl";
-const USER: &str = "
+pub(super) const USER: &str = "
     id userName username firstName lastName email telephone status created disabled name software";
 
 const INNER: &str =
@@ -111,12 +111,12 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 /// An object whose keys are mostly those that the mapping knows.
-fn object(known: &'static str, value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+pub(super) fn object(known: &'static str, value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     let key = prop_oneof![9 => select(words(known)).prop_map(str::to_owned), 1 => "[a-z.@]{0,6}"];
     vec((key, value), 0..24).prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>()))
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(super) fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         6 => scalar(),
         1 => scalar().prop_recursive(3, 12, 4, |inner| prop_oneof![

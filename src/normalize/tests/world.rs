@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::inventory::{Account, Device, Site, SiteType};
+use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, Unmappable, normalize};
 use crate::org::Policy;
 use crate::org::directory::{Directory, Rule, Tenant};
@@ -88,10 +89,11 @@ impl World {
 
     /// The event of a record, made four milliseconds after it was received.
     pub(super) fn try_event(&self, record: &Record) -> Result<Event, Unmappable> {
+        let device = self.device.as_ref().map(KnownDevice::of);
         let context = Context {
             directory: &self.directory,
             tenant: &self.tenant,
-            device: self.device.as_ref(),
+            device: device.as_ref(),
             processed_at: Millis(record.envelope.received_at.0 + 4),
             options: &self.options,
         };
