@@ -13,6 +13,7 @@ mod completions;
 mod dead_letters;
 mod demo;
 mod environment;
+mod explain;
 mod fetch;
 mod init;
 mod logging;
@@ -20,6 +21,7 @@ mod open;
 mod orgs;
 mod replay;
 mod run;
+mod schema;
 mod simulate;
 mod status;
 mod table;
@@ -55,6 +57,10 @@ enum Command {
     Replay(replay::Replay),
     /// Records that could not be delivered
     DeadLetters(dead_letters::DeadLetters),
+    /// Show which source field became which event field, by which rule, and what stayed unmapped
+    Explain(explain::Explain),
+    /// Print the JSON Schema of events, or of the configuration
+    Schema(schema::Schema),
     /// Serve the simulated Datto RMM on a loopback port
     Simulate(simulate::Simulate),
     /// Print a completion script for a shell
@@ -102,6 +108,8 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Status(command) => on_runtime(command.run()),
         Command::Replay(command) => on_runtime(command.run()),
         Command::DeadLetters(command) => on_runtime(command.run()),
+        Command::Explain(command) => on_runtime(command.run()),
+        Command::Schema(command) => command.run(),
         Command::Simulate(command) => on_runtime(command.run()),
         Command::Completions(command) => command.run(),
     }

@@ -5,10 +5,12 @@
 
 mod check;
 pub mod load;
+mod mapping;
 mod nearest;
 mod places;
 mod raw;
 mod read;
+pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod template;

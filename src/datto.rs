@@ -22,6 +22,7 @@ mod redact;
 mod retry;
 mod saver;
 mod session;
+mod skew;
 pub mod state;
 #[cfg(test)]
 mod testing;
@@ -80,6 +81,8 @@ pub struct Response {
     pub content_type: Option<String>,
     /// `Retry-After`, if there was one.
     pub retry_after: Option<String>,
+    /// `Date`, if there was one.
+    pub date: Option<String>,
     /// The body after decompression.
     pub body: Bytes,
 }

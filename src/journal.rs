@@ -33,6 +33,7 @@ pub mod held;
 mod intake;
 pub mod intent;
 pub mod inventory;
+pub mod items;
 mod lock;
 mod look;
 mod memory;

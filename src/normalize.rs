@@ -1,18 +1,29 @@
 //! Record + context → event: pure functions, run on the way out, so that a mapping can be mended and told again.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use self::known::KnownDevice;
+use self::lens::Lens;
 use self::ocsf::severity::Overrides;
 use crate::clock::Millis;
 use crate::event::Event;
-use crate::inventory::Device;
+use crate::inventory::Account;
 use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
 mod check;
+pub mod drift;
+mod ecs;
+pub mod explain;
 pub(crate) mod json;
+pub mod known;
+pub mod lens;
 mod notes;
 pub mod ocsf;
 mod raw;
 pub mod redact;
+pub mod schema;
 pub mod time;
 
 /// The form of an event's body.
@@ -22,7 +33,7 @@ pub enum Format {
     /// OCSF 1.8.0.
     #[default]
     Ocsf,
-    /// Elastic Common Schema.
+    /// ECS 9.4.0 (Elastic Common Schema).
     Ecs,
     /// The source record with its envelope.
     Raw,
@@ -52,8 +63,17 @@ pub struct Options {
     pub severities: Overrides,
     /// Address of an alert in the portal: `{alert_uid}`, `{device_uid}`, `{site_uid}` and `{platform}` are filled in.
     pub alert_url: Option<String>,
-    /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`.
-    pub udfs: Vec<u16>,
+    /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`, by the account's name.
+    pub udfs: BTreeMap<String, Vec<u16>>,
+    /// Rules that mark what attackers do; the default marks nothing.
+    pub lens: Arc<Lens>,
+}
+
+impl Options {
+    /// The user-defined fields that are told of an account; of one that nobody knows, none.
+    pub(crate) fn udfs_of(&self, account: Option<&Account>) -> &[u16] {
+        account.and_then(|account| self.udfs.get(&account.name)).map(Vec::as_slice).unwrap_or_default()
+    }
 }
 
 /// What an event needs besides its record.
@@ -64,11 +84,18 @@ pub struct Context<'a> {
     /// The organization that the record belongs to.
     pub tenant: &'a Tenant,
     /// The inventory's entry of the record's device.
-    pub device: Option<&'a Device>,
+    pub device: Option<&'a KnownDevice>,
     /// When the event is made (`metadata.processed_time`).
     pub processed_at: Millis,
     /// How the sink wants it.
     pub options: &'a Options,
+}
+
+impl Context<'_> {
+    /// The user-defined fields that are told of the record's account.
+    pub(crate) fn udfs(&self, record: &Record) -> &[u16] {
+        self.options.udfs_of(self.directory.account(&record.envelope.account))
+    }
 }
 
 /// No event can be made of a record.
@@ -82,13 +109,12 @@ pub struct Unmappable(pub String);
 pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmappable> {
     let id = record.envelope.event_id();
     let (json, pivots) = match context.options.format {
-        Format::Ocsf => ocsf::encode(record, id, context)?,
+        Format::Ocsf => ocsf::encode(record, id, context, ocsf::render)?,
+        Format::Ecs => ocsf::encode(record, id, context, ecs::render)?,
         Format::Raw => {
             let pivots = ocsf::pivots(record, id, context)?;
             (raw::encode(record, id, context, pivots.site_uid.as_deref())?, pivots)
         }
-        // The configuration refuses this format, so that no sink ever asks for it.
-        Format::Ecs => return Err(Unmappable("the format ecs is not available".into())),
     };
     Ok(Event { id, json, pivots, replay: 0 })
 }

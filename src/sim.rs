@@ -13,6 +13,7 @@ mod control;
 mod dice;
 mod estate;
 pub mod fault;
+mod ledger;
 mod life;
 mod list;
 mod log;

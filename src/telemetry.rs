@@ -39,10 +39,16 @@ pub struct Gauges {
     pub budget_ceiling: Family<AccountLabel, Gauge>,
     /// Requests of the last 60 s that others sent, as far as the API said.
     pub budget_foreign: Family<AccountLabel, Gauge>,
+    /// Records that showed something undocumented.
+    pub drift_records: Family<DriftLabels, Gauge>,
+    /// Different undocumented names.
+    pub drift_names: Family<DriftLabels, Gauge>,
     /// Bytes of the journal in use.
     pub journal_bytes: Gauge,
     /// `journal.max_bytes`.
     pub journal_limit: Gauge,
+    /// 1 if the last reload was taken over (or there was none), 0 if it was refused and the configuration before it runs on.
+    pub reload_ok: Gauge,
 }
 
 /// What became of a record on its way into the journal.
@@ -111,6 +117,15 @@ pub struct AccountLabel {
     pub account: String,
 }
 
+/// Labels of what no document told.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DriftLabels {
+    /// Configured name of the account.
+    pub account: String,
+    /// `alert context`, `activity category`, `activity action` or `field`.
+    pub kind: String,
+}
+
 /// Label of a sink.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct SinkLabel {
@@ -152,8 +167,16 @@ impl Gauges {
             "Requests of others in the last 60 s",
             self.budget_foreign.clone(),
         );
+        registry.register("drift_records", "Records that showed something undocumented", self.drift_records.clone());
+        registry.register("drift_names", "Undocumented names seen", self.drift_names.clone());
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
+        registry.register(
+            "config_reload_ok",
+            "0 while a refused configuration waits to be mended",
+            self.reload_ok.clone(),
+        );
+        self.reload_ok.set(1);
     }
 }
 

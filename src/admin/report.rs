@@ -19,6 +19,9 @@ pub struct Report {
     pub sinks: Vec<SinkReport>,
     /// The journal.
     pub journal: JournalReport,
+    /// What the accounts showed that no document told.
+    #[serde(default)]
+    pub drift: Vec<DriftReport>,
 }
 
 /// An account.
@@ -111,6 +114,25 @@ pub struct PositionReport {
     pub position: u64,
     /// Last sequence given out.
     pub head: u64,
+}
+
+/// Something undocumented that an account showed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriftReport {
+    /// The account's configured name; its uid where no configured account is connected to it.
+    pub account: String,
+    /// `alert context`, `activity category`, `activity action` or `field`.
+    pub kind: String,
+    /// Its name.
+    pub name: String,
+    /// In how many records it was.
+    pub count: u64,
+    /// The shape of the first one, without values.
+    pub sample: String,
+    /// First seen.
+    pub first_at: Millis,
+    /// Last seen.
+    pub last_at: Millis,
 }
 
 /// The journal.

@@ -3,17 +3,18 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
-    AccountReport, BudgetReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
+    AccountReport, BudgetReport, DriftReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
 };
 use crate::clock::{Clock, Millis};
-use crate::collect::status::{Status, StreamState};
+use crate::collect::status::{LastPass, Status, StreamState};
 use crate::datto::client::Client;
 use crate::deliver::status::SinkStatus;
 use crate::journal::dead::DeadFilter;
+use crate::journal::drift::Drift;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
-use crate::record::Stream;
-use crate::telemetry::{AccountLabel, Metrics, SinkLabel, StreamLabels};
+use crate::record::{AccountUid, Stream};
+use crate::telemetry::{AccountLabel, DriftLabels, Metrics, SinkLabel, StreamLabels};
 
 /// Everything a report is made of.
 #[derive(Clone, Debug)]
@@ -103,11 +104,16 @@ impl View {
         }
         let usage = self.journal.usage().await?;
         let held = self.journal.held().await?;
+        let mut accounts = Vec::new();
+        for account in &self.accounts {
+            accounts.push(self.account_report(account, now).await?);
+        }
+        let drift = self.drift(&accounts).await?;
         Ok(Report {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started: self.started,
             at: now,
-            accounts: self.accounts.iter().map(|account| account.report(now)).collect(),
+            accounts,
             sinks,
             journal: JournalReport {
                 used_bytes: usage.used,
@@ -118,7 +124,42 @@ impl View {
                 dead_letters: u64::try_from(self.journal.dead_letters(DeadFilter::default()).await?.len())
                     .unwrap_or(u64::MAX),
             },
+            drift,
         })
+    }
+
+    /// An account as it runs; without a running instance as the journal last knew it.
+    async fn account_report(&self, account: &AccountView, now: Millis) -> Result<AccountReport, JournalError> {
+        let mut report = account.report(now);
+        if self.started.is_some() {
+            return Ok(report);
+        }
+        let directory = self.journal.directory().await?;
+        let Some(known) = directory.account_named(&account.name) else { return Ok(report) };
+        report.uid = Some(known.uid.to_string());
+        for stream in Stream::ALL {
+            let stored = self.journal.cursor(&known.uid, &LastPass::cursor(stream)).await?;
+            let pass: Option<LastPass> = stored.and_then(|json| serde_json::from_str(&json).ok());
+            report.streams.extend(pass.map(|pass| stored_report(stream, pass, now)));
+        }
+        Ok(report)
+    }
+
+    async fn drift(&self, accounts: &[AccountReport]) -> Result<Vec<DriftReport>, JournalError> {
+        let name = |uid: &AccountUid| {
+            let known = accounts.iter().find(|account| account.uid.as_deref() == Some(uid.as_str()));
+            known.map_or_else(|| uid.to_string(), |account| account.name.clone())
+        };
+        let report = |(uid, drift): (AccountUid, Drift)| DriftReport {
+            account: name(&uid),
+            kind: drift.kind,
+            name: drift.name,
+            count: drift.count,
+            sample: drift.sample,
+            first_at: drift.first_at,
+            last_at: drift.last_at,
+        };
+        Ok(self.journal.all_drifts().await?.into_iter().map(report).collect())
     }
 
     /// All metrics, with the gauges set to this moment.
@@ -146,6 +187,14 @@ impl View {
                     gauges.lag.get_or_create(&labels).set(clamp(lag));
                 }
             }
+        }
+        // Of each account and kind the sum, and how many names.
+        gauges.drift_records.clear();
+        gauges.drift_names.clear();
+        for drift in &report.drift {
+            let label = DriftLabels { account: drift.account.clone(), kind: drift.kind.clone() };
+            gauges.drift_records.get_or_create(&label).inc_by(clamp(drift.count));
+            gauges.drift_names.get_or_create(&label).inc();
         }
         gauges.journal_bytes.set(clamp(report.journal.used_bytes));
         gauges.journal_limit.set(clamp(report.journal.limit_bytes));
@@ -176,6 +225,19 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         stretched_to_seconds: state.stretched_to.map(whole_seconds),
         taken: state.taken,
         held: state.held,
+    }
+}
+
+/// A stream of which only the last pass is known.
+fn stored_report(stream: Stream, pass: LastPass, now: Millis) -> StreamReport {
+    StreamReport {
+        stream: stream.as_str().to_owned(),
+        state: "stopped".to_owned(),
+        last_pass: Some(pass.began),
+        lag_seconds: Some(whole_seconds(now.since(pass.began))),
+        took_ms: pass.took_ms,
+        requests: pass.requests,
+        ..StreamReport::default()
     }
 }
 

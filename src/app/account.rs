@@ -15,11 +15,12 @@ use crate::collect::alerts::AlertStream;
 use crate::collect::alerts::fields::Updates;
 use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
+use crate::collect::inventory::look::{self, PostureChanges, Telling};
 use crate::collect::schedule::{AnyStream, Once};
 use crate::collect::sites::SiteList;
 use crate::collect::source::{PassError, SharedSource, Source, Start};
 use crate::collect::status::Status;
-use crate::config::settings::{self, AccountConfig};
+use crate::config::settings::{self, AccountConfig, InventoryConfig};
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -223,6 +224,7 @@ impl AccountTask {
             clock: shared.clock.clone(),
             metrics: shared.metrics.clone(),
             status,
+            inventory: inventory_rules(&self.config),
             sites: Mutex::new(SiteList::default()),
         }))
     }
@@ -278,6 +280,23 @@ impl AccountTask {
             Stream::Activity => self.config.poll.activity,
             Stream::Inventory => self.config.poll.inventory,
         }
+    }
+}
+
+/// What the configuration says about telling the inventory, in the collectors' words.
+fn inventory_rules(config: &AccountConfig) -> look::Rules {
+    let InventoryConfig { snapshot, posture, udfs } = &config.inventory;
+    look::Rules {
+        telling: if config.poll.inventory.is_some() { Telling::Records } else { Telling::Nothing },
+        snapshot: match snapshot {
+            settings::Snapshot::Off => look::Snapshot::Off,
+            settings::Snapshot::Daily => look::Snapshot::Daily,
+        },
+        posture: match posture {
+            settings::Posture::On => PostureChanges::Told,
+            settings::Posture::Off => PostureChanges::Untold,
+        },
+        udfs: udfs.clone(),
     }
 }
 

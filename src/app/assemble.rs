@@ -5,9 +5,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::admin::view::{AccountView, View};
@@ -17,7 +14,7 @@ use crate::app::engine::Engine;
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
 use crate::app::sinks::Planned;
-use crate::app::stop::Signals;
+use crate::app::stop::Control;
 use crate::clock::Clock;
 use crate::config::secrets::{Environment, SecretRef};
 use crate::config::settings::{AccountConfig, Config, Endpoint};
@@ -30,6 +27,7 @@ use crate::datto::memory::Memory;
 use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::sqlite::{Journal, Options};
+use crate::normalize;
 use crate::telemetry::Metrics;
 
 /// Reads an account's secrets anew at each login.
@@ -48,11 +46,13 @@ impl CredentialSource for FromConfig {
     }
 }
 
-/// Builds everything that `run` needs, and starts watching signals.
+/// Builds everything that `run` needs.
 pub async fn from_config(
     config: Config,
     environment: &(impl Environment + Clone + Send + Sync + 'static),
     accept_user_activity_org: &[String],
+    control: &Control,
+    metrics: Metrics,
 ) -> Result<Engine, AppError> {
     let clock = Clock::system();
     if let Some(name) = accept_user_activity_org.iter().find(|name| config.accounts.iter().all(|a| a.name != **name)) {
@@ -71,8 +71,8 @@ pub async fn from_config(
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
         accounts.push(account_task(account, credentials(account, environment), &mut platforms, &parts).await?);
     }
-    let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
-    engine(config, shared, accounts, admin)
+    let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
+    Ok(engine(config, shared, accounts, admin, control))
 }
 
 /// The admin's port; taken after the journal's lock, so that a second instance hears of the journal first.
@@ -151,14 +151,16 @@ pub fn http_transport() -> Result<HttpTransport, AppError> {
     HttpTransport::new(user_agent).map_err(|error| AppError::Failed(causes::line(&error)))
 }
 
-/// Puts built parts together and starts watching signals.
+/// Puts built parts together.
 pub fn engine(
     config: Config,
     shared: Shared,
     accounts: Vec<AccountTask>,
     admin: Option<TcpListener>,
-) -> Result<Engine, AppError> {
-    let sinks: Vec<Planned> = config.sinks.into_iter().map(Planned::new).collect();
+    control: &Control,
+) -> Engine {
+    let told = told(&config);
+    let sinks: Vec<Planned> = config.sinks.into_iter().map(|sink| Planned::new(sink).telling(told.clone())).collect();
     let view = View {
         journal: shared.journal.clone(),
         metrics: shared.metrics.clone(),
@@ -167,21 +169,28 @@ pub fn engine(
         accounts: accounts.iter().map(|account| account.view.clone()).collect(),
         sinks: sinks.iter().map(|sink| (sink.name.clone(), Some(sink.status.clone()))).collect(),
     };
-    let stop = CancellationToken::new();
-    let (reopen, reopened) = watch::channel(0);
-    let signals = Signals::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
-    let mut watching = JoinSet::new();
-    watching.spawn(signals.watch(stop.clone(), reopen));
-    Ok(Engine {
+    Engine {
         shared,
         accounts,
         sinks,
         admin: admin.map(|listener| (listener, view)),
         shutdown_timeout: config.shutdown_timeout,
-        stop,
-        reopen: reopened,
-        signals: watching,
-    })
+        // A child: a run that ends to make room for the next one does not stop the process.
+        stop: control.stop.child_token(),
+        reopen: control.hangups.clone(),
+    }
+}
+
+/// What all sinks tell alike.
+pub fn told(config: &Config) -> normalize::Options {
+    let listed = config.accounts.iter().filter(|account| !account.inventory.udfs.is_empty());
+    normalize::Options {
+        severities: config.events.severities.clone(),
+        alert_url: config.events.alert_url.clone(),
+        lens: Arc::clone(&config.lens),
+        udfs: listed.map(|account| (account.name.clone(), account.inventory.udfs.clone())).collect(),
+        ..normalize::Options::default()
+    }
 }
 
 async fn open_journal(config: &Config, clock: &Clock, accepted: &[String]) -> Result<Journal, AppError> {
@@ -200,7 +209,7 @@ async fn open_journal(config: &Config, clock: &Clock, accepted: &[String]) -> Re
 
 /// Where account-level records go is fixed once there is data: another value must be accepted by name, before anything is
 /// delivered under it.
-async fn settle_user_activity_org(
+pub(crate) async fn settle_user_activity_org(
     journal: &Journal,
     account: &AccountConfig,
     accepted: &[String],

@@ -12,6 +12,7 @@ use crate::app::assemble::{ClientParts, account_task, engine};
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
 use crate::app::simulated::Simulated;
+use crate::app::stop::Control;
 use crate::clock::Clock;
 use crate::config::load;
 use crate::config::settings::Config;
@@ -58,7 +59,8 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let shared = Shared { journal, clock: clock.clone(), metrics, accounts: Accounts::default() };
     let world = World { seed: options.seed, start: clock.now(), ..World::demo() };
     let accounts = accounts(&config, world, &shared).await?;
-    let engine = engine(config, shared.clone(), accounts, None)?;
+    let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
+    let engine = engine(config, shared.clone(), accounts, None, &control);
     let stop = engine.stop.clone();
     let mut ending = JoinSet::new();
     let sinks: Vec<_> = engine.sinks.iter().map(|sink| sink.status.clone()).collect();
@@ -72,9 +74,9 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         drop(tokio::time::timeout(options.duration, enough).await);
         stop.cancel();
     });
-    let outcome = engine.run().await;
+    let outcome = engine.run(std::future::pending::<()>()).await;
     drop(folder);
-    outcome
+    outcome.map(drop)
 }
 
 async fn accounts(

@@ -45,8 +45,15 @@ pub struct Engine {
     pub stop: CancellationToken,
     /// Counts up to reopen files.
     pub reopen: watch::Receiver<u64>,
-    /// The task that watches signals; it ends with the engine.
-    pub signals: JoinSet<()>,
+}
+
+/// Why a run ended without an error.
+#[derive(Debug)]
+pub enum Ended<T> {
+    /// It was asked to stop.
+    Stopped,
+    /// Something else is to be run from now on.
+    Changed(T),
 }
 
 /// A sink with records before it.
@@ -66,17 +73,20 @@ struct Background {
 }
 
 impl Engine {
-    /// Collects and delivers until asked to stop, or until something makes going on pointless.
-    pub async fn run(mut self) -> Result<(), AppError> {
+    /// Collects and delivers until asked to stop, until `changed` gives what to run instead, or until something makes going
+    /// on pointless.
+    pub async fn run<T>(mut self, changed: impl Future<Output = T>) -> Result<Ended<T>, AppError> {
         let mut background = self.start_background().await?;
+        tokio::pin!(changed);
         let mut collectors = JoinSet::new();
         for account in std::mem::take(&mut self.accounts) {
             collectors.spawn(account.run(self.shared.clone(), self.stop.clone()));
         }
         let ended = loop {
             tokio::select! {
-                () = self.stop.cancelled() => break Ok(()),
-                Some(ended) = background.deliverers.join_next() => break flatten(ended),
+                () = self.stop.cancelled() => break Ok(Ended::Stopped),
+                next = &mut changed => break Ok(Ended::Changed(next)),
+                Some(ended) = background.deliverers.join_next() => break flatten(ended).map(|()| Ended::Stopped),
                 Some(ended) = background.upkeep.join_next() => if let Err(error) = flatten(ended) { break Err(error) },
                 Some(ended) = collectors.join_next() => if let Err(error) = flatten(ended) { break Err(error) },
             }
@@ -89,8 +99,15 @@ impl Engine {
             background.finish().await
         });
         let stopped = stopped.await.unwrap_or(Err(AppError::Deadline));
+        collectors.shutdown().await;
+        background.abort().await;
         self.close().await;
-        ended.and(stopped)
+        match (ended, stopped) {
+            // What could not be finished in time stays in the journal, and the next run delivers it.
+            (Ok(Ended::Changed(next)), Ok(()) | Err(AppError::Deadline)) => Ok(Ended::Changed(next)),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+            (Ok(ended), Ok(())) => Ok(ended),
+        }
     }
 
     /// One complete pass of every stream of every account, everything delivered.
@@ -247,6 +264,12 @@ impl Engine {
 }
 
 impl Background {
+    /// Ends what did not end by itself.
+    async fn abort(&mut self) {
+        self.deliverers.shutdown().await;
+        self.upkeep.shutdown().await;
+    }
+
     /// Stops deliverers, then upkeep, and waits for them.
     async fn finish(&mut self) -> Result<(), AppError> {
         self.stop.cancel();

@@ -25,7 +25,7 @@ use crate::org::directory::Directory;
 use crate::sink::stdout::Stdout;
 
 mod printer;
-mod records;
+pub(crate) mod records;
 pub mod target;
 
 /// Without `--since`, this much of the activity log.
@@ -69,7 +69,8 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let account = task.identify().await.map_err(failed)?;
     let directory = directory(&task, &account, &target.policy).await.map_err(failed)?;
     let stdout = Stdout::new().map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
-    let options = Options { format, ..Options::default() };
+    let options = Options { format, ..target.told.clone() };
+    let udfs = &target.config.inventory.udfs;
     let now = clock.now();
     let mut printer = Printer { directory, clock, options, stdout, left_out: 0 };
     let least = since.map(|reach| now.minus(reach));
@@ -77,7 +78,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let (mut visited, mut seen) = (HashSet::new(), HashSet::new());
     while let Some(request) = next.filter(|request| visited.insert(request.key())) {
         let page = task.client.page(Lane::Alerts, &request).await.map_err(failed)?;
-        let records = records::of_page(&account.uid, what, &page.items, page.received_at, least);
+        let records = records::of_page(&account.uid, what, &page.items, page.received_at, least, udfs);
         // Lists move while they are read: a row that comes again is printed once.
         let fresh = records.into_iter().filter(|record| seen.insert(record.envelope.event_id()));
         printer.print(fresh.collect()).await?;

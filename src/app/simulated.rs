@@ -44,6 +44,7 @@ impl Simulated {
             status: reply.status,
             content_type: header("content-type"),
             retry_after: header("retry-after"),
+            date: header("date"),
             body: Bytes::from(reply.body),
         })
     }

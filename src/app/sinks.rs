@@ -62,12 +62,21 @@ pub struct Planned {
     /// How it does.
     pub status: SinkStatus,
     config: Arc<SinkConfig>,
+    /// What all sinks tell alike.
+    told: Options,
 }
 
 impl Planned {
     /// What the configuration says about a sink.
     pub fn new(config: SinkConfig) -> Self {
-        Self { name: config.name.clone(), start: config.from, status: SinkStatus::default(), config: Arc::new(config) }
+        let (name, start, told) = (config.name.clone(), config.from, Options::default());
+        Self { name, start, status: SinkStatus::default(), config: Arc::new(config), told }
+    }
+
+    /// The same with what all sinks tell alike.
+    #[must_use]
+    pub fn telling(self, told: Options) -> Self {
+        Self { told, ..self }
     }
 
     /// Builds the sink's deliverer.
@@ -87,7 +96,7 @@ impl Planned {
             name: self.name.clone(),
             sink,
             route: self.route(),
-            options: Options { format: self.config.format, raw_data: self.config.raw_data, ..Options::default() },
+            options: Options { format: self.config.format, raw_data: self.config.raw_data, ..self.told.clone() },
             journal,
             clock,
             metrics,

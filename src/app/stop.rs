@@ -1,11 +1,33 @@
-//! Signals: the first asks to stop, the second ends the process at once, SIGHUP reopens files.
+//! Signals: the first asks to stop, the second ends the process at once, SIGHUP reopens files and reloads the configuration.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Exit code of a stop that was not waited for.
 const IMPATIENT: i32 = 3;
+
+/// What the signals of this process steer.
+#[derive(Debug)]
+pub struct Control {
+    /// Cancelled by the first SIGTERM or SIGINT.
+    pub stop: CancellationToken,
+    /// Counts SIGHUPs.
+    pub hangups: watch::Receiver<u64>,
+    _watching: JoinSet<()>,
+}
+
+impl Control {
+    /// Takes the signals over, from now on.
+    pub fn take() -> std::io::Result<Self> {
+        let signals = Signals::take()?;
+        let (stop, (hangup, hangups)) = (CancellationToken::new(), watch::channel(0));
+        let mut watching = JoinSet::new();
+        watching.spawn(signals.watch(stop.clone(), hangup));
+        Ok(Self { stop, hangups, _watching: watching })
+    }
+}
 
 /// Signals of this process, from the moment this is built.
 #[derive(Debug)]
@@ -31,10 +53,7 @@ impl Signals {
             tokio::select! {
                 _ = self.terminate.recv() => asked(&stop),
                 _ = self.interrupt.recv() => asked(&stop),
-                _ = self.hangup.recv() => {
-                    tracing::warn!("SIGHUP: files are reopened; the configuration is not reloaded in this version, restart to apply a changed one");
-                    reopen.send_modify(|count| *count += 1);
-                }
+                _ = self.hangup.recv() => reopen.send_modify(|count| *count += 1),
             }
         }
     }

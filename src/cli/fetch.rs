@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::app::AppError;
 use crate::app::fetch::target::Target;
 use crate::app::fetch::{self, What};
 use crate::cli::open::Purpose;
@@ -48,13 +47,8 @@ impl Fetch {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let format = match self.format {
             LineFormat::Ocsf => Format::Ocsf,
+            LineFormat::Ecs => Format::Ecs,
             LineFormat::Raw => Format::Raw,
-            LineFormat::Ecs => {
-                return Err(AppError::Configuration(
-                    "the format ecs is not part of this version yet; use ocsf or raw".into(),
-                )
-                .into());
-            }
         };
         let what = match self.what {
             List::OpenAlerts => What::OpenAlerts,

@@ -1,6 +1,6 @@
 //! What several commands open first: the configuration, and the journal to look at.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::app::AppError;
 use crate::cli::{ConfigFile, Reported, table};
@@ -23,6 +23,11 @@ pub(crate) enum Purpose {
 
 /// Loads the configuration; prints every problem and warning to stderr.
 pub(crate) fn configuration(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<Config> {
+    Ok(configuration_at(file, purpose)?.1)
+}
+
+/// The same, with the file that was read.
+pub(crate) fn configuration_at(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(PathBuf, Config)> {
     let path = load::find(file.config.as_deref()).map_err(|problem| {
         table::complain(&problem.to_string());
         Reported(2)
@@ -39,7 +44,7 @@ pub(crate) fn configuration(file: &ConfigFile, purpose: Purpose) -> anyhow::Resu
     }
     let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
     match config {
-        Some(config) if errors == 0 => Ok(config),
+        Some(config) if errors == 0 => Ok((path, config)),
         _ => {
             table::complain(&format!("{errors} error{} in {}", if errors == 1 { "" } else { "s" }, path.display()));
             Err(Reported(2).into())

@@ -1,6 +1,6 @@
 //! `vintner run`.
 
-use crate::app::assemble;
+use crate::app::running::Running;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open};
 use crate::config::load::ProcessEnvironment;
@@ -19,12 +19,13 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let config = open::configuration(&self.file, Purpose::Act)?;
-        let engine = assemble::from_config(config, &ProcessEnvironment, &self.accept_user_activity_org).await?;
+        let (file, config) = open::configuration_at(&self.file, Purpose::Act)?;
+        let environment = ProcessEnvironment;
+        let running = Running { file, config, environment, accept_user_activity_org: self.accept_user_activity_org };
         if self.once {
-            engine.once().await?
+            running.once().await?
         } else {
-            engine.run().await?
+            running.until_stopped().await?
         }
         Ok(())
     }

@@ -67,6 +67,11 @@ fn human(report: &Report) -> String {
     let streams: Vec<Vec<String>> = report.accounts.iter().flat_map(stream_rows).collect();
     text += &table::table(&["ACCOUNT", "STREAM", "STATE", "LAST PASS", "LAG", "TAKEN", "HELD", "WHY"], &streams);
     text.push('\n');
+    let budgets: Vec<Vec<String>> = report.accounts.iter().filter_map(budget_row).collect();
+    if !budgets.is_empty() {
+        text += &table::table(&["ACCOUNT", "REQUESTS/MIN", "CEILING", "OTHERS", "LIMIT", "PAUSED UNTIL"], &budgets);
+        text.push('\n');
+    }
     let sinks: Vec<Vec<String>> = report.sinks.iter().map(sink_row).collect();
     text += &table::table(&["SINK", "STATE", "BACKLOG", "OLDEST", "LAST ERROR"], &sinks);
     let journal = &report.journal;
@@ -75,6 +80,11 @@ fn human(report: &Report) -> String {
         "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters\n",
         journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters
     );
+    if !report.drift.is_empty() {
+        let names = report.drift.len();
+        text +=
+            &format!("drift: {names} names of fields, contexts or actions that no document told (--json lists them)\n");
+    }
     text
 }
 
@@ -93,6 +103,14 @@ fn stream_rows(account: &crate::admin::report::AccountReport) -> Vec<Vec<String>
         vec![account.name.clone(), stream.stream.clone(), stream.state.clone(), last, lag, taken, held, why]
     };
     account.streams.iter().map(row).collect()
+}
+
+/// Requests of the last minute; only a running instance knows them.
+fn budget_row(account: &crate::admin::report::AccountReport) -> Option<Vec<String>> {
+    let budget = account.budget.as_ref()?;
+    let paused = budget.paused_until.map_or_else(|| "-".to_owned(), |until| until.to_string());
+    let numbers = [budget.used, budget.ceiling, budget.foreign, budget.limit].map(|number| number.to_string());
+    Some(std::iter::once(account.name.clone()).chain(numbers).chain([paused]).collect())
 }
 
 fn sink_row(sink: &crate::admin::report::SinkReport) -> Vec<String> {

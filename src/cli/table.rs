@@ -14,6 +14,12 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// Writes one JSON object a line.
+pub(crate) fn print_lines(rows: &[impl serde::Serialize]) -> anyhow::Result<()> {
+    let lines = rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n"));
+    print(&lines.collect::<Result<String, serde_json::Error>>()?)
+}
+
 /// Writes a line for people to stderr. If even that fails there is nobody left to tell.
 pub(crate) fn complain(text: &str) {
     drop(writeln!(std::io::stderr().lock(), "{text}"));

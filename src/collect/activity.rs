@@ -51,7 +51,7 @@ impl ActivityStream {
 
     /// Reads from the watermark less a margin up to now, in slices; the watermark moves behind each slice.
     pub async fn pass(&mut self) -> Result<PassReport, PassError> {
-        let now = self.source.clock.now();
+        let now = self.source.api_now();
         let watermark = self.watermark().await?;
         let margin = self.reach.margin();
         let mut report = PassReport::default();

@@ -4,6 +4,7 @@
 //! second. Pass numbers live in memory: an unchanged alert writes nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use crate::clock::Millis;
 use crate::collect::alerts::look::Rules;
@@ -18,6 +19,9 @@ pub mod open;
 pub mod page;
 pub mod resolved;
 pub mod vanished;
+
+/// How far the times of alerts may lie before those of the answers that show them: agents and API have clocks of their own.
+const SKEW: Duration = Duration::from_secs(120);
 
 /// The alerts of one account.
 #[derive(Debug)]
@@ -58,19 +62,21 @@ impl AlertStream {
 
     /// One pass over both lists.
     pub async fn pass(&mut self, thoroughness: Thoroughness) -> Result<PassReport, PassError> {
-        let open = open::walk(&self.source, self.rules).await?;
+        let began = self.source.api_now().minus(SKEW);
+        let open = open::walk(&self.source, self.rules, began).await?;
         let missing = self.missing(&open).await?;
-        let has_left = !missing.is_empty();
         let resolved = self.resolved.walk(&self.source, self.rules).await?;
         let unexplained = self.still_open(missing).await?;
         let looked = self.look_ups.run(&self.source, self.rules, unexplained, thoroughness).await?;
+        // Every row that left the open list while it was read pulled the rows behind it one place up. When one left that had
+        // to be looked up is not known, and one that a look-up finds open may just have been passed over.
+        let has_left = looked.requests > 0 || resolved.last_entry.is_some_and(|at| at >= began);
         if std::mem::take(&mut self.reports_cut) {
             self.report_cut().await?;
         }
         Ok(PassReport {
             requests: open.requests + resolved.requests + looked.requests,
-            // Every row that left the list while it was read pulled the rows behind it one place up.
-            moved: open.moved || resolved.moved || (open.requests > 1 && (has_left || resolved.has_news)),
+            moved: open.moved || resolved.moved || (open.requests > 1 && has_left),
             unfinished: looked.left > 0,
         })
     }

@@ -1,17 +1,56 @@
-//! The inventory: sites and devices, read whole and slowly, for names, organizations and enrichment.
+//! The inventory: sites and devices, read whole and slowly, for names, organizations and enrichment; what is new or changed in it
+//! is told (architecture.md section 5, event-schema.md section 8).
 
-use crate::collect::source::{PassError, SharedSource};
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::collect::alerts::Thoroughness;
+use crate::collect::inventory::look::look;
+use crate::collect::inventory::sight::{Origin, Sight, Unusable};
+use crate::collect::source::{PassError, SharedSource, Source};
 use crate::collect::walk::Walk;
 use crate::datto::lane::Lane;
-use crate::datto::model::device;
 use crate::datto::page::PageRequest;
-use crate::normalize::redact;
-use crate::record::RecordKind;
+use crate::journal::JournalError;
+use crate::journal::items::{ItemIntake, ItemKind, ItemLook, ItemPage};
+use crate::record::{SiteRef, Stream};
+
+pub mod absent;
+pub mod look;
+pub mod posture;
+pub mod sight;
+pub mod watched;
+
+/// How often a full journal is looked at again, and how often in all before the next pass.
+const ROOM_RETRY: Duration = Duration::from_secs(5);
+const ROOM_RETRIES: u32 = 12;
 
 /// The inventory of one account.
 #[derive(Debug)]
 pub struct InventoryStream {
     source: SharedSource,
+}
+
+/// What a pass found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PassReport {
+    /// Requests that it cost.
+    pub requests: u64,
+    /// Records that the journal had no room for: another pass tells them.
+    pub postponed: u64,
+}
+
+/// What a walk over one list showed.
+#[derive(Clone, Debug, Default)]
+pub struct Listed {
+    /// Requests that it cost.
+    pub requests: u64,
+    /// Records that the journal had no room for.
+    pub postponed: u64,
+    /// Uids of its items.
+    pub seen: HashSet<String>,
+    /// Whether it was read to its end without losing its place.
+    pub is_complete: bool,
 }
 
 impl InventoryStream {
@@ -20,29 +59,120 @@ impl InventoryStream {
         Self { source }
     }
 
-    /// Reads all sites, then all devices; gives the number of requests that it cost.
-    pub async fn pass(&mut self) -> Result<u64, PassError> {
+    /// Reads all sites, then all devices, and looks up what a whole list no longer shows.
+    pub async fn pass(&mut self, thoroughness: Thoroughness) -> Result<PassReport, PassError> {
         let sites = self.source.refresh_sites().await?;
+        let mut report = self.looked_up(ItemKind::Site, sites, thoroughness).await?;
         let devices = self.refresh_devices().await?;
-        Ok(sites + devices)
+        let devices = self.looked_up(ItemKind::Device, devices, thoroughness).await?;
+        report.requests += devices.requests;
+        report.postponed += devices.postponed;
+        if report.postponed > 0 {
+            self.wait_for_room(report.postponed).await?;
+        }
+        Ok(report)
     }
 
-    async fn refresh_devices(&self) -> Result<u64, PassError> {
+    async fn looked_up(
+        &self,
+        kind: ItemKind,
+        listed: Listed,
+        thoroughness: Thoroughness,
+    ) -> Result<PassReport, PassError> {
+        let mut report = PassReport { requests: listed.requests, postponed: listed.postponed };
+        if listed.is_complete {
+            let source = &self.source;
+            let missing = source.journal.missing_items(&source.account.uid, kind, listed.seen).await?;
+            report.requests += absent::look_up(source, kind, missing, thoroughness).await?;
+        }
+        Ok(report)
+    }
+
+    async fn refresh_devices(&self) -> Result<Listed, PassError> {
         let source = &self.source;
-        let mut list = Walk::new(PageRequest::list("/v2/account/devices", "devices"));
+        let mut list = Walk::new(PageRequest::list(sight::DEVICES, "devices"));
+        let mut listed = Listed::default();
         while let Some(page) = list.page(&source.client, Lane::Lookup).await? {
-            let (mut devices, mut unusable) = (Vec::new(), 0_u32);
+            let origin = Origin { account: &source.account.uid, path: sight::DEVICES, received_at: page.received_at };
+            let (mut sights, mut rejected, mut here) = (Vec::new(), Vec::new(), HashSet::new());
             for item in &page.items {
-                match device::decode(&redact::strip(RecordKind::Device, item), &source.account.uid) {
-                    Ok(device) => devices.push(device),
-                    Err(_) => unusable += 1,
+                match sight::device(item, origin, &source.inventory.udfs) {
+                    Ok(sight) => {
+                        if here.insert(sight.uid.clone()) {
+                            sights.push(sight);
+                        }
+                    }
+                    Err(unusable) => rejected.push(*unusable),
                 }
             }
-            if unusable > 0 {
-                tracing::warn!(account = source.account.name, unusable, "devices without a usable uid were left out");
-            }
-            source.journal.store_devices(&source.account.uid, devices).await?;
+            listed.seen.extend(here);
+            listed.postponed += take(source, ItemKind::Device, sights, rejected).await?.postponed;
         }
-        Ok(list.requests)
+        listed.requests = list.requests;
+        listed.is_complete = !list.is_looped && !list.has_hole;
+        Ok(listed)
     }
+
+    /// Rows go on while the journal is full, records wait: until there is room, but not so long that the rows grow old.
+    async fn wait_for_room(&self, postponed: u64) -> Result<(), PassError> {
+        let source = &self.source;
+        tracing::error!(
+            account = source.account.name,
+            postponed,
+            "the journal is full: changes of the inventory are told once it has room; `vintner status` names the sink that is behind"
+        );
+        source.status.set_waiting(Stream::Inventory, "the journal is full");
+        for _ in 0..ROOM_RETRIES {
+            if !source.journal.usage().await?.full {
+                break;
+            }
+            tokio::time::sleep(ROOM_RETRY).await;
+        }
+        Ok(())
+    }
+}
+
+/// Compares what a page showed with what is known and commits the difference; each item is shown once.
+pub async fn take(
+    source: &Source,
+    kind: ItemKind,
+    sights: Vec<Sight>,
+    rejected: Vec<Unusable>,
+) -> Result<ItemIntake, PassError> {
+    if kind == ItemKind::Device {
+        let looks = looks(source, kind, &sights).await?;
+        let named = looks.iter().filter_map(|look| look.records.first());
+        let sites: Vec<&SiteRef> = named.map(|record| &record.envelope.site).collect();
+        source.know_sites(&sites).await?;
+    }
+    settle(source, kind, sights, rejected).await
+}
+
+/// Like [`take`], where the site list is what is being read.
+pub async fn settle(
+    source: &Source,
+    kind: ItemKind,
+    sights: Vec<Sight>,
+    rejected: Vec<Unusable>,
+) -> Result<ItemIntake, PassError> {
+    loop {
+        let looks = looks(source, kind, &sights).await?;
+        if looks.is_empty() && rejected.is_empty() {
+            return Ok(ItemIntake::default());
+        }
+        match source.commit_items(ItemPage { looks, rejected: rejected.clone() }).await {
+            Ok(intake) => return Ok(intake),
+            // A held record was dropped meanwhile, which made its item untold: look again.
+            Err(JournalError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+async fn looks(source: &Source, kind: ItemKind, sights: &[Sight]) -> Result<Vec<ItemLook>, PassError> {
+    let account = &source.account.uid;
+    let uids = sights.iter().map(|sight| sight.uid.clone()).collect();
+    let known = source.journal.item_states(account, kind, uids).await?;
+    let look = |sight: &Sight| look(account, known.get(&sight.uid), sight, &source.inventory);
+    Ok(sights.iter().filter_map(look).collect())
 }

@@ -70,7 +70,10 @@ impl AnyStream {
                 Ok(Passed { requests: report.requests, again: report.moved || report.unfinished })
             }
             Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, again: false }),
-            Self::Inventory(stream) => Ok(Passed { requests: stream.pass().await?, again: false }),
+            Self::Inventory(stream) => {
+                let report = stream.pass(thoroughness).await?;
+                Ok(Passed { requests: report.requests, again: report.postponed > 0 })
+            }
         }
     }
 
@@ -131,6 +134,7 @@ impl AnyStream {
         match &outcome {
             Ok(passed) => {
                 source.status.complete(stream, began, clock.elapsed(), passed.requests);
+                source.keep_pass(stream).await?;
                 source.metrics.count_pass(account, stream.as_str(), "complete");
                 tracing::debug!(account, stream = stream.as_str(), requests = passed.requests, "pass complete");
             }

@@ -5,14 +5,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::collect::inventory::look::Telling;
+use crate::collect::inventory::sight::{self, Origin, Sight, Unusable};
+use crate::collect::inventory::{Listed, settle};
 use crate::collect::source::{PassError, Source};
 use crate::collect::walk::Walk;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
-use crate::datto::model::site;
 use crate::datto::page::PageRequest;
 use crate::diagnostic::causes;
-use crate::inventory::Site;
+use crate::journal::items::{ItemKind, ItemRow};
 use crate::org::Unmapped;
 use crate::org::directory::Directory;
 use crate::record::SiteRef;
@@ -66,30 +68,51 @@ impl Source {
         }
     }
 
-    /// Reads the whole site list into the journal; gives the number of requests that it cost.
-    pub async fn refresh_sites(&self) -> Result<u64, PassError> {
+    /// Reads the whole site list into the journal, and tells what is new or changed in it.
+    pub async fn refresh_sites(&self) -> Result<Listed, PassError> {
         let mut list = self.sites.lock().await;
         self.read_sites(&mut list).await
     }
 
     /// All pages are stored at once: a name that two sites share must not map the first before the second is known.
-    async fn read_sites(&self, list: &mut SiteList) -> Result<u64, PassError> {
+    async fn read_sites(&self, list: &mut SiteList) -> Result<Listed, PassError> {
         list.asked_at = Some(Instant::now());
-        let mut walk = Walk::new(PageRequest::list("/v2/account/sites", "sites"));
-        let mut sites: BTreeMap<String, Site> = BTreeMap::new();
+        let mut walk = Walk::new(PageRequest::list(sight::SITES, "sites"));
+        let (mut sights, mut rejected) = (BTreeMap::new(), Vec::new());
         while let Some(page) = walk.page(&self.client, Lane::Lookup).await? {
-            let decoded = page.items.iter().filter_map(|item| site::decode(item, &self.account.uid).ok());
-            sites.extend(decoded.map(|site| (site.uid.clone(), site)));
+            let origin = Origin { account: &self.account.uid, path: sight::SITES, received_at: page.received_at };
+            for item in &page.items {
+                match sight::site(item, origin) {
+                    Ok(sight) => drop(sights.insert(sight.uid.clone(), sight)),
+                    Err(unusable) => rejected.push(*unusable),
+                }
+            }
         }
-        let change = self.journal.store_sites(&self.account.uid, sites.into_values().collect()).await?;
-        if change.released > 0 || change.dropped > 0 {
-            tracing::info!(
-                account = self.account.name,
-                released = change.released,
-                dropped = change.dropped,
-                "the site list decided on held records"
-            );
+        let seen = sights.keys().cloned().collect();
+        let postponed = self.store_sites(sights.into_values().collect(), rejected).await?;
+        let is_complete = !walk.is_looped && !walk.has_hole;
+        Ok(Listed { requests: walk.requests, postponed, seen, is_complete })
+    }
+
+    /// Stores sites, with their records if the inventory is told; gives the number of records that must wait for room.
+    async fn store_sites(&self, sights: Vec<Sight>, rejected: Vec<Unusable>) -> Result<u64, PassError> {
+        let (released, dropped, postponed) = match self.inventory.telling {
+            Telling::Records => {
+                let done = settle(self, ItemKind::Site, sights, rejected).await?;
+                (done.released, done.dropped, done.postponed)
+            }
+            Telling::Nothing => {
+                let rows = sights.into_iter().filter_map(|sight| match sight.row {
+                    ItemRow::Site(site, _) => Some(site),
+                    ItemRow::Device(_) => None,
+                });
+                let change = self.journal.store_sites(&self.account.uid, rows.collect()).await?;
+                (change.released, change.dropped, 0)
+            }
+        };
+        if released > 0 || dropped > 0 {
+            tracing::info!(account = self.account.name, released, dropped, "the site list decided on held records");
         }
-        Ok(walk.requests)
+        Ok(postponed)
     }
 }

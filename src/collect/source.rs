@@ -6,11 +6,13 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
+use crate::collect::inventory::look::Rules;
 use crate::collect::sites::SiteList;
-use crate::collect::status::Status;
+use crate::collect::status::{LastPass, Status};
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::inventory::Account;
+use crate::journal::items::{ItemIntake, ItemPage};
 use crate::journal::sqlite::Journal;
 use crate::journal::{Intake, JournalError, Page};
 use crate::record::{AccountUid, Stream};
@@ -34,6 +36,8 @@ pub struct Source {
     pub metrics: Metrics,
     /// How its streams do.
     pub status: Status,
+    /// What of its inventory is told.
+    pub inventory: Rules,
     /// Guards the refresh of the site list.
     pub sites: Mutex<SiteList>,
 }
@@ -87,6 +91,13 @@ impl Source {
         }
     }
 
+    /// Commits a page of the inventory. A full journal does not refuse it: rows are stored, records postponed.
+    pub async fn commit_items(&self, page: ItemPage) -> Result<ItemIntake, JournalError> {
+        let done = self.journal.commit_items(&self.account.uid, page).await?;
+        self.count(Stream::Inventory, &done.intake);
+        Ok(done)
+    }
+
     fn count(&self, stream: Stream, intake: &Intake) {
         let fates = [
             (RecordFate::Taken, intake.taken),
@@ -109,6 +120,18 @@ impl Source {
             );
         }
         self.status.count(stream, intake);
+    }
+
+    /// Writes down how the last pass of a stream went, for a look at the journal when nothing runs.
+    pub async fn keep_pass(&self, stream: Stream) -> Result<(), JournalError> {
+        let Some(pass) = self.status.get().get(&stream).and_then(LastPass::of) else { return Ok(()) };
+        let value = serde_json::to_string(&pass).unwrap_or_default();
+        self.journal.put_cursors(&self.account.uid, vec![(LastPass::cursor(stream), value)]).await
+    }
+
+    /// The time by the API's clock: what its records and lists are compared with.
+    pub fn api_now(&self) -> Millis {
+        self.client.api_time()
     }
 
     /// The account's cut time: what is older is not told on a first start. Fixed at the first call, read from the journal ever after.

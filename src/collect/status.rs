@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::clock::Millis;
 use crate::journal::Intake;
 use crate::record::Stream;
@@ -49,6 +51,30 @@ pub enum Phase {
     Failing,
     /// The API user lacks a right; asked again hourly.
     Forbidden,
+}
+
+/// The last complete pass of a stream, as the journal keeps it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastPass {
+    /// When it began.
+    pub began: Millis,
+    /// How long it took, in milliseconds.
+    pub took_ms: u64,
+    /// Requests that it cost.
+    pub requests: u64,
+}
+
+impl LastPass {
+    /// That of a stream which has one behind it.
+    pub fn of(state: &StreamState) -> Option<Self> {
+        let took_ms = u64::try_from(state.took.as_millis()).unwrap_or(u64::MAX);
+        Some(Self { began: state.completed?, took_ms, requests: state.requests })
+    }
+
+    /// Name of the cursor that keeps it.
+    pub fn cursor(stream: Stream) -> String {
+        format!("pass.{}", stream.as_str())
+    }
 }
 
 impl Status {

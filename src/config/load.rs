@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::config::mapping::{self, Form};
 use crate::config::places::{At, MOST_TOLD, Problems};
-use crate::config::read::{Section, orgs, root};
+use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::{Config, RouteStream};
 use crate::config::{check, raw};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::normalize::Format;
 
 /// Where a configuration is looked for, in this order.
 const SEARCHED: [&str; 2] = ["./vintner.toml", "/etc/vintner/vintner.toml"];
@@ -59,18 +59,28 @@ pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
 pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let problems = Problems::default();
     let name = path.display().to_string();
-    let table = parse(&problems, &name, text)?;
+    let (_, table) = parse(&problems, &name, text)?;
     let root = Section::new(&problems, String::new(), At::new(0, 0..0), &table);
     let mapping_text = match orgs::file(&root) {
         Some(file) => Some(read_mapping(path, &file, &problems)?),
         None => None,
     };
+    let lens_text = match lens::file(&root) {
+        Some(file) => Some(read_beside(path, &file, "lens.file", &problems)?),
+        None => None,
+    };
     let mapping_table = match &mapping_text {
+        Some(file) => Some(file.table(&problems)?),
+        None => None,
+    };
+    let mapping =
+        mapping_table.as_ref().map(|(file, table)| Section::new(&problems, "orgs".into(), At::new(*file, 0..0), table));
+    let lens_table = match &lens_text {
         Some((name, text)) => Some(parse(&problems, name, text)?),
         None => None,
     };
-    let mapping = mapping_table.as_ref().map(|table| Section::new(&problems, "orgs".into(), At::new(1, 0..0), table));
-    let config = root::read(root, mapping);
+    let lens_rules = lens_table.map(|(file, table)| lens::rules(&table, file, &problems)).unwrap_or_default();
+    let config = root::read(root, mapping, lens_rules);
     check::check(&config, &problems);
     let found = problems.take();
     if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
@@ -107,9 +117,6 @@ impl Loaded {
             if streams.is_some_and(|streams| streams.contains(&RouteStream::Vintner)) {
                 unbuilt(&format!("{table}.route.streams"), "the stream \"vintner\"");
             }
-            if sink.format == Format::Ecs {
-                unbuilt(&format!("{table}.format"), "the format \"ecs\"");
-            }
         }
         if self.config.webhook.is_some() {
             unbuilt("webhook", "the webhook");
@@ -138,20 +145,47 @@ impl Environment for ProcessEnvironment {
     }
 }
 
-/// The mapping file, beside the configuration unless its path is absolute: its name for messages and its text.
-fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
-    let path = config.parent().unwrap_or(Path::new("")).join(file);
-    let is_toml = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
-    if !is_toml {
-        let message = "mapping files in CSV or JSON are not part of this version yet";
-        let hint = "write it in TOML, with the tables of [orgs]: [list.<id>], [ignore]".to_owned();
-        problems.error_at("orgs.file", message, Some(hint));
-        return Err(problems.take());
+/// A mapping file, read.
+struct MappingFile {
+    /// For messages.
+    name: String,
+    text: String,
+    form: Form,
+}
+
+impl MappingFile {
+    /// Its table, and its number among the files.
+    fn table<'a>(&'a self, problems: &Problems) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
+        if self.form == Form::Toml {
+            return parse(problems, &self.name, &self.text);
+        }
+        let file = problems.open(&self.name, &self.text);
+        let table = match self.form {
+            Form::Json => mapping::from_json(&self.text, file, problems),
+            Form::Csv | Form::Toml => mapping::from_csv(&self.text, file, problems),
+        };
+        Ok((file, table))
     }
+}
+
+/// The mapping file, beside the configuration unless its path is absolute.
+fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<MappingFile, Vec<Diagnostic>> {
+    let Some(form) = Form::of(Path::new(file)) else {
+        let hint = "TOML has the tables of [orgs]; CSV and JSON have a row for each site".to_owned();
+        problems.error_at("orgs.file", "a mapping file ends in .toml, .csv or .json", Some(hint));
+        return Err(problems.take());
+    };
+    read_beside(config, file, "orgs.file", problems).map(|(name, text)| MappingFile { name, text, form })
+}
+
+/// A file that the configuration names, beside it unless its path is absolute: its name for messages and its text.
+fn read_beside(config: &Path, file: &str, key: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
+    let path = config.parent().unwrap_or(Path::new("")).join(file);
     let name = path.display().to_string();
-    read_text(&path, &name).map(|text| (name, text)).map_err(|diagnostic| {
+    let read = read_text(&path, &name).map(|text| (name, text));
+    read.map_err(|diagnostic| {
         let hint = "a relative path counts from the directory of the configuration".to_owned();
-        problems.error_at("orgs.file", format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
+        problems.error_at(key, format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
         problems.take()
     })
 }
@@ -182,12 +216,12 @@ fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnos
     Box::new(Diagnostic::of_file(name, &message, Some("save it as UTF-8")))
 }
 
-/// Parses a text; its syntax errors are told, but nothing else of a file that has one.
-fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<DeTable<'a>, Vec<Diagnostic>> {
+/// Parses a text, and gives its number among the files; its syntax errors are told, but nothing else of a file that has one.
+fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
     let file = problems.open(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok(table.into_inner());
+        return Ok((file, table.into_inner()));
     }
     for range in raw::hidden_ranges(text) {
         problems.mask(&At::new(file, range));

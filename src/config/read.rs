@@ -10,8 +10,10 @@ use crate::config::places::{At, Problems, join};
 use crate::config::values::Bad;
 
 pub(crate) mod accounts;
+pub(crate) mod events;
 pub(crate) mod item;
 pub(crate) mod kafka;
+pub(crate) mod lens;
 pub(crate) mod orgs;
 pub(crate) mod otlp;
 pub(crate) mod root;

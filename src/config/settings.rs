@@ -2,12 +2,15 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
 use crate::config::secrets::SecretRef;
 use crate::journal::StartAt;
+use crate::normalize::lens::Lens;
+use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::{Format, RawData};
 use crate::org::Policy;
 use crate::record::Stream;
@@ -31,8 +34,12 @@ pub struct Config {
     pub policy: Policy,
     /// Records held longer than this are dropped.
     pub hold_for: Duration,
+    /// `[events]`.
+    pub events: EventsConfig,
     /// `[sinks.*.*]`, in file order; at least one.
     pub sinks: Vec<SinkConfig>,
+    /// `[lens]`: the rules in force.
+    pub lens: Arc<Lens>,
     /// `[admin] listen`.
     pub admin: Option<SocketAddr>,
     /// `[webhook]`.
@@ -71,8 +78,19 @@ pub struct AccountConfig {
     pub poll: PollConfig,
     /// Which updates of alerts are told.
     pub updates: Updates,
+    /// `[accounts.<name>.inventory]`.
+    pub inventory: InventoryConfig,
     /// `[accounts.<name>.limits]`.
     pub limits: LimitsConfig,
+}
+
+/// `[events]`: what all sinks tell alike, since an event has one id wherever it goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventsConfig {
+    /// Severities in place of the defaults.
+    pub severities: Overrides,
+    /// Address of an alert in the portal, with placeholders.
+    pub alert_url: Option<String>,
 }
 
 /// Where an account's API is.
@@ -104,6 +122,37 @@ pub struct PollConfig {
     pub activity: Option<Duration>,
     /// Sites and devices.
     pub inventory: Option<Duration>,
+}
+
+/// `[accounts.<name>.inventory]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InventoryConfig {
+    /// Whether unchanged devices and sites are told anew.
+    pub snapshot: Snapshot,
+    /// Whether posture changes are told.
+    pub posture: Posture,
+    /// Numbers (1 to 300) of the user-defined fields that are told, ascending.
+    pub udfs: Vec<u16>,
+}
+
+/// Whether unchanged devices and sites are told anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Snapshot {
+    /// Never.
+    #[default]
+    Off,
+    /// Once a day, in UTC.
+    Daily,
+}
+
+/// Whether a change of a device's antivirus, patch or reboot state is an event of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Posture {
+    /// It is.
+    #[default]
+    On,
+    /// It is not.
+    Off,
 }
 
 /// Which changes of an alert are told as updates.

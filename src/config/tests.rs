@@ -10,6 +10,8 @@ use crate::diagnostic::Diagnostic;
 
 mod bad_files;
 mod examples;
+mod mapping;
+mod schema;
 mod secret_values;
 mod settings;
 

@@ -86,6 +86,7 @@ mod tests {
             status,
             content_type: Some(content_type.to_owned()),
             retry_after: None,
+            date: None,
             body: Bytes::from_static(body.as_bytes()),
         };
         meaning(&response, &["s3cret"])

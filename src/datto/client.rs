@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::sleep;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 use url::Url;
 
 use super::answer::Meaning;
@@ -22,6 +22,7 @@ use super::page::{ListPage, PageRequest, slice};
 use super::retry::waits;
 use super::saver::Saver;
 use super::session::Session;
+use super::skew::Skew;
 use super::state::{ClientState, Counters, Rate};
 use super::{Auth, Transport};
 use crate::clock::{Clock, Millis};
@@ -97,6 +98,7 @@ impl Client {
             saver,
             clock,
             counters: Counters::default(),
+            skew: Skew::default(),
         };
         let session = Session::new(link, settings.platform, settings.credentials);
         Ok(Self(Arc::new(Inner { session, stop: watch::Sender::new(false) })))
@@ -131,6 +133,12 @@ impl Client {
     pub fn rate(&self) -> Rate {
         let link = &self.0.session.link;
         link.budget.rate(link.clock.now())
+    }
+
+    /// The time by the API's clock, as its last answer showed it.
+    pub fn api_time(&self) -> Millis {
+        let link = &self.0.session.link;
+        link.skew.api_time(link.clock.now())
     }
 
     /// The client now.
@@ -219,7 +227,7 @@ impl Inner {
                 Try::Again(reason) => reason,
             };
             let Some(wait) = waits.next() else { return Err(failed(reason, attempts)) };
-            debug!(account = session.link.account, path, reason, wait_ms = wait.as_millis(), "a call is tried again");
+            info!(account = session.link.account, path, reason, wait_ms = wait.as_millis(), "a call is tried again");
             Counters::add(&session.link.counters.retries);
             sleep(wait).await;
         }

@@ -14,6 +14,7 @@ use super::endpoint::{STATUS_PATH, api_url};
 use super::lane::Lane;
 use super::retry::pause_of;
 use super::saver::Saver;
+use super::skew::Skew;
 use super::state::Counters;
 use super::{Auth, Request, Response, Transport, TransportError};
 use crate::clock::{Clock, Millis};
@@ -30,6 +31,7 @@ pub(super) struct Link {
     pub(super) saver: Saver,
     pub(super) clock: Clock,
     pub(super) counters: Counters,
+    pub(super) skew: Skew,
 }
 
 /// What became of a request.
@@ -111,9 +113,12 @@ impl Link {
     async fn send(&self, request: Request, slot: Slot) -> (Result<Response, TransportError>, Span) {
         Counters::add(&self.counters.requests);
         self.saver.note();
-        let limit = request.timeout;
+        let (limit, sent_at) = (request.timeout, self.clock.now());
         let result = timeout(limit, self.transport.send(request)).await;
         let span = slot.answered();
+        if let Ok(Ok(response)) = &result {
+            self.skew.note(&self.account, response.date.as_deref(), sent_at, self.clock.now());
+        }
         (result.unwrap_or(Err(TransportError::Timeout(limit))), span)
     }
 

@@ -12,7 +12,6 @@ pub mod rate;
 pub mod site;
 #[cfg(test)]
 mod tests;
-pub mod time;
 
 /// Why no record can be made of an item.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

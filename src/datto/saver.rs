@@ -4,15 +4,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::budget::Budget;
 use super::memory::{Memory, MemoryError};
 use crate::clock::{Clock, Millis};
 
-/// Send times are written at most this often; what a kill in between forgets, the first call after the start finds out.
-const INTERVAL: Duration = Duration::from_millis(1500);
+/// Send times are written at most this often: what a kill in between forgets must not matter to the budget.
+const SHORT: Duration = Duration::from_millis(1500);
+/// Fewer calls than `MANY` are written after this, so that polling without news hardly writes. The API's own count, which
+/// is asked first of all after a start, knows them too.
+const LONG: Duration = Duration::from_secs(15);
+/// So many calls are written soon.
+const MANY: u32 = 20;
 
 /// The write-behind of one account. It owns its one background task, which ends with it.
 pub(super) struct Saver {
@@ -29,12 +34,12 @@ struct Shared {
 }
 
 /// Decided under one lock, so that no note falls between a last look and the end of the task.
-#[derive(Debug, Default, PartialEq, Eq)]
-enum Work {
-    #[default]
-    Idle,
-    Writing,
-    WritingAndDue,
+#[derive(Debug, Default)]
+struct Work {
+    /// Whether the task is there that will write.
+    has_writer: bool,
+    /// Calls since the last write.
+    unwritten: u32,
 }
 
 impl Saver {
@@ -54,11 +59,10 @@ impl Saver {
     pub(super) fn note(&self) {
         {
             let mut work = self.shared.lock();
-            if *work != Work::Idle {
-                *work = Work::WritingAndDue;
+            work.unwritten = work.unwritten.saturating_add(1);
+            if std::mem::replace(&mut work.has_writer, true) {
                 return;
             }
-            *work = Work::WritingAndDue;
         }
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
@@ -84,12 +88,16 @@ impl Saver {
 impl Shared {
     async fn write_while_due(&self) {
         loop {
-            sleep(INTERVAL).await;
-            *self.lock() = Work::Writing;
+            let latest = Instant::now() + LONG;
+            sleep(SHORT).await;
+            while self.lock().unwritten < MANY && Instant::now() < latest {
+                sleep(SHORT).await;
+            }
+            self.lock().unwritten = 0;
             self.remember(vec![self.sends()]).await;
             let mut work = self.lock();
-            if *work == Work::Writing {
-                *work = Work::Idle;
+            if work.unwritten == 0 {
+                work.has_writer = false;
                 return;
             }
         }

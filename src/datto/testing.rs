@@ -198,7 +198,7 @@ pub(super) fn throttled(retry_after: Option<&str>) -> Response {
 
 fn reply(status: u16, content_type: &str, body: &str) -> Response {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    Response { status, content_type: Some(content_type.to_owned()), retry_after: None, body }
+    Response { status, content_type: Some(content_type.to_owned()), retry_after: None, date: None, body }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

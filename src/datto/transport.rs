@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
 use reqwest::redirect::Policy;
 
 use super::endpoint::is_loopback;
@@ -80,8 +80,9 @@ impl HttpTransport {
         let status = answer.status().as_u16();
         let content_type = header(&answer, &CONTENT_TYPE);
         let retry_after = header(&answer, &RETRY_AFTER);
+        let date = header(&answer, &DATE);
         let body = read_body(answer, &request).await?;
-        Ok(Response { status, content_type, retry_after, body })
+        Ok(Response { status, content_type, retry_after, date, body })
     }
 }
 

@@ -1,11 +1,15 @@
 //! From an attempt to what a sink gets: organization, route and normalization of each record, decided anew each time.
 
+use std::collections::HashMap;
+
 use crate::clock::Millis;
 use crate::deliver::route::Route;
 use crate::event::Event;
 use crate::journal::{Attempt, Item, Refused, RefusedKind};
+use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, normalize};
 use crate::org::directory::Decision;
+use crate::record::{AccountUid, DeviceRef};
 
 /// An attempt, decided.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +24,9 @@ pub struct Batch {
     pub dead: Vec<(usize, Refused)>,
 }
 
+/// The devices that an attempt names, each decoded once.
+type Devices<'a> = HashMap<&'a (AccountUid, DeviceRef), KnownDevice>;
+
 /// What becomes of one record.
 enum Fate {
     Send(Box<Event>),
@@ -30,8 +37,9 @@ enum Fate {
 /// Decides what becomes of each record of `attempt` under the mapping that was read with it.
 pub fn decide(attempt: &Attempt, route: &Route, options: &Options, now: Millis) -> Batch {
     let mut batch = Batch::default();
+    let devices: Devices<'_> = attempt.devices.iter().map(|(name, device)| (name, KnownDevice::of(device))).collect();
     for (index, item) in attempt.items.iter().enumerate() {
-        match fate(attempt, item, route, options, now) {
+        match fate(attempt, &devices, item, route, options, now) {
             Fate::Send(event) => {
                 batch.events.push(*event);
                 batch.items.push(index);
@@ -48,7 +56,7 @@ pub fn refused(item: &Item, kind: RefusedKind, reason: String) -> Refused {
     Refused { place: item.place.clone(), replay: item.replay, kind, reason }
 }
 
-fn fate(attempt: &Attempt, item: &Item, route: &Route, options: &Options, now: Millis) -> Fate {
+fn fate(attempt: &Attempt, devices: &Devices<'_>, item: &Item, route: &Route, options: &Options, now: Millis) -> Fate {
     let envelope = &item.record.envelope;
     let tenant = match attempt.directory.decide(&envelope.account, &envelope.site) {
         Decision::Org(tenant) => tenant,
@@ -61,14 +69,8 @@ fn fate(attempt: &Attempt, item: &Item, route: &Route, options: &Options, now: M
     if !route.names(envelope.kind.stream(), &tenant.id) {
         return Fate::Skip;
     }
-    let device = attempt.devices.get(&(envelope.account.clone(), envelope.device.clone()));
-    let context = Context {
-        directory: &attempt.directory,
-        tenant: &tenant,
-        device: device.map(AsRef::as_ref),
-        processed_at: now,
-        options,
-    };
+    let device = devices.get(&(envelope.account.clone(), envelope.device.clone()));
+    let context = Context { directory: &attempt.directory, tenant: &tenant, device, processed_at: now, options };
     match normalize(&item.record, &context) {
         Ok(event) if route.takes(&event.pivots) => Fate::Send(Box::new(Event { replay: item.replay, ..event })),
         Ok(_) => Fate::Skip,

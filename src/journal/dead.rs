@@ -1,5 +1,7 @@
 //! Dead letters: what could not be told, kept with the reason until an operator drops or replays it.
 
+use std::collections::BTreeSet;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 
@@ -87,7 +89,12 @@ impl Journal {
 
 /// Keeps an item that no record can be made of, once per content; says whether it is new.
 pub(super) fn reject(tx: &Tx<'_>, account: i64, rejected: &Rejected) -> Done<bool> {
-    if !seen::reject(tx, account, &seen::key(&[&rejected.content]))? {
+    reject_as(tx, account, rejected, &rejected.content)
+}
+
+/// Like [`reject`], once per `identity`: for items whose content changes with every answer.
+pub(super) fn reject_as(tx: &Tx<'_>, account: i64, rejected: &Rejected, identity: &str) -> Done<bool> {
+    if !seen::reject(tx, account, &seen::key(&[identity]))? {
         return Ok(false);
     }
     tx.execute(
@@ -126,23 +133,24 @@ pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
     Ok(())
 }
 
-/// Turns dead letters of sinks into references that are sent again under the request's number; says how many. An item
-/// without a record stays.
+/// Turns dead letters of sinks into references that are sent again under the request's number; says how many. A record that was
+/// given up more than once (in several replays) is sent once. An item without a record stays.
 pub(super) fn replay(tx: &Tx<'_>, letters: &DeadLetters, number: u64) -> Done<u64> {
-    let mut chosen = list(tx.connection, &filter(letters))?;
     // In the order of the records, so that one alert's events come in order.
-    chosen.sort_by_key(|row| row.place);
-    let mut done: u64 = 0;
-    for row in chosen {
-        let (Some(name), Some((partition, seq))) = (row.sink, row.place) else { continue };
-        let sql = "SELECT id FROM sinks WHERE name = ?1";
-        let id = first(tx.connection, sql, [&name], |found| found.get(0))?.ok_or(Fail::Conflict)?;
-        let run = Run { account: row.account, partition, first: seq, count: 1 };
-        remove(tx, row.id)?;
-        replay::refer(tx, &Sink { id, name }, row.account, &run, number)?;
-        done = done.saturating_add(1);
+    let mut again: BTreeSet<(String, (i64, u64), i64)> = BTreeSet::new();
+    for row in list(tx.connection, &filter(letters))? {
+        if let (Some(sink), Some(place)) = (row.sink, row.place) {
+            again.insert((sink, place, row.account));
+            remove(tx, row.id)?;
+        }
     }
-    Ok(done)
+    for (name, (partition, seq), account) in &again {
+        let sql = "SELECT id FROM sinks WHERE name = ?1";
+        let id = first(tx.connection, sql, [name], |found| found.get(0))?.ok_or(Fail::Conflict)?;
+        let run = Run { account: *account, partition: *partition, first: *seq, count: 1 };
+        replay::refer(tx, &Sink { id, name: name.clone() }, *account, &run, number)?;
+    }
+    Ok(u64::try_from(again.len()).unwrap_or(u64::MAX))
 }
 
 /// Forgets dead letters; says how many.

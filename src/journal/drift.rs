@@ -1,12 +1,15 @@
 //! What the API shows and no document told: counted by name, with one sample each.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Millis;
 use crate::journal::JournalError;
 use crate::journal::fail::Done;
 use crate::journal::partitions;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
-use crate::record::AccountUid;
+use crate::normalize::drift as findings;
+use crate::record::{AccountUid, Record};
 
 /// Names kept of one account: a hostile API could invent them without end.
 const MOST_NAMES: u64 = 2_000;
@@ -35,7 +38,21 @@ impl Journal {
     pub async fn drift(&self, account: &AccountUid, kind: &str, name: &str, sample: &str) -> Result<(), JournalError> {
         let account = account.clone();
         let [kind, name, sample] = [kind, name, sample].map(|text| cut(text).to_owned());
-        self.write(move |tx| count(tx, &account, &kind, &name, &sample)).await
+        self.write(move |tx| {
+            let account = partitions::met_account(tx, &account)?;
+            count(tx, account, &kind, &name, &sample, 1)
+        })
+        .await
+    }
+
+    /// Everything undocumented that all accounts showed, by account, kind and name.
+    pub async fn all_drifts(&self) -> Result<Vec<(AccountUid, Drift)>, JournalError> {
+        self.look(|view| {
+            let sql = "SELECT d.kind, d.name, d.count, d.sample, d.first_at, d.last_at, a.uid
+                FROM drift d JOIN accounts a ON a.id = d.account ORDER BY a.uid, d.kind, d.name";
+            rows(view.connection, sql, [], |row| Ok((AccountUid::new(&row.get::<_, String>(6)?), drift(row)?)))
+        })
+        .await
     }
 
     /// Everything undocumented that an account showed, by kind and name.
@@ -44,26 +61,51 @@ impl Journal {
         self.look(move |view| {
             let Some(id) = partitions::account(view.connection, &account)? else { return Ok(Vec::new()) };
             let sql = "SELECT kind, name, count, sample, first_at, last_at FROM drift WHERE account = ?1";
-            rows(view.connection, sql, [id], |row| {
-                Ok(Drift {
-                    kind: row.get(0)?,
-                    name: row.get(1)?,
-                    count: row.get(2)?,
-                    sample: row.get(3)?,
-                    first_at: Millis(row.get(4)?),
-                    last_at: Millis(row.get(5)?),
-                })
-            })
+            rows(view.connection, sql, [id], drift)
         })
         .await
     }
 }
 
-fn count(tx: &Tx<'_>, account: &AccountUid, kind: &str, name: &str, sample: &str) -> Done<()> {
-    let account = partitions::met_account(tx, account)?;
+/// What a page showed, until it is counted in the page's transaction: each name once, with how often and the first sample.
+#[derive(Debug, Default)]
+pub(super) struct Shown(BTreeMap<(&'static str, String), (u64, String)>);
+
+impl Shown {
+    /// Notes what a record that is new to the journal shows.
+    pub(super) fn note(&mut self, record: &Record) {
+        for finding in findings::of(record) {
+            let name = cut(&finding.name).to_owned();
+            let entry = self.0.entry((finding.kind.as_str(), name)).or_insert_with(|| (0, finding.sample));
+            entry.0 = entry.0.saturating_add(1);
+        }
+    }
+
+    /// Counts everything noted.
+    pub(super) fn count(self, tx: &Tx<'_>, account: i64) -> Done<()> {
+        for ((kind, name), (times, sample)) in self.0 {
+            count(tx, account, kind, &name, cut(&sample), times)?;
+        }
+        Ok(())
+    }
+}
+
+/// A row whose first six columns are those of [`Drift`].
+fn drift(row: &rusqlite::Row<'_>) -> rusqlite::Result<Drift> {
+    Ok(Drift {
+        kind: row.get(0)?,
+        name: row.get(1)?,
+        count: row.get(2)?,
+        sample: row.get(3)?,
+        first_at: Millis(row.get(4)?),
+        last_at: Millis(row.get(5)?),
+    })
+}
+
+fn count(tx: &Tx<'_>, account: i64, kind: &str, name: &str, sample: &str, times: u64) -> Done<()> {
     let now = tx.now().0;
-    let sql = "UPDATE drift SET count = count + 1, last_at = ?4 WHERE account = ?1 AND kind = ?2 AND name = ?3";
-    if tx.execute(sql, (account, kind, name, now))? > 0 {
+    let sql = "UPDATE drift SET count = count + ?5, last_at = ?4 WHERE account = ?1 AND kind = ?2 AND name = ?3";
+    if tx.execute(sql, (account, kind, name, now, times))? > 0 {
         return Ok(());
     }
     let sql = "SELECT COUNT(*) FROM drift WHERE account = ?1";
@@ -72,8 +114,8 @@ fn count(tx: &Tx<'_>, account: &AccountUid, kind: &str, name: &str, sample: &str
         return Ok(());
     }
     tx.execute(
-        "INSERT INTO drift (account, kind, name, count, sample, first_at, last_at) VALUES (?1, ?2, ?3, 1, ?4, ?5, ?5)",
-        (account, kind, name, sample, now),
+        "INSERT INTO drift (account, kind, name, count, sample, first_at, last_at) VALUES (?1, ?2, ?3, ?6, ?4, ?5, ?5)",
+        (account, kind, name, sample, now, times),
     )?;
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 use crate::journal::alerts;
 use crate::journal::batches;
 use crate::journal::fail::{Done, Fail};
+use crate::journal::items;
 use crate::journal::pack;
 use crate::journal::partitions::{self, HELD};
 use crate::journal::seen::{self, Key};
@@ -267,7 +268,7 @@ fn forget_key(tx: &Tx<'_>, row: &Row, record: &Record) -> Done<()> {
     let dated: Option<i64> = first(tx.connection, sql, (row.account, row.seq), |found| found.get(0))?.flatten();
     match dated {
         Some(dated) => seen::remove(tx, row.account, Millis(dated), &seen::record_key(&record.envelope)),
-        None => Ok(()),
+        None => items::forget(tx, row.account, &record.envelope),
     }
 }
 

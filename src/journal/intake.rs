@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::journal::alerts::{self, Known};
 use crate::journal::batches;
 use crate::journal::dead;
+use crate::journal::drift::Shown;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held::{self, HeldAlert, Holding};
 use crate::journal::memory;
@@ -17,7 +18,7 @@ use crate::journal::state;
 use crate::journal::tx::Tx;
 use crate::journal::{AlertLook, DatedRecord, Intake, JournalError, Lane, Page};
 use crate::org::directory::{Directory, DropReason, Intake as Verdict};
-use crate::record::{AccountUid, Record};
+use crate::record::{AccountUid, Record, SiteRef};
 
 impl Journal {
     /// Takes a page in whole, or refuses it whole: [`JournalError::Conflict`] if a look was compared with a state that is no
@@ -29,26 +30,14 @@ impl Journal {
 
 fn take(tx: &Tx<'_>, page: Page) -> Done<Intake> {
     let account = partitions::met_account(tx, &page.account)?;
-    let mut taking = Taking {
-        tx,
-        account,
-        uid: page.account,
-        directory: tx.directory()?,
-        lane: first_lane(page.lane),
-        lanes: BTreeMap::new(),
-        has_room: false,
-        intake: Intake::default(),
-    };
+    let mut taking = Taking::new(tx, account, page.account, first_lane(page.lane))?;
     for look in page.alerts {
         taking.alert(look)?;
     }
     for record in page.records {
         taking.record(record)?;
     }
-    let Taking { lanes, mut intake, .. } = taking;
-    for (lane, records) in lanes {
-        batches::append(tx, account, &lane, &records)?;
-    }
+    let mut intake = taking.append()?;
     for rejected in &page.rejected {
         intake.rejected = intake.rejected.saturating_add(u64::from(dead::reject(tx, account, rejected)?));
     }
@@ -65,19 +54,53 @@ fn first_lane(lane: Lane) -> &'static str {
 }
 
 /// A page on its way in.
-struct Taking<'a> {
-    tx: &'a Tx<'a>,
-    account: i64,
+pub(super) struct Taking<'a> {
+    pub(super) tx: &'a Tx<'a>,
+    pub(super) account: i64,
     uid: AccountUid,
     directory: Arc<Directory>,
     lane: &'static str,
     /// What goes to each lane, in order.
     lanes: BTreeMap<String, Vec<Record>>,
     has_room: bool,
-    intake: Intake,
+    pub(super) intake: Intake,
+    /// What no document told, of the records that are new.
+    shown: Shown,
 }
 
-impl Taking<'_> {
+impl<'a> Taking<'a> {
+    /// Begins with the decisions of this moment; `lane` is a stored name.
+    pub(super) fn new(tx: &'a Tx<'a>, account: i64, uid: AccountUid, lane: &'static str) -> Done<Self> {
+        let directory = tx.directory()?;
+        let (lanes, intake, shown) = (BTreeMap::new(), Intake::default(), Shown::default());
+        Ok(Self { tx, account, uid, directory, lane, lanes, has_room: false, intake, shown })
+    }
+
+    /// Appends what was taken to its lanes.
+    pub(super) fn append(self) -> Done<Intake> {
+        self.shown.count(self.tx, self.account)?;
+        for (lane, records) in self.lanes {
+            batches::append(self.tx, self.account, &lane, &records)?;
+        }
+        Ok(self.intake)
+    }
+
+    /// What becomes of records of `site` that no priority filter is for.
+    pub(super) fn decide(&self, site: &SiteRef) -> Verdict {
+        self.directory.intake(&self.uid, site, None)
+    }
+
+    /// Takes records to the end of the page's lane.
+    pub(super) fn take(&mut self, records: Vec<Record>) {
+        self.intake.taken = self.intake.taken.saturating_add(count(records.len()));
+        self.lanes.entry(self.lane.to_owned()).or_default().extend(records);
+    }
+
+    /// Holds a record that is no alert's and has no key of its own to be remembered.
+    pub(super) fn hold_item(&mut self, record: &Record) -> Done<()> {
+        self.hold(self.lane, None, None, None, record)
+    }
+
     fn alert(&mut self, look: AlertLook) -> Done<()> {
         let key = alert_key(&self.uid, &look.uid);
         let known = alerts::load(self.tx.connection, &key)?;
@@ -102,6 +125,7 @@ impl Taking<'_> {
             verdict @ (Verdict::Take | Verdict::Hold) => {
                 self.require_room()?;
                 let lane = lane.unwrap_or_else(|| self.lane.to_owned());
+                look.records.iter().for_each(|record| self.shown.note(record));
                 if verdict == Verdict::Hold || held::waits(self.tx, &key)? {
                     let before = before.as_ref().map(state::encode);
                     for record in &look.records {
@@ -136,10 +160,12 @@ impl Taking<'_> {
             }
             Verdict::Hold => {
                 self.require_room()?;
+                self.shown.note(&record);
                 self.hold(self.lane, None, None, Some(dated), &record)?;
             }
             Verdict::Take => {
                 self.require_room()?;
+                self.shown.note(&record);
                 self.intake.taken = self.intake.taken.saturating_add(1);
                 self.lanes.entry(self.lane.to_owned()).or_default().push(record);
             }
@@ -160,7 +186,7 @@ impl Taking<'_> {
     }
 
     /// Only what appends records needs room, and asks once a page (model rule `reserve`).
-    fn require_room(&mut self) -> Done<()> {
+    pub(super) fn require_room(&mut self) -> Done<()> {
         if !self.has_room {
             space::require_room(self.tx)?;
             self.has_room = true;
@@ -168,7 +194,7 @@ impl Taking<'_> {
         Ok(())
     }
 
-    fn count_dropped(&mut self, reason: DropReason, count: u64) {
+    pub(super) fn count_dropped(&mut self, reason: DropReason, count: u64) {
         let counter = match reason {
             DropReason::Filtered => &mut self.intake.filtered,
             DropReason::Ignored => &mut self.intake.ignored,
@@ -178,6 +204,6 @@ impl Taking<'_> {
     }
 }
 
-fn count(length: usize) -> u64 {
+pub(super) fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

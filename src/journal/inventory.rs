@@ -95,7 +95,8 @@ pub(super) fn find_device(connection: &Connection, account: &AccountUid, device:
     packed.map(|packed| pack::unpack_json(&packed, || format!("{device:?} of account {account}"))).transpose()
 }
 
-fn store_site(tx: &Tx<'_>, account: i64, site: &Site) -> Done<bool> {
+/// Stores a site; says whether it is new or not as stored.
+pub(super) fn store_site(tx: &Tx<'_>, account: i64, site: &Site) -> Done<bool> {
     let json = serde_json::to_string(site).map_err(|e| Fail::damaged(format!("a site: {e}")))?;
     let sql = "SELECT site FROM sites WHERE account = ?1 AND uid = ?2";
     let stored: Option<String> = first(tx.connection, sql, (account, &site.uid), |row| row.get(0))?;
@@ -107,7 +108,8 @@ fn store_site(tx: &Tx<'_>, account: i64, site: &Site) -> Done<bool> {
     Ok(true)
 }
 
-fn store_device(tx: &Tx<'_>, account: i64, device: &Device) -> Done<bool> {
+/// Stores a device; says whether it is new or not as stored.
+pub(super) fn store_device(tx: &Tx<'_>, account: i64, device: &Device) -> Done<bool> {
     let json = serde_json::to_string(device).map_err(|e| Fail::damaged(format!("a device: {e}")))?;
     let digest = seen::key(&[&json]);
     let sql = "SELECT digest FROM devices WHERE account = ?1 AND uid = ?2";

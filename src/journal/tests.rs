@@ -4,6 +4,7 @@ mod coverage;
 mod deliverer;
 mod engine;
 mod intake;
+mod items;
 mod kafka;
 mod measure;
 mod model;

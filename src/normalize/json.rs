@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 pub(crate) mod fields;
 pub(crate) mod prune;
+pub(crate) mod text;
 
 /// One JSON value as a slice of its source text, without white space around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,7 +145,10 @@ pub(crate) fn value_length(bytes: &[u8]) -> usize {
     match bytes.first() {
         Some(b'"') => string_length(bytes),
         Some(b'{' | b'[') => container_length(bytes),
-        _ => bytes.iter().position(|b| b" \t\r\n,:]}".contains(b)).unwrap_or(bytes.len()),
+        _ => bytes
+            .iter()
+            .position(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n' | b',' | b':' | b']' | b'}'))
+            .unwrap_or(bytes.len()),
     }
 }
 

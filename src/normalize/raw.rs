@@ -31,7 +31,7 @@ pub(crate) fn encode(
     site_uid: Option<&str>,
 ) -> Result<String, Unmappable> {
     let envelope = &record.envelope;
-    let source = redact::strip_keeping(envelope.kind, &record.source, &context.options.udfs);
+    let source = redact::strip_again(envelope.kind, &record.source, context.udfs(record));
     let raw = RawRecord {
         account_uid: envelope.account.as_str(),
         platform: context.directory.account(&envelope.account).map_or("", |account| &account.platform),

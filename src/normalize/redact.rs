@@ -35,6 +35,15 @@ pub fn strip_text(text: &str) -> String {
     text::strip(text)
 }
 
+/// [`strip_keeping`] for a record that was stripped before: borrowed unless some word in it could be that of a secret.
+pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &[u16]) -> Cow<'a, RawValue> {
+    if key::may_name_a_secret(source.get()) {
+        Cow::Owned(strip_keeping(kind, source, udfs))
+    } else {
+        Cow::Borrowed(source)
+    }
+}
+
 /// The text of [`strip_keeping`] for a record that was stripped before: borrowed, after one quick look, unless some word in it
 /// could be that of a secret.
 pub(crate) fn stripped_again<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {

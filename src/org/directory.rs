@@ -152,6 +152,11 @@ impl Directory {
         self.accounts.get(uid)?.account()
     }
 
+    /// The account under the name of its `[accounts.<name>]` table.
+    pub fn account_named(&self, name: &str) -> Option<&Account> {
+        self.accounts.values().filter_map(View::account).find(|account| account.name == name)
+    }
+
     /// All known sites, in no order.
     pub fn sites(&self) -> impl Iterator<Item = &Site> {
         self.accounts.values().flat_map(View::sites).map(|known| &known.site)

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use fastrand::Rng;
 
 use crate::sim::dice::{Dice, Topic, chance};
+use crate::sim::ledger::Ledger;
 use crate::sim::names;
 use crate::sim::world::Options;
 
@@ -18,6 +19,8 @@ pub(crate) struct Site {
     pub(crate) kind: SiteKind,
     /// Removed sites are no longer listed.
     pub(crate) removed: bool,
+    /// What answers have shown of it.
+    pub(crate) ledger: Ledger,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub(crate) struct Device {
     pub(crate) posture: u64,
     /// Removed devices are no longer listed; their alerts stay.
     pub(crate) removed: bool,
+    /// What answers have shown of it.
+    pub(crate) ledger: Ledger,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +107,8 @@ impl Estate {
         };
         self.site_by_uid.insert(uid.clone(), place);
         let id = 218_000_i64.saturating_add_unsigned(number * 7);
-        self.sites.push(Site { number, id, uid, name: name.to_owned(), kind, removed: false });
+        let (name, ledger) = (name.to_owned(), Ledger::default());
+        self.sites.push(Site { number, id, uid, name, kind, removed: false, ledger });
         place
     }
 
@@ -118,7 +124,8 @@ impl Estate {
         self.device_by_uid.insert(uid.clone(), place);
         self.device_by_id.insert(id, place);
         let hostname = hostname.map_or(drawn, str::to_owned);
-        self.devices.push(Device { number, id, uid, hostname, class, site, posture: 0, removed: false });
+        let ledger = Ledger::default();
+        self.devices.push(Device { number, id, uid, hostname, class, site, posture: 0, removed: false, ledger });
         place
     }
 

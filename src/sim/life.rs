@@ -225,9 +225,14 @@ impl World {
                     self.move_device(device, to);
                 }
             }
-            15..18 => {
+            15..17 => {
                 let site = self.estate.draw_managed(rng);
                 self.estate.add_device(site, None);
+            }
+            17 => {
+                if let Some(found) = self.estate.devices.get_mut(device) {
+                    found.removed = true;
+                }
             }
             18 => {
                 if let Some(found) = self.estate.devices.get_mut(device) {

@@ -28,7 +28,8 @@ pub(crate) fn sites(world: &World, call: &Call) -> Result<Page, String> {
     let counts = count_devices(world);
     fill(world, call, List::Sites, &listed, |place| {
         let site = world.estate.site(*place)?;
-        Some((shape::account::site(world, site, counts.get(*place).copied().unwrap_or_default()), None))
+        let value = shape::account::site(world, site, counts.get(*place).copied().unwrap_or_default());
+        Some((value, Some(Shown::Site(*place))))
     })
 }
 
@@ -44,8 +45,11 @@ pub(crate) fn devices(world: &World, call: &Call, site: Option<usize>) -> Result
             && like(device.class.kind().0, kind.as_deref())
             && world.estate.site(device.site).is_none_or(|site| like(&site.name, name.as_deref()))
     };
-    let listed: Vec<&Device> = world.estate.devices.iter().filter(|device| wanted(device)).collect();
-    fill(world, call, List::Devices, &listed, |device| Some((shape::device::device(world, device), None)))
+    let listed = world.estate.devices.iter().enumerate().filter(|(_, device)| wanted(device));
+    let listed: Vec<(usize, &Device)> = listed.collect();
+    fill(world, call, List::Devices, &listed, |(place, device)| {
+        Some((shape::device::device(world, device), Some(Shown::Device(*place))))
+    })
 }
 
 /// `/account/users`.

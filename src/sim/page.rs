@@ -9,6 +9,8 @@ use crate::sim::world::List;
 pub(crate) enum Shown {
     Alert(u32),
     Row(u32),
+    Device(usize),
+    Site(usize),
 }
 
 /// A page before it is written. Items are texts already, so that a page of large items is never held as a tree.

@@ -88,14 +88,17 @@ fn request_rate(world: &World, used: usize) -> Value {
 fn one_site(world: &World, uid: &str) -> Answer {
     let Some(place) = world.estate.site_of_uid(uid) else { return failure(404, "site not found") };
     match world.estate.site(place).filter(|site| !site.removed) {
-        Some(site) => Answer::Json(200, shape::account::site(world, site, list::site_devices(world, place))),
+        Some(site) => {
+            Answer::Record(shape::account::site(world, site, list::site_devices(world, place)), Shown::Site(place))
+        }
         None => failure(404, "site not found"),
     }
 }
 
 fn one_device(world: &World, place: Option<usize>) -> Answer {
-    match place.and_then(|place| world.estate.device(place)).filter(|device| !device.removed) {
-        Some(device) => Answer::Json(200, shape::device::device(world, device)),
+    let found = place.and_then(|place| Some((place, world.estate.device(place)?)));
+    match found.filter(|(_, device)| !device.removed) {
+        Some((place, device)) => Answer::Record(shape::device::device(world, device), Shown::Device(place)),
         None => failure(404, "device not found"),
     }
 }

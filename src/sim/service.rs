@@ -10,6 +10,7 @@ use crate::sim::command::{self, Act, Applied, Command, CommandError};
 use crate::sim::control;
 use crate::sim::fault::inject::Injector;
 use crate::sim::fault::{Fault, Rule, alter};
+use crate::sim::ledger;
 use crate::sim::life::World;
 use crate::sim::page::Shown;
 use crate::sim::quota::{Quota, Verdict};
@@ -162,6 +163,8 @@ impl Service {
             match *one {
                 Shown::Alert(place) => self.world.alerts.mark_shown(place),
                 Shown::Row(place) => self.world.activity.mark_shown(place),
+                Shown::Device(place) => ledger::mark_device(&mut self.world, place),
+                Shown::Site(place) => ledger::mark_site(&mut self.world, place),
             }
         }
     }

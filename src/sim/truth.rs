@@ -16,6 +16,8 @@ pub struct Truth {
     pub start: Millis,
     /// Every site, those that are no longer listed included.
     pub sites: Vec<SiteTruth>,
+    /// Every device, those that are no longer listed included.
+    pub devices: Vec<DeviceTruth>,
     /// Every alert that was ever created.
     pub alerts: Vec<AlertTruth>,
     /// Every activity row that was ever written.
@@ -33,6 +35,27 @@ pub struct SiteTruth {
     pub name: String,
     /// Whether the list shows it.
     pub listed: bool,
+    /// States of it that answers which were sent whole have shown, numbers of devices apart.
+    pub shown_states: usize,
+}
+
+/// One device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeviceTruth {
+    /// Its uid.
+    pub uid: String,
+    /// Its host name now.
+    pub hostname: String,
+    /// Uid of its site now.
+    pub site: String,
+    /// Whether the list shows it.
+    pub listed: bool,
+    /// States of it that answers which were sent whole have shown; what changes all the time makes no other state.
+    pub shown_states: usize,
+    /// Changes of its antivirus, patch and reboot state between such answers, `NoData` apart.
+    pub shown_postures: usize,
+    /// Its host name and its site's uid, as such an answer has shown them last.
+    pub shown_as: Option<(String, String)>,
 }
 
 /// One alert.
@@ -122,8 +145,19 @@ pub(crate) fn of(world: &World, start: Millis) -> Truth {
         uid: site.uid.clone(),
         name: site.name.clone(),
         listed: !site.removed,
+        shown_states: site.ledger.states,
     });
-    Truth { now: world.now, start, sites: sites.collect(), alerts, activities: activities.collect() }
+    let devices = world.estate.devices.iter().map(|device| DeviceTruth {
+        uid: device.uid.clone(),
+        hostname: device.hostname.clone(),
+        site: world.estate.site(device.site).map(|site| site.uid.clone()).unwrap_or_default(),
+        listed: !device.removed,
+        shown_states: device.ledger.states,
+        shown_postures: device.ledger.postures,
+        shown_as: device.ledger.place.clone(),
+    });
+    let (sites, devices) = (sites.collect(), devices.collect());
+    Truth { now: world.now, start, sites, devices, alerts, activities: activities.collect() }
 }
 
 fn alert_truth(world: &World, alert: &Alert, start: Millis) -> AlertTruth {

@@ -47,7 +47,7 @@ pub struct Options {
     pub activity_rate_per_hour: f64,
     /// Longest time between an activity row's `date` and the moment when it can be read.
     pub activity_delay_max_ms: u64,
-    /// Inventory changes an hour, on average: postures, moves, renames, new devices.
+    /// Inventory changes an hour, on average: postures, moves, renames, new and removed devices, new sites.
     pub inventory_rate_per_hour: f64,
 
     /// Platform name, for portal links.
@@ -165,10 +165,11 @@ pub enum AlertSite {
 }
 
 impl Options {
-    /// A lively provider with some twenty customers, for `vintner demo`: something happens every few seconds.
+    /// A lively provider with some ten customers, for `vintner demo`: something happens every few seconds.
     pub fn demo() -> Self {
         Self {
-            devices: 220,
+            sites: 12,
+            devices: 90,
             open_alerts: 60,
             resolved_alerts: 90,
             activity_history: 250,
@@ -178,7 +179,7 @@ impl Options {
             update_rate_per_hour: 400.0,
             activity_rate_per_hour: 1800.0,
             activity_delay_max_ms: 10_000,
-            inventory_rate_per_hour: 120.0,
+            inventory_rate_per_hour: 2400.0,
             ..Self::default()
         }
     }

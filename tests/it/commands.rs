@@ -1,5 +1,7 @@
 //! What the command line says and how it ends.
 
+use std::io::Write;
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -85,6 +87,8 @@ fn fetch_prints_each_list() {
     assert_eq!(count(&["fetch", "open-alerts"]).len(), 700);
     assert_eq!(count(&["fetch", "resolved-alerts"]).len(), 600);
     assert_eq!(count(&["fetch", "sites"]).len(), 8);
+    let documents = count(&["fetch", "sites", "--format", "ecs"]);
+    assert!(documents.len() == 8 && documents.iter().all(|document| document["ecs"]["version"] == "9.4.0"));
     assert_eq!(count(&["fetch", "devices", "--format", "raw"]).len(), 60);
     assert!(count(&["fetch", "activity", "--since", "4d"]).len() > count(&["fetch", "activity"]).len());
     let text = serde_json::to_string(&count(&["fetch", "devices", "--format", "raw"])).unwrap();
@@ -103,10 +107,58 @@ fn status_orgs_and_dead_letters_read_the_journal() {
     place.once();
     let status: Value = serde_json::from_slice(&place.run(&["status", "--json"]).stdout).unwrap();
     assert_eq!(status["sinks"][0]["backlog"], 0);
+    let streams = status["accounts"][0]["streams"].as_array().unwrap();
+    assert_eq!(streams.len(), 3, "the journal knows the last passes: {status}");
+    assert!(streams.iter().all(|stream| stream["last_pass"].is_number() && stream["state"] == "stopped"), "{status}");
+    let drift = status["drift"].as_array().unwrap();
+    assert!(drift.iter().all(|entry| entry["count"].as_u64() > Some(0) && entry["sample"].is_string()), "{drift:?}");
     let orgs = events(&place.run(&["orgs", "list", "--json"]).stdout);
     assert_eq!(orgs.len(), 8);
     assert!(place.run(&["dead-letters", "list"]).status.success());
     assert!(place.run(&["check", "--journal"]).status.success());
+}
+
+/// Guarantees: an event's id leads back to its record; a record on stdin needs no configuration, and its secrets stay unsaid.
+#[test]
+fn explain_finds_the_record_of_an_event_and_reads_one_from_stdin() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    let all = place.once();
+    let event = all.iter().find(|event| event["class_uid"] == 2004).unwrap();
+    let id = event["metadata"]["uid"].as_str().unwrap();
+    let output = place.run(&["explain", id, "--json"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let explained = &events(&output.stdout)[0];
+    assert_eq!(explained["event_id"], id);
+    let leaf = |path: &str| explained["leaves"].as_array().unwrap().iter().find(|leaf| leaf["path"] == path).unwrap();
+    assert_eq!(leaf("severity_id")["from"], json!(["priority"]));
+    assert_eq!(leaf("metadata.tenant_uid")["value"], event["metadata"]["tenant_uid"]);
+    let table = place.run(&["explain", id]);
+    assert!(String::from_utf8_lossy(&table.stdout).contains("severity_id"));
+    assert_eq!(place.run(&["explain", "00000000-0000-5000-8000-000000000000"]).status.code(), Some(1));
+    assert_eq!(place.run(&["explain", "no-id"]).status.code(), Some(2));
+
+    let record = r#"{"id":"r1","entity":"USER","category":"user","action":"create","date":1795214400.5,
+        "details":"{\"data.user_id\":7,\"data.api_secret\":\"hunter2\"}"}"#;
+    let mut child = place.command(&["explain"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(record.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("details.data.user_id"), "{text}");
+    assert!(text.contains("removed: secrets: details.data.api_secret") && !text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn schema_prints_what_is_committed() {
+    let simulated = Simulated::start(&json!({"sites": 1}));
+    let place = Workplace::new(&simulated, "");
+    let committed = |name: &str| std::fs::read(format!("{}/schemas/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    assert_eq!(place.run(&["schema", "--class", "2004"]).stdout, committed("events/detection_finding.json"));
+    assert_eq!(place.run(&["schema", "--config"]).stdout, committed("config.json"));
+    let all: Value = serde_json::from_slice(&place.run(&["schema"]).stdout).unwrap();
+    assert_eq!(all["allOf"].as_array().unwrap().len(), 14);
+    assert!(String::from_utf8_lossy(&place.run(&["schema", "--list"]).stdout).contains("tunnel_activity"));
+    assert_eq!(place.run(&["schema", "--class", "malware"]).status.code(), Some(2));
 }
 
 #[test]
@@ -139,9 +191,20 @@ fn usage_errors_end_with_2_and_help_goes_to_stdout() {
     assert_eq!(place.run(&["frobnicate"]).status.code(), Some(2));
     let help = place.run(&["--help"]);
     assert!(help.status.success() && help.stderr.is_empty());
-    for command in
-        ["demo", "init", "check", "run", "fetch", "orgs", "status", "dead-letters", "simulate", "completions"]
-    {
+    for command in [
+        "demo",
+        "init",
+        "check",
+        "run",
+        "fetch",
+        "orgs",
+        "status",
+        "dead-letters",
+        "explain",
+        "schema",
+        "simulate",
+        "completions",
+    ] {
         assert!(String::from_utf8_lossy(&help.stdout).contains(command), "{command}");
         assert!(place.run(&[command, "--help"]).status.success(), "{command}");
     }

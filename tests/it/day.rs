@@ -24,6 +24,7 @@ use vintner::record::{AccountUid, Marker, Record, RecordKind};
 use vintner::sim::Sim;
 use vintner::sim::command::{Act, Command};
 use vintner::sim::traffic::Traffic;
+use vintner::sim::truth::{DeviceTruth, Truth};
 use vintner::sim::world::Options as World;
 use vintner::telemetry::Metrics;
 
@@ -34,8 +35,8 @@ const HOUR: Duration = Duration::from_secs(3600);
 const CEILING: usize = 480;
 
 /// An account that polls a simulated world in simulated time.
-struct Polling {
-    sim: Sim,
+pub(crate) struct Polling {
+    pub(crate) sim: Sim,
     journal: Journal,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -43,7 +44,7 @@ struct Polling {
 }
 
 impl Polling {
-    async fn start(world: World, poll: &str) -> Self {
+    pub(crate) async fn start(world: World, poll: &str) -> Self {
         let clock = Clock::manual(START);
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
@@ -70,16 +71,16 @@ impl Polling {
         Self { sim, journal, stop, tasks, _folder: folder }
     }
 
-    async fn pass(&self, time: Duration) {
+    pub(crate) async fn pass(&self, time: Duration) {
         tokio::time::sleep(time).await;
     }
 
-    fn traffic(&self) -> Traffic {
+    pub(crate) fn traffic(&self) -> Traffic {
         self.sim.traffic()
     }
 
     /// Stops and gives everything that was taken in.
-    async fn finish(mut self) -> Vec<Record> {
+    pub(crate) async fn finish(mut self) -> Vec<Record> {
         self.stop.cancel();
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
@@ -144,6 +145,41 @@ async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
     for row in truth.activities.iter().filter(|row| row.visible_from < settled) {
         assert!(activity.contains(row.id.as_str()), "{row:?}");
     }
+    check_inventory(&records, &truth);
+}
+
+/// Every state and every posture change that an answer showed is exactly one record, counted from 1 without a gap.
+fn check_inventory(records: &[Record], truth: &Truth) {
+    let count = |kind: RecordKind, uid: &str| {
+        let of_item = |record: &&Record| record.envelope.kind == kind && record.envelope.native_id == uid;
+        let markers = records.iter().filter(of_item).map(|record| &record.envelope.marker);
+        let mut numbers = Vec::new();
+        let mut others = 0;
+        for marker in markers {
+            if let Marker::Item(n, _, None) = marker {
+                numbers.push(*n as usize);
+            } else {
+                others += 1;
+            }
+        }
+        assert_eq!(numbers, (1..=numbers.len()).collect::<Vec<_>>(), "{kind} {uid}");
+        (numbers.len(), others)
+    };
+    for device in &truth.devices {
+        let (states, gone) = count(RecordKind::Device, &device.uid);
+        assert_eq!(states, device.shown_states, "{device:?}");
+        assert!(gone <= usize::from(!device.listed), "{device:?}");
+        assert_eq!(count(RecordKind::DevicePosture, &device.uid), (0, device.shown_postures), "{device:?}");
+    }
+    for site in &truth.sites {
+        assert_eq!(count(RecordKind::Site, &site.uid), (site.shown_states, 0), "{site:?}");
+    }
+    let total = |count: fn(&DeviceTruth) -> usize| truth.devices.iter().map(count).sum::<usize>();
+    assert!(total(|device| device.shown_states) > 60, "devices change");
+    assert!(total(|device| device.shown_postures) > 20, "and so do their postures");
+    let gone = truth.devices.iter().filter(|device| !device.listed && device.shown_states > 0);
+    let told = gone.filter(|device| count(RecordKind::Device, &device.uid).1 == 1);
+    assert!(told.count() > 0, "some are gone, and that is told");
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,12 @@ fn every_record_arrives_once_and_a_second_run_prints_only_what_is_new() {
         .map(|event| event["metadata"]["original_event_uid"].as_str().unwrap().to_owned())
         .collect();
     assert_eq!(activity, uids(&truth, "activities", "id"));
+    for (class, list) in [(5001, "devices"), (5023, "sites")] {
+        let items = first.iter().filter(|event| event["class_uid"] == class);
+        let items: Vec<_> = items.map(|event| event["metadata"]["original_event_uid"].as_str().unwrap()).collect();
+        assert_eq!(items.len(), truth[list].as_array().unwrap().len(), "each of the {list} once");
+        assert_eq!(items.into_iter().map(str::to_owned).collect::<BTreeSet<_>>(), uids(&truth, list, "uid"));
+    }
 
     assert_eq!(place.once().len(), 0, "nothing is new");
 
@@ -52,6 +58,18 @@ fn every_record_arrives_once_and_a_second_run_prints_only_what_is_new() {
     let news = place.once();
     assert_eq!(news.len(), 1, "{created}");
     assert_eq!(news[0]["activity_id"], 1);
+}
+
+#[test]
+fn a_pass_over_lists_that_stand_still_reads_each_page_once() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    for pass in 1..=2 {
+        place.once();
+        let paths = &simulated.get("/sim/requests")["paths"];
+        assert_eq!(paths["/api/v2/account/alerts/open"]["requests"], 3 * pass, "{paths}");
+        assert_eq!(paths["/api/v2/account/alerts/resolved"]["requests"], 3 * pass, "{paths}");
+    }
 }
 
 #[test]

@@ -4,11 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::app::AppError;
-use crate::app::assemble::credentials;
+use crate::app::assemble::{credentials, told};
 use crate::config::load;
 use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config};
 use crate::datto::credential::CredentialSource;
+use crate::normalize::Options;
 use crate::org::Policy;
 
 /// What the environment's account has besides its platform.
@@ -23,6 +24,8 @@ pub struct Target {
     pub(crate) config: AccountConfig,
     pub(crate) credentials: Arc<dyn CredentialSource>,
     pub(crate) policy: Policy,
+    /// What every sink would tell.
+    pub(crate) told: Options,
 }
 
 impl Target {
@@ -32,6 +35,7 @@ impl Target {
         name: Option<&str>,
         environment: &(impl Environment + Clone + Send + Sync + 'static),
     ) -> Result<Self, AppError> {
+        let told = told(&config);
         let names: Vec<String> = config.accounts.iter().map(|account| account.name.clone()).collect();
         let found = match name {
             Some(name) => config.accounts.into_iter().find(|account| account.name == name),
@@ -43,7 +47,7 @@ impl Target {
         })?;
         let credentials = credentials(&account, environment);
         credentials.credentials().map_err(|error| AppError::Configuration(error.to_string()))?;
-        Ok(Self { credentials, config: account, policy: config.policy })
+        Ok(Self { credentials, config: account, policy: config.policy, told })
     }
 
     /// The account that the environment names.

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::clock::Millis;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{Shown, take};
 use crate::collect::source::{PassError, Source};
@@ -25,15 +26,15 @@ pub struct OpenWalk {
     pub requests: u64,
 }
 
-/// Walks the list once.
-pub async fn walk(source: &Source, rules: Rules) -> Result<OpenWalk, PassError> {
+/// Walks the list once. What came into it from `began` on came while it was read.
+pub async fn walk(source: &Source, rules: Rules, began: Millis) -> Result<OpenWalk, PassError> {
     let mut open = OpenWalk::default();
     let mut list = Walk::new(PageRequest::list(PATH, "alerts"));
-    let mut has_news = false;
+    let mut has_entries = false;
     while let Some(answer) = list.page(&source.client, Lane::Alerts).await? {
         let (path, received_at) = (PATH.to_owned(), answer.received_at);
         let page = take(source, rules, Shown { path, seen: Seen::Open, received_at, items: answer.items }).await?;
-        has_news |= page.has_news();
+        has_entries |= page.last_entry.is_some_and(|at| at >= began);
         for uid in page.uids {
             open.moved |= !open.seen.insert(uid);
         }
@@ -41,6 +42,6 @@ pub async fn walk(source: &Source, rules: Rules) -> Result<OpenWalk, PassError> 
     open.requests = list.requests;
     open.is_complete = !list.is_looped;
     // What changed the set may have shifted rows past us. A list of one page cannot shift.
-    open.moved |= list.is_looped || list.has_hole || (has_news && list.requests > 1);
+    open.moved |= list.is_looped || list.has_hole || (has_entries && list.requests > 1);
     Ok(open)
 }

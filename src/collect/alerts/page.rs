@@ -1,6 +1,6 @@
 //! One page of alerts, from items to a commit: the same for the open list, the resolved list and a look-up.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::value::RawValue;
 
@@ -8,7 +8,7 @@ use crate::clock::Millis;
 use crate::collect::alerts::look::{Rules, Sighting, look};
 use crate::collect::source::{PassError, Source};
 use crate::datto::model::alert::{self, Alert};
-use crate::journal::{AlertLook, Intake, JournalError, Lane, Page, Rejected, Seen, Told};
+use crate::journal::{AlertLook, AlertState, Intake, JournalError, Lane, Page, Rejected, Seen, Told};
 use crate::normalize::ocsf::severity;
 use crate::normalize::redact;
 use crate::record::{RecordKind, SiteRef, Stream};
@@ -35,6 +35,8 @@ pub struct PageSeen {
     pub was_resolved: Vec<bool>,
     /// For each, `resolvedOn`.
     pub resolved_on: Vec<Option<Millis>>,
+    /// When the latest of its alerts that were not in this list before came into it; an undated one just now.
+    pub last_entry: Option<Millis>,
     /// What became of it.
     pub intake: Intake,
 }
@@ -63,6 +65,7 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             was_resolved: uids.iter().map(|uid| known.get(uid).is_some_and(|state| state.seen != Seen::Open)).collect(),
             resolved_on: sightings.iter().map(|sighting| sighting.resolved_on).collect(),
             uids: uids.clone(),
+            last_entry: last_entry(&sightings, &known, shown.received_at),
             intake: Intake::default(),
         };
         if looks.is_empty() && rejected.is_empty() {
@@ -88,6 +91,17 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// When the latest of those that were not known as `seen` before came to be so.
+fn last_entry(sightings: &[Sighting], known: &HashMap<String, AlertState>, now: Millis) -> Option<Millis> {
+    let is_new = |sighting: &&Sighting| known.get(&sighting.uid).is_none_or(|state| state.seen != sighting.seen);
+    let entered = |sighting: &Sighting| match sighting.seen {
+        Seen::Open if known.contains_key(&sighting.uid) => now,
+        Seen::Open => sighting.opened_on.unwrap_or(now),
+        Seen::Resolved | Seen::Vanished => sighting.resolved_on.unwrap_or(now),
+    };
+    sightings.iter().filter(is_new).map(entered).max()
 }
 
 /// Whether the look brings records that were not filtered, ignored or dropped at an earlier look: only then is it worth

@@ -54,8 +54,8 @@ enum Order {
 pub struct ResolvedWalk {
     /// Whether rows moved between its pages.
     pub moved: bool,
-    /// Whether it told or noted anything.
-    pub has_news: bool,
+    /// When the latest of the rows that were not known as resolved before was resolved.
+    pub last_entry: Option<Millis>,
     /// Requests that it cost.
     pub requests: u64,
 }
@@ -78,7 +78,7 @@ impl Resolved {
             let all_known = self.all_known(&page, last_completed);
             known_pages = if all_known { known_pages + 1 } else { 0 };
             walk.moved |= rows.add(&page);
-            walk.has_news |= page.has_news();
+            walk.last_entry = walk.last_entry.max(page.last_entry);
             if !is_sweep && known_pages >= KNOWN_PAGES {
                 break;
             }

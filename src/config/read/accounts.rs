@@ -1,12 +1,15 @@
 //! `[accounts.<name>]`: where an account is, how it is read, what of it is collected.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use url::Url;
 
 use crate::config::read::Section;
-use crate::config::settings::{AccountConfig, Endpoint, LimitsConfig, PLATFORMS, PollConfig, Start, Updates};
+use crate::config::read::item::Item;
+use crate::config::settings::{
+    AccountConfig, Endpoint, InventoryConfig, LimitsConfig, PLATFORMS, PollConfig, Posture, Snapshot, Start, Updates,
+};
 use crate::config::values::{self, Bad};
 use crate::inventory::SiteType;
 use crate::org::{AccountPolicy, Filter};
@@ -16,6 +19,10 @@ const SECRET_HINT: &str = "for example api_secret = { env = \"VINTNER_API_SECRET
 const SITE_TYPES: [(&str, SiteType); 3] =
     [("managed", SiteType::Managed), ("on_demand", SiteType::OnDemand), ("deleted", SiteType::Deleted)];
 const UPDATES: [(&str, Updates); 3] = [("all", Updates::All), ("state", Updates::State), ("off", Updates::Off)];
+const SNAPSHOTS: [(&str, Snapshot); 2] = [("off", Snapshot::Off), ("daily", Snapshot::Daily)];
+const POSTURES: [(&str, Posture); 2] = [("on", Posture::On), ("off", Posture::Off)];
+/// A device's user-defined fields (datto-rmm-api.md section 8.3).
+const UDFS: std::ops::RangeInclusive<u16> = 1..=300;
 /// Datto's priorities as severity ids (event-schema.md section 4).
 const PRIORITIES: [(&str, u8); 5] = [("Information", 1), ("Low", 2), ("Moderate", 3), ("High", 4), ("Critical", 5)];
 
@@ -47,6 +54,7 @@ fn account(name: &str, section: Section<'_>) -> (Option<AccountConfig>, AccountP
         alerts.finish();
         updates
     });
+    let inventory = section.section("inventory").map(inventory).unwrap_or_default();
     let limits = limits(section.section("limits"));
     let filter = section.section("filter").map(filter).unwrap_or_default();
     section.finish();
@@ -61,6 +69,7 @@ fn account(name: &str, section: Section<'_>) -> (Option<AccountConfig>, AccountP
             start,
             poll,
             updates: updates.unwrap_or(Updates::All),
+            inventory,
             limits,
         })
     };
@@ -132,6 +141,26 @@ fn interval(text: &str) -> Result<Option<Duration>, Bad> {
     }
     let hint = Some("write how often, like \"60s\", or \"off\"".to_owned());
     values::duration(text).map(Some).map_err(|bad| Bad { hint, ..bad })
+}
+
+fn inventory(section: Section<'_>) -> InventoryConfig {
+    let number = |item: &Item<'_>| {
+        let number = item.number()?;
+        let known = UDFS.clone().find(|udf| f64::from(*udf) == number);
+        if known.is_none() {
+            item.error("user-defined fields are numbered 1 to 300", Some("udfs = [1, 7] tells `udf1` and `udf7`"));
+        }
+        known
+    };
+    let udfs = section.item("udfs").and_then(|item| item.list()).unwrap_or_default();
+    let udfs: BTreeSet<u16> = udfs.iter().filter_map(number).collect();
+    let inventory = InventoryConfig {
+        snapshot: section.parse("snapshot", |text| values::word(text, &SNAPSHOTS)).unwrap_or_default(),
+        posture: section.parse("posture", |text| values::word(text, &POSTURES)).unwrap_or_default(),
+        udfs: udfs.into_iter().collect(),
+    };
+    section.finish();
+    inventory
 }
 
 fn limits(section: Option<Section<'_>>) -> LimitsConfig {

@@ -1,20 +1,24 @@
 //! The whole file: its sections in turn.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::config::read::{Section, accounts, orgs, sinks};
+use crate::config::read::{Section, accounts, events, lens, orgs, sinks};
 use crate::config::settings::{Config, JournalConfig, WebhookConfig};
 use crate::config::values;
+use crate::normalize::lens::rule::Rule;
 use crate::org::Policy;
 
 /// Reads every section. What is bad is reported and left out or replaced by its default, so that `check` can go on.
-pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>) -> Config {
+pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>, lens_rules: Vec<Rule>) -> Config {
     let shutdown_timeout = root.parse("shutdown_timeout", values::duration).unwrap_or(Duration::from_secs(30));
     let journal = journal(root.section("journal"));
     let (accounts, policies) = root.section("accounts").map(accounts::read).unwrap_or_default();
     let orgs = root.section("orgs").map(|section| orgs::read(section, mapping));
+    let events = root.section("events").map(events::read).unwrap_or_default();
     let sinks = root.section("sinks").map(sinks::read).unwrap_or_default();
+    let lens = Arc::new(lens::read(root.section("lens"), lens_rules));
     let admin = root.section("admin").and_then(|section| {
         let listen = section.required("listen", "for example listen = \"127.0.0.1:9598\"");
         section.finish();
@@ -29,7 +33,7 @@ pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>) -> Config {
     root.finish();
     let hold_for = orgs.as_ref().map_or(orgs::HOLD_FOR, |orgs| orgs.hold_for);
     let policy = Policy { orgs: orgs.map(|orgs| orgs.rules), accounts: policies };
-    Config { shutdown_timeout, journal, accounts, policy, hold_for, sinks, admin, webhook, telemetry }
+    Config { shutdown_timeout, journal, accounts, policy, hold_for, events, sinks, lens, admin, webhook, telemetry }
 }
 
 fn journal(section: Option<Section<'_>>) -> JournalConfig {

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// The fixtures that are mapping files of others.
-const MAPPINGS: [&str; 1] = ["mapping-rules.toml"];
+/// The fixtures that are mapping or rule files of others.
+const MAPPINGS: [&str; 2] = ["mapping-rules.toml", "lens-rules.toml"];
 
 #[test]
 fn bad_files_say_what_their_texts_tell() {

@@ -9,10 +9,12 @@ use crate::config::settings::kafka::{
     TopicTemplate,
 };
 use crate::config::settings::{
-    Config, Endpoint, LimitsConfig, PollConfig, RouteConfig, RouteStream, SinkKind, Start, Updates,
+    Config, Endpoint, EventsConfig, InventoryConfig, LimitsConfig, PollConfig, Posture, RouteConfig, RouteStream,
+    SinkKind, Snapshot, Start, Updates,
 };
 use crate::inventory::SiteType;
 use crate::journal::StartAt;
+use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::{Format, RawData};
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 use crate::record::Stream;
@@ -34,6 +36,23 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
+fn the_lens_reads_the_operator_s_rules_first() {
+    use crate::normalize::lens::Lens;
+    assert_eq!(*with("").lens, Lens::shipped());
+    assert_eq!(*with("[lens]\nenabled = false").lens, Lens::default());
+    let main =
+        format!("{ACCOUNT}\n[lens]\nfile = \"my.toml\"\napi_users = [\" Svc-Vintner \"]\n[sinks.stdout.console]\n");
+    let rules = "[rules.mine]\ncategory = \"job\"\nlast = true\n";
+    let (_directory, loaded) = load_files(&[("vintner.toml", &main), ("my.toml", rules)]);
+    let lens = loaded.unwrap().config.lens;
+    assert_eq!((lens.rules[0].id.as_str(), &lens.api_users), ("mine", &vec!["svc-vintner".to_owned()]));
+    assert_eq!(lens.rules.len(), Lens::shipped().rules.len() + 1);
+    let alone = main.replace("[lens]", "[lens]\ndefaults = false");
+    let (_directory, loaded) = load_files(&[("vintner.toml", &alone), ("my.toml", rules)]);
+    assert_eq!(loaded.unwrap().config.lens.rules.len(), 1);
+}
+
+#[test]
 fn defaults_are_those_of_the_contract() {
     let config = with("");
     assert_eq!(config.shutdown_timeout, seconds(30));
@@ -48,6 +67,8 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(account.updates, Updates::All);
     let minute = Some(seconds(60));
     assert_eq!(account.poll, PollConfig { alerts: minute, activity: minute, inventory: Some(seconds(3600)) });
+    assert_eq!(account.inventory, InventoryConfig { snapshot: Snapshot::Off, posture: Posture::On, udfs: Vec::new() });
+    assert_eq!(config.events, EventsConfig::default());
     let limits = LimitsConfig { budget: 0.8, block_pause: seconds(300), max_body: 32 << 20, timeout: seconds(30) };
     assert_eq!(account.limits, limits);
     let sink = &config.sinks[0];
@@ -95,6 +116,27 @@ fn an_account_is_read_in_full() {
     assert_eq!(local.endpoint, Endpoint::ApiUrl("http://[::1]:8080".parse().unwrap()));
     assert_eq!((local.start, local.api_secret.key.as_str()), (Start::All, "accounts.local.api_secret"));
     assert_eq!(config.policy.accounts["local"].user_activity_org.as_deref(), Some("msp"));
+}
+
+#[test]
+fn what_of_the_inventory_and_of_severities_is_told() {
+    let config = with(
+        r#"
+        [accounts.acme.inventory]
+        snapshot = "daily"
+        posture = "off"
+        udfs = [300, 1, 7, 1]
+        [events]
+        alert_url = "https://{platform}.example/alert/{alert_uid}"
+        severities = { Moderate = "high", urgent = "fatal", "posture.at_risk" = "low", Information = "unknown" }
+        "#,
+    );
+    let inventory = InventoryConfig { snapshot: Snapshot::Daily, posture: Posture::Off, udfs: vec![1, 7, 300] };
+    assert_eq!(config.accounts[0].inventory, inventory);
+    assert_eq!(config.events.alert_url.as_deref(), Some("https://{platform}.example/alert/{alert_uid}"));
+    let severities = [("moderate", 4), ("urgent", 6), ("posture.at_risk", 2), ("information", 0)]
+        .map(|(key, id)| (key.to_owned(), id));
+    assert_eq!(config.events.severities, Overrides(severities.into()));
 }
 
 #[test]
@@ -220,7 +262,6 @@ fn what_is_not_built_is_told() {
         "{ACCOUNT}
         [sinks.file.f]
         path = \"p\"
-        format = \"ecs\"
         [webhook]
         listen = \"127.0.0.1:1\"
         secret = {{ env = \"W\" }}
@@ -229,6 +270,6 @@ fn what_is_not_built_is_told() {
         "
     ));
     let messages: Vec<String> = loaded.unbuilt().into_iter().map(|found| found.message).collect();
-    let expected = ["the format \"ecs\"", "the webhook", "telemetry over OTLP"];
+    let expected = ["the webhook", "telemetry over OTLP"];
     assert_eq!(messages, expected.map(|what| format!("{what} is not part of this version yet")));
 }

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::Malformed;
 use super::duplicates::find_duplicate;
-use super::time::{self, Reading};
 use crate::clock::Millis;
+use crate::normalize::time::{self, Moment};
 
 /// The fields of an object, undecoded.
 #[derive(Debug)]
@@ -71,9 +71,11 @@ impl<'a> Object<'a> {
 
     /// A point in time (datto-rmm-api.md section 7); `None` also for what is not a time.
     pub(in crate::datto) fn time(&self, name: &str) -> Option<Millis> {
-        match time::read(self.raw(name)?) {
-            Reading::At(at) => Some(at),
-            Reading::Absent | Reading::NotATime => None,
+        let json = self.raw(name)?.get();
+        let text = text_of(json).or_else(|| is_number(json).then_some(Cow::Borrowed(json)))?;
+        match time::parse(&text) {
+            Moment::At(ms) => Some(Millis(ms)),
+            Moment::Never | Moment::NotATime => None,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Spans, drift, look-ups by event, and devices of an attempt.
 
-use super::support::{MANY, Place, START, activities, activity, live, page, site, uid, use_sinks};
+use super::support::{MANY, Place, START, activities, activity, live, look, page, site, state, uid, use_sinks};
 use crate::clock::Millis;
 use crate::inventory::Device;
 use crate::journal::Page;
@@ -28,6 +28,26 @@ async fn drift_is_counted_and_bounded() {
     journal.drift(&uid(), "alert context", "new_ctx", "other").await.unwrap();
     let seen = journal.drifts(&uid()).await.unwrap();
     assert_eq!((seen.len(), seen[0].count, seen[0].sample.as_str()), (1, 2, "ü".repeat(100).as_str()));
+}
+
+/// Guarantees: what no document told counts once a record, in the transaction that takes the record in; a value is never kept.
+#[tokio::test]
+async fn records_count_what_they_show_once() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    for _ in 0..3 {
+        journal.commit(activities("x", 4, "a")).await.unwrap();
+    }
+    let seen = journal.drifts(&uid()).await.unwrap();
+    let told: Vec<_> = seen.iter().map(|drift| (drift.kind.as_str(), drift.name.as_str(), drift.count)).collect();
+    assert_eq!(told, [("field", "activity.text", 4)]);
+    assert_eq!(seen[0].sample, "\"<text>\"");
+    let all = journal.all_drifts().await.unwrap();
+    assert_eq!(all, [(uid(), seen[0].clone())]);
+    let stale = Page { alerts: vec![look("u", 2, "a", Some(state("a", 1)))], ..page() };
+    assert!(journal.commit(stale).await.is_err(), "compared with a state that is not stored");
+    assert_eq!(journal.all_drifts().await.unwrap(), all, "a refused page shows nothing");
 }
 
 #[tokio::test]

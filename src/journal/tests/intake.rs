@@ -1,6 +1,9 @@
 //! Pages, alerts, repeats and held records.
 
+use tokio::task::JoinSet;
+
 use super::support::{DAY, HOUR, MANY, Place, account, activities, activity, ids, live, look, page, site, state, uid};
+use crate::journal::tx::first;
 use crate::journal::{Intake, JournalError, Lane, Page, Partition, Rejected, StartAt};
 use crate::record::{AccountUid, SiteRef};
 
@@ -31,6 +34,28 @@ async fn a_look_at_another_state_refuses_the_whole_page() {
     let states = journal.alert_states(&uid(), vec!["one".into(), "two".into()]).await.unwrap();
     assert_eq!(states.into_iter().collect::<Vec<_>>(), [("one".to_owned(), state("a", 1))]);
     assert_eq!(journal.open_alerts(&uid()).await.unwrap().len(), 1);
+}
+
+/// Whoever looks in between, as a kill would leave it: an alert that counts as told has its record.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn states_and_records_appear_together() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    let (writer, mut all) = (journal.clone(), JoinSet::new());
+    all.spawn(async move {
+        for n in 0..200 {
+            let alerts = (0..5).map(|i| look(&format!("alert-{n}-{i}"), 1, "a", None)).collect();
+            writer.commit(Page { alerts, ..page() }).await.unwrap();
+        }
+    });
+    while all.try_join_next().is_none() {
+        let sql = "SELECT (SELECT COUNT(*) FROM alerts), (SELECT COALESCE(SUM(count), 0) FROM batches)";
+        let seen = |row: &rusqlite::Row<'_>| Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?));
+        let found = journal.look(move |view| first(view.connection, sql, [], seen)).await.unwrap().unwrap();
+        assert_eq!(found.0, found.1, "states and records");
+    }
+    assert_eq!(ids(&journal, &live()).await.len(), 1_000);
 }
 
 #[tokio::test]

@@ -120,3 +120,42 @@ async fn an_absent_sink_holds_nothing_back_and_is_told_what_it_missed() {
     assert_eq!(journal.records(&live(), 0, 9).await.unwrap()[0].0, 4);
     assert_eq!(pass(&journal, "t", &live()).await, 1);
 }
+
+/// Two replays of one record are given up both; sending its dead letters again sends it once.
+#[tokio::test]
+async fn a_record_with_two_dead_letters_is_sent_again_once() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    use_sinks(&journal, &["s"]).await;
+    journal.commit(activities("x", 1, "a")).await.unwrap();
+    pass(&journal, "s", &live()).await;
+    for _ in 0..2 {
+        let everything = Request::Replay { sink: "s".into(), org: None, since: None, until: None };
+        let asked = journal.ask(everything).await.unwrap();
+        journal.serve(asked).await.unwrap();
+    }
+    let attempt = journal.read("s", &replayed(), MANY).await.unwrap().unwrap();
+    let refused = attempt.items.iter().map(|item| Refused {
+        place: item.place.clone(),
+        replay: item.replay,
+        kind: RefusedKind::Refused,
+        reason: "too large".into(),
+    });
+    let settlement = Settlement {
+        sink: "s".into(),
+        partition: replayed(),
+        from: attempt.from,
+        to: attempt.to,
+        version: attempt.directory.version,
+        sent: 0,
+        skipped: 0,
+        dead: refused.collect(),
+    };
+    journal.settle(settlement).await.unwrap();
+    assert_eq!(journal.dead_letters(DeadFilter::default()).await.unwrap().len(), 2);
+    let asked = journal.ask(Request::ReplayDead(DeadLetters::Sink("s".into()))).await.unwrap();
+    assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(1));
+    assert!(journal.dead_letters(DeadFilter::default()).await.unwrap().is_empty());
+    assert_eq!(pass(&journal, "s", &replayed()).await, 1);
+}

@@ -5,6 +5,7 @@ use super::captions;
 use super::choice::{Choice, Text};
 use super::class::{Base, Body};
 use super::event::Draft;
+use super::lens;
 use super::scope::Scope;
 use super::severity;
 use crate::normalize::json::fields::Fields;
@@ -12,6 +13,7 @@ use crate::normalize::notes::Notes;
 
 mod access;
 mod entity;
+mod look;
 mod row;
 mod rules;
 mod session;
@@ -30,7 +32,9 @@ pub(crate) fn draft<'a>(
     let mut row = Row::open(scope, fields, details, notes);
     row.name_site(scope, notes);
     let event_code = row.event_code(notes);
+    let (hits, acting) = (row.hits(scope), row.acting());
     let mut draft = rules::apply(&mut row, scope, notes).unwrap_or_else(|| base(&row, scope, notes));
+    draft.tags.extend(lens::all_tags(&hits, acting));
     draft.event_code = event_code;
     draft.original_time = row.original_time.clone();
     row.leave(&mut draft.residue, notes);
@@ -61,6 +65,7 @@ fn base<'a>(row: &Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> Draft<'a> {
     let mut draft = start(row, scope, &captions::BASE_EVENT, activity, Body::Base(Base {}));
     draft.status = None;
     draft.message = "Datto RMM record that no rule maps".to_owned();
+    draft.rule = "activity: no rule";
     draft.labels = vec!["audit", "unmapped"];
     draft
 }

@@ -6,6 +6,7 @@ use super::captions;
 use super::choice::{Choice, Text};
 use super::class::{Body, Finding};
 use super::event::Draft;
+use super::lens;
 use super::object::asset::Resource;
 use super::object::device::Device;
 use super::object::finding::{Analytic, FindingInfo, Ticket};
@@ -14,8 +15,10 @@ use super::object::observable::{Observables, Pivot};
 use super::scope::{DeviceNames, Scope};
 use super::severity::{self, Ranked};
 use crate::normalize::json::fields::Fields;
+use crate::normalize::lens::Facts;
+use crate::normalize::lens::rule::Rule;
 use crate::normalize::notes::Notes;
-use crate::record::SiteRef;
+use crate::record::{SiteRef, Stream};
 
 mod monitor;
 mod reading;
@@ -42,11 +45,13 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     let stage = Stage::of(scope, &mut parts.alert, notes);
     let ranked = severity::of_priority(parts.alert.copy("priority", notes), &scope.options().severities);
     let subject = subject(device.as_ref(), scope);
+    let hits = hits(scope, &parts);
     let reading = Reading { context: parts.context, told: Told::default(), device: subject, notes };
     let (told, context) = monitor::read(parts.class.as_deref(), reading);
     parts.context = context;
 
-    let info = finding_info(scope, &mut parts, &told, &stage, device.as_ref(), notes);
+    let mut info = finding_info(scope, &mut parts, &told, &stage, device.as_ref(), notes);
+    info.attacks = lens::attacks(&hits);
     let mut observables = Observables::default();
     if let Some(device) = &device {
         observables.add_device(device);
@@ -56,11 +61,12 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     let mut labels = vec![told.label];
     labels.extend((parts.alert.flag("muted") == Some(true)).then_some("muted"));
     labels.extend(scope.envelope.synthesized.then_some("synthesized"));
-    let (count, uid) = (told.count, info.uid.clone());
+    let (count, uid, rule) = (told.count, info.uid.clone(), told.rule);
     let finding = finding(scope, info, told, device, stage.activity.id == 1);
 
     let body = Body::Finding(Box::new(finding));
     let mut draft = Draft::new(&captions::DETECTION_FINDING, stage.activity, stage.time, ranked.severity.clone(), body);
+    draft.rule = rule;
     draft.status = Some(stage.status);
     draft.status_detail = stage.detail;
     draft.message = message;
@@ -70,10 +76,37 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     draft.original_time = stage.original_time;
     draft.correlation_uid = Some(uid.clone());
     draft.finding_uid = Some(uid.into_owned());
-    (draft.labels, draft.tags) = (labels, tags);
+    (draft.labels, draft.tags) = (labels, [tags, lens::rule_tags(&hits)].concat());
     add_incident(&mut draft, &mut parts.alert, ranked, notes);
     add_residue(&mut draft, &mut parts, notes);
     draft
+}
+
+/// Whether the table of monitors has this `@class`.
+pub(crate) fn knows_class(class: &str) -> bool {
+    monitor::find(class).is_some()
+}
+
+/// Every `@class` of the table of monitors.
+#[cfg(test)]
+pub(crate) fn known_classes() -> impl Iterator<Item = &'static str> {
+    table::MONITORS.iter().flat_map(|monitor| monitor.classes.iter().copied())
+}
+
+/// The rules of the lens that fit.
+fn hits<'a>(scope: &Scope<'a>, parts: &Parts<'a>) -> Vec<&'a Rule> {
+    let class = parts.class.as_deref().unwrap_or_default().to_lowercase();
+    let facts = Facts {
+        stream: Stream::Alerts,
+        entity: "",
+        category: "",
+        action: "",
+        words: &[],
+        class: &class,
+        users: Vec::new(),
+        detail: &|name| parts.context.told_text(name),
+    };
+    scope.options().lens.hits(&facts)
 }
 
 impl<'a> Parts<'a> {
@@ -148,6 +181,7 @@ fn finding_info<'a>(
             kind,
             category: told.label,
         },
+        attacks: Vec::new(),
         data_sources: class.map(|class| [format!("Datto RMM monitor: {class}")]),
         src_url: src_url(scope, device),
     }

@@ -217,7 +217,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    fn device(&self) -> Option<&Device<'a>> {
+    /// `device`, else `entity.device`.
+    pub(crate) fn device(&self) -> Option<&Device<'a>> {
         match self {
             Self::Finding(body) => body.device.as_ref(),
             Self::EntityManagement(body) => body.entity.device.as_deref(),
@@ -232,6 +233,28 @@ impl<'a> Body<'a> {
             | Self::UserAccess(_)
             | Self::CloudResources(_)
             | Self::User(_)
+            | Self::Base(_) => None,
+        }
+    }
+}
+
+impl<'a> Body<'a> {
+    /// Where what is told came from.
+    pub(crate) fn src_endpoint(&self) -> Option<&Endpoint<'a>> {
+        match self {
+            Self::Authentication(body) => body.src_endpoint.as_ref(),
+            Self::AccountChange(body) => body.src_endpoint.as_ref(),
+            Self::UserAccess(body) => body.src_endpoint.as_ref(),
+            Self::EntityManagement(body) => body.src_endpoint.as_ref(),
+            Self::Tunnel(body) => body.src_endpoint.as_ref(),
+            Self::Finding(_)
+            | Self::JobActivity(_)
+            | Self::PatchState(_)
+            | Self::ConfigState(_)
+            | Self::CloudResources(_)
+            | Self::Device(_)
+            | Self::User(_)
+            | Self::Software(_)
             | Self::Base(_) => None,
         }
     }

@@ -4,6 +4,7 @@ use super::captions;
 use super::choice::{Choice, Text};
 use super::class::{Body, DeviceInventory};
 use super::event::Draft;
+use super::lifecycle;
 use super::object::device::{Agent, Device, Os};
 use super::object::identity::User;
 use super::object::metadata::Tag;
@@ -65,12 +66,16 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         (Some(name), None) => format!("Device {name}"),
         (None, _) => format!("Device {}", scope.envelope.native_id),
     };
+    if lifecycle::is_gone(scope) {
+        // Whether something else manages it now is not known.
+        device.is_managed = None;
+    }
     let activity = Choice::of(captions::INVENTORY_INFO.activities, 2);
     let severity = severity::of_event("inventory", 1, &scope.options().severities);
     let body = Body::Device(Box::new(DeviceInventory { device: device.clone() }));
     let mut draft = Draft::new(&captions::INVENTORY_INFO, activity, scope.polled_at(), severity, body);
-    draft.status = Some(Choice::of(captions::INVENTORY_INFO.statuses, 1));
     draft.message = message;
+    lifecycle::tell(&mut draft, scope);
     draft.event_code = Text::Borrowed("device");
     draft.original_time = original_time.or_else(|| Some(Text::Owned(scope.polled_at().to_string())));
     draft.labels = vec!["inventory"];
@@ -175,7 +180,7 @@ fn owner<'a>(fields: &Fields<'a>, notes: &mut Notes) -> Option<User<'a>> {
 
 /// The user-defined fields that the operator lists, as tags. All others were stripped before the record came here.
 fn listed_udfs<'a>(scope: &Scope<'a>, udfs: &mut Fields<'a>, notes: &mut Notes) -> Vec<Tag<'a>> {
-    let listed = scope.options().udfs.iter().filter_map(|number| {
+    let listed = scope.udfs().iter().filter_map(|number| {
         let key = format!("udf{number}");
         let value = udfs.take_id(&key, notes)?;
         Some(Tag { name: Text::Owned(format!("datto.{key}")), value })

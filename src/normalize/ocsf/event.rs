@@ -1,7 +1,6 @@
 //! From a mapping's draft to the finished event: the envelope that all classes share (event-schema.md sections 4 and 10).
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use super::captions::{self, Class};
@@ -27,6 +26,8 @@ const MAX_RAW_DATA: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Draft<'a> {
     pub(crate) class: &'static Class,
+    /// The rule of the mapping that made it, for explanations.
+    pub(crate) rule: &'static str,
     pub(crate) activity: Choice<'a>,
     /// Epoch milliseconds.
     pub(crate) time: i64,
@@ -54,56 +55,58 @@ pub(crate) struct Draft<'a> {
 /// A whole event, as it is written.
 #[derive(Debug, Serialize)]
 pub(crate) struct OcsfEvent<'a> {
-    activity_id: u32,
-    activity_name: Text<'a>,
-    category_uid: u32,
+    pub(crate) activity_id: u32,
+    pub(crate) activity_name: Text<'a>,
+    pub(crate) category_uid: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    category_name: Option<&'static str>,
-    class_uid: u32,
-    class_name: &'static str,
-    type_uid: u32,
-    type_name: String,
-    time: i64,
-    timezone_offset: i32,
-    severity_id: u32,
-    severity: Text<'a>,
+    pub(crate) category_name: Option<&'static str>,
+    pub(crate) class_uid: u32,
+    pub(crate) class_name: &'static str,
+    pub(crate) type_uid: u32,
+    pub(crate) type_name: String,
+    pub(crate) time: i64,
+    pub(crate) timezone_offset: i32,
+    pub(crate) severity_id: u32,
+    pub(crate) severity: Text<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status_id: Option<u32>,
+    pub(crate) status_id: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<Text<'a>>,
+    pub(crate) status: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    status_detail: Option<String>,
+    pub(crate) status_detail: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
-    message: String,
+    pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    start_time: Option<i64>,
+    pub(crate) start_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    end_time: Option<i64>,
+    pub(crate) end_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    duration: Option<i64>,
+    pub(crate) duration: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<i32>,
+    pub(crate) count: Option<i32>,
     #[serde(flatten)]
-    pub(super) body: Body<'a>,
+    pub(crate) body: Body<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) observables: Vec<Observable<'a>>,
-    pub(super) metadata: Metadata<'a>,
+    pub(crate) observables: Vec<Observable<'a>>,
+    pub(crate) metadata: Metadata<'a>,
+    /// The object `unmapped.datto_rmm` as JSON text. Copied as it is by whoever writes the event, as is `raw_data`: a serializer
+    /// would read all of it again.
+    #[serde(skip)]
+    pub(crate) unmapped: Option<String>,
+    #[serde(skip)]
+    pub(crate) raw_data: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) unmapped: Option<Box<RawValue>>,
+    pub(crate) raw_data_size: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) raw_data: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raw_data_size: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    raw_data_hash: Option<Fingerprint>,
+    pub(crate) raw_data_hash: Option<Fingerprint>,
 }
 
 /// A hash (`fingerprint`).
 #[derive(Debug, Serialize)]
-struct Fingerprint {
+pub(crate) struct Fingerprint {
     algorithm_id: u32,
     algorithm: Text<'static>,
-    value: String,
+    pub(crate) value: String,
 }
 
 impl<'a> Draft<'a> {
@@ -117,6 +120,7 @@ impl<'a> Draft<'a> {
     ) -> Self {
         Self {
             class,
+            rule: "",
             activity,
             time,
             severity,
@@ -172,7 +176,7 @@ impl<'a> Draft<'a> {
         if wants_raw && raw_data.is_none() {
             notes.add_cut(source.len());
         }
-        let unmapped = self.residue.into_raw();
+        let unmapped = self.residue.into_object();
         let tags = scope.tags().into_iter().chain(self.tags).collect();
         let cut = notes.cut();
         let metadata = Metadata {

@@ -1,7 +1,5 @@
 //! `unmapped.datto_rmm`: what no attribute took, under Datto's own names (event-schema.md section 10).
 
-use serde_json::value::RawValue;
-
 use crate::normalize::json::fields::Fields;
 use crate::normalize::json::{Json, prune};
 use crate::normalize::notes::Notes;
@@ -68,14 +66,9 @@ impl Residue {
         }
     }
 
-    /// The whole as `{"datto_rmm": {…}}`; `None` if there is nothing.
-    pub(crate) fn into_raw(self) -> Option<Box<RawValue>> {
-        if self.members.is_empty() {
-            return None;
-        }
-        let text = format!("{{\"datto_rmm\":{{{}}}}}", self.members);
-        // What was copied from valid JSON is valid JSON.
-        RawValue::from_string(text).ok()
+    /// The whole as the text of an object; `None` if there is nothing. What was copied from valid JSON is valid JSON.
+    pub(crate) fn into_object(self) -> Option<String> {
+        (!self.members.is_empty()).then(|| format!("{{{}}}", self.members))
     }
 
     fn give(&mut self, name: &'static str, write: impl FnOnce(&mut String) -> bool) {
@@ -141,11 +134,8 @@ mod tests {
         residue.keyed_object("context", "some_ctx", &inner, &mut notes);
         residue.keyed_object("empty", "some_ctx", &Fields::default(), &mut notes);
         residue.fields(&fields, &mut notes);
-        assert_eq!(
-            residue.into_raw().unwrap().get(),
-            r#"{"datto_rmm":{"context":{"some_ctx":{"x":1}},"context_":"theirs","d":1e2}}"#
-        );
-        assert!(Residue::default().into_raw().is_none());
+        assert_eq!(residue.into_object().unwrap(), r#"{"context":{"some_ctx":{"x":1}},"context_":"theirs","d":1e2}"#);
+        assert!(Residue::default().into_object().is_none());
     }
 
     #[test]
@@ -155,8 +145,8 @@ mod tests {
         let mut residue = Residue::default();
         residue.pairs("details", &fields, &mut Notes::default());
         assert_eq!(
-            residue.into_raw().unwrap().get(),
-            r#"{"datto_rmm":{"details":[{"name":"data.x","value":"884411"},{"name":"y","value":"{\"z\":[true]}"},{"value":"unnamed"}]}}"#
+            residue.into_object().unwrap(),
+            r#"{"details":[{"name":"data.x","value":"884411"},{"name":"y","value":"{\"z\":[true]}"},{"value":"unnamed"}]}"#
         );
     }
 }

@@ -1,14 +1,11 @@
 //! What a mapping knows besides the record: account, site, organization, and the device of the inventory.
 
 use super::choice::Text;
-use super::device;
 use super::object::device::Device;
 use super::object::identity::Organization;
 use super::object::metadata::Tag;
 use crate::inventory::Account;
-use crate::normalize::json::Json;
-use crate::normalize::json::fields::Fields;
-use crate::normalize::notes::Notes;
+use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options};
 use crate::org::directory::Decision;
 use crate::record::{Envelope, SiteRef};
@@ -50,6 +47,11 @@ impl<'a> Scope<'a> {
         self.context.options
     }
 
+    /// Numbers of the user-defined fields that are told.
+    pub(crate) fn udfs(&self) -> &'a [u16] {
+        self.options().udfs_of(self.account)
+    }
+
     /// When the API's answer came: the time of the poll.
     pub(crate) fn polled_at(&self) -> i64 {
         self.envelope.received_at.as_i64()
@@ -75,13 +77,8 @@ impl<'a> Scope<'a> {
 
     /// The record's device: what the inventory knows of it, under the names that the record itself gives it.
     pub(crate) fn device(&self, named: DeviceNames<'a>) -> Device<'a> {
-        let known = self.context.device.filter(|known| named.uid.as_deref().is_none_or(|uid| uid == known.uid));
-        let opened = known.and_then(|known| Fields::open(Json::parse(&known.source).ok()?, "device."));
-        let mut device = match opened {
-            // Complaints about the inventory belong to the inventory's own event.
-            Some(mut fields) => device::enrich(&mut fields, &mut Notes::default()),
-            None => Device::unknown(),
-        };
+        let known = self.context.device.filter(|known| named.uid.as_deref().is_none_or(|uid| uid == known.uid()));
+        let mut device = known.map_or_else(Device::unknown, KnownDevice::device);
         device.uid = named.uid.or(device.uid);
         device.uid_alt = named.id.or(device.uid_alt);
         device.hostname = named.hostname.or(device.hostname);

@@ -4,6 +4,7 @@ use super::captions;
 use super::choice::{Choice, OTHER, Text};
 use super::class::{Body, CloudResources};
 use super::event::Draft;
+use super::lifecycle;
 use super::object::asset::{Cloud, Resource};
 use super::object::identity::Account;
 use super::scope::{Scope, text};
@@ -29,7 +30,8 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     let uid = fields.take_text("uid", notes).or_else(|| text(&scope.envelope.native_id));
     scope.site.name = scope.site.name.take().or_else(|| name.clone());
     fields.drop_same("accountUid", Some(scope.envelope.account.as_str()));
-    let message = message(name.as_deref().or(uid.as_deref()).unwrap_or_default(), &fields);
+    let title = name.as_deref().or(uid.as_deref()).unwrap_or_default();
+    let message = if lifecycle::is_gone(scope) { format!("Site {title}") } else { message(title, &fields) };
     let label = if fields.flag("onDemand") == Some(true) { "on-demand" } else { "managed" };
     let uid_alt = fields.take_id("id", notes);
     let data = fields.take_all(DATA).into_iter().map(|(key, value)| match key {
@@ -59,8 +61,8 @@ pub(crate) fn inventory<'a>(
     let activity = Choice::of(class.activities, 2);
     let severity = severity::of_event("inventory", 1, &scope.options().severities);
     let mut draft = Draft::new(class, activity, scope.polled_at(), severity, body);
-    draft.status = Some(Choice::of(class.statuses, 1));
     draft.message = message;
+    lifecycle::tell(&mut draft, scope);
     draft.event_code = Text::Borrowed(event_code);
     draft.original_time = Some(Text::Owned(scope.polled_at().to_string()));
     draft.labels = vec!["inventory"];

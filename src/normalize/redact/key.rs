@@ -98,11 +98,48 @@ pub(super) fn is_any_secret(key: &str) -> bool {
 /// step with the rules above.
 pub(super) fn may_name_a_secret(text: &str) -> bool {
     let bytes = text.as_bytes();
+    bytes.windows(3).enumerate().any(|(at, three)| may_begin(three) && is_word_of_a_secret(bytes, at))
+}
+
+/// First three letters of the words below, in lower case; a `?` is any.
+const BEGINNINGS: [&[u8; 3]; 12] =
+    [b"udf", b"pas", b"pwd", b"pro", b"sec", b"std", b"tok", b"key", b"cre", b"var", b"rem", b"\\u?"];
+/// For each of three places and each byte, the beginnings that have it there: a bit for each. So one look at three bytes says
+/// whether a word may begin, without a branch for each of them.
+const HOLDERS: [[u16; 256]; 3] = [holders(0), holders(1), holders(2)];
+
+#[expect(clippy::indexing_slicing, reason = "computed when compiling, where an index out of bounds is an error")]
+const fn holders(place: usize) -> [u16; 256] {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < table.len() {
+        let mut word = 0;
+        while word < BEGINNINGS.len() {
+            let wanted = BEGINNINGS[word][place];
+            if wanted == b'?' || wanted as usize == (byte as u8).to_ascii_lowercase() as usize {
+                table[byte] |= 1 << word;
+            }
+            word += 1;
+        }
+        byte += 1;
+    }
+    table
+}
+
+fn may_begin(three: &[u8]) -> bool {
+    let [first, second, third] = three else { return false };
+    let [firsts, seconds, thirds] = &HOLDERS;
+    let holders = |table: &[u16; 256], byte: u8| table.get(usize::from(byte)).copied().unwrap_or_default();
+    holders(firsts, *first) & holders(seconds, *second) & holders(thirds, *third) != 0
+}
+
+/// Whether the bytes from `at` on are such a word.
+fn is_word_of_a_secret(bytes: &[u8], at: usize) -> bool {
     let is_at = |at: usize, word: &[u8]| {
         let end = at.saturating_add(word.len());
         bytes.get(at..end).is_some_and(|found| found.eq_ignore_ascii_case(word))
     };
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
+    match bytes.get(at).copied().unwrap_or_default() {
         b'u' | b'U' => is_at(at, b"udf"),
         b'p' | b'P' => is_at(at, b"pass") || is_at(at, b"pwd") || is_at(at, b"proxy"),
         b's' | b'S' => is_at(at, b"secret") || (is_at(at, b"std") && !is_at(at.saturating_sub(3), b"has")),
@@ -115,7 +152,7 @@ pub(super) fn may_name_a_secret(text: &str) -> bool {
         // A key may be written in escapes.
         b'\\' => is_at(at.saturating_add(1), b"u"),
         _ => false,
-    })
+    }
 }
 
 /// Letters and digits in lower case: `data.API_secret-Key` and `apiSecretKey` name the same thing.

@@ -11,7 +11,7 @@ use super::world::{World, record};
 use crate::normalize::redact;
 use crate::record::{Marker, RecordKind};
 
-const CLASSES: &str = "
+pub(super) const CLASSES: &str = "
     antivirus_ctx ransomware_ctx endpoint_security_threat_ctx endpoint_security_windows_defender_ctx
     security_management_ctx sec_management_ctx seccenter_ctx eventlog_ctx patch_ctx action_ctx sw_action_ctx
     online_offline_status_ctx ping_ctx network_monitor_ctx status_ctx process_status_ctx srvc_status_ctx
@@ -48,21 +48,21 @@ const CATEGORIES: &str = "
 const ACTIONS: &str = "
     jrto shot install audit create deployment login logout edit move.device resolve.alert generate.api.keys
     delete frob";
-const DEVICE: &str = "
+pub(super) const DEVICE: &str = "
     id uid siteId siteUid siteName deviceType hostname intIpAddress operatingSystem lastLoggedInUser domain
     cagVersion extIpAddress description a64Bit online lastSeen lastReboot lastAuditDate creationDate
     deviceClass antivirus patchManagement category";
-const SITE: &str = "
+pub(super) const SITE: &str = "
     id uid accountUid name description notes onDemand splashtopAutoInstall proxySettings devicesStatus
     autotaskCompanyName autotaskCompanyId portalUrl";
-const USER: &str = "
+pub(super) const USER: &str = "
     id userName username firstName lastName email telephone status created disabled name software";
 
 const INNER: &str =
     "id name userName firstName lastName category actionType actionReference version host numberOfDevices";
 
 /// The names of a list; `-` stands for the empty one.
-fn words(list: &'static str) -> Vec<&'static str> {
+pub(super) fn words(list: &'static str) -> Vec<&'static str> {
     list.split_whitespace().map(|word| if word == "-" { "" } else { word }).collect()
 }
 
@@ -111,12 +111,12 @@ fn scalar() -> impl Strategy<Value = Value> {
 }
 
 /// An object whose keys are mostly those that the mapping knows.
-fn object(known: &'static str, value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
+pub(super) fn object(known: &'static str, value: impl Strategy<Value = Value>) -> impl Strategy<Value = Value> {
     let key = prop_oneof![9 => select(words(known)).prop_map(str::to_owned), 1 => "[a-z.@]{0,6}"];
     vec((key, value), 0..24).prop_map(|members| Value::Object(members.into_iter().collect::<Map<_, _>>()))
 }
 
-fn value() -> impl Strategy<Value = Value> {
+pub(super) fn value() -> impl Strategy<Value = Value> {
     prop_oneof![
         6 => scalar(),
         1 => scalar().prop_recursive(3, 12, 4, |inner| prop_oneof![
@@ -134,7 +134,7 @@ fn with(mut whole: Value, key: &str, part: Value) -> Value {
     whole
 }
 
-fn alert() -> impl Strategy<Value = Value> {
+pub(super) fn alert() -> impl Strategy<Value = Value> {
     let context = (object(CONTEXT, value()), select(words(CLASSES)))
         .prop_map(|(context, class)| with(context, "@class", class.into()));
     let context = prop_oneof![9 => context, 1 => value()];
@@ -142,7 +142,7 @@ fn alert() -> impl Strategy<Value = Value> {
         .prop_map(|(alert, context, source)| with(with(alert, "alertContext", context), "alertSourceInfo", source))
 }
 
-fn activity() -> impl Strategy<Value = Value> {
+pub(super) fn activity() -> impl Strategy<Value = Value> {
     let details =
         prop_oneof![8 => object(DETAILS, value()).prop_map(|details| details.to_string().into()), 1 => value()];
     let words = (select(&["DEVICE", "USER", "user", "SITE"][..]), select(words(CATEGORIES)), select(words(ACTIONS)));
@@ -153,7 +153,7 @@ fn activity() -> impl Strategy<Value = Value> {
     })
 }
 
-fn marker() -> impl Strategy<Value = Marker> {
+pub(super) fn marker() -> impl Strategy<Value = Marker> {
     select(vec![
         Marker::Open,
         Marker::Update(1, "0123456789ab".into()),
@@ -171,6 +171,8 @@ fn check(kind: RecordKind, marker: Marker, source: &Value) -> Result<(), TestCas
     let found = complaints(&event.json);
     prop_assert!(found.is_empty(), "{found:#?}\n{}", event.json);
     let event = serde_json::from_str(&event.json).unwrap();
+    let found = super::schema::complaints(&event);
+    prop_assert!(found.is_empty(), "{found:#?}\n{event}");
     // What is a secret has tests of its own.
     let told = serde_json::from_str(redact::strip(kind, &record.source).get()).unwrap();
     let lost = missing(&told, &event);

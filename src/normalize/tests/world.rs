@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::inventory::{Account, Device, Site, SiteType};
+use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, Unmappable, normalize};
 use crate::org::Policy;
 use crate::org::directory::{Directory, Rule, Tenant};
@@ -41,6 +42,11 @@ pub(super) struct World {
 }
 
 impl World {
+    /// Lists user-defined fields of the account.
+    pub(super) fn list_udfs(&mut self, numbers: &[u16]) {
+        self.options.udfs = [("northwind".to_owned(), numbers.to_vec())].into();
+    }
+
     /// The organization of the examples, with its file server in the inventory.
     pub(super) fn contoso() -> Self {
         let account = AccountUid::new("ab1c0002");
@@ -83,10 +89,11 @@ impl World {
 
     /// The event of a record, made four milliseconds after it was received.
     pub(super) fn try_event(&self, record: &Record) -> Result<Event, Unmappable> {
+        let device = self.device.as_ref().map(KnownDevice::of);
         let context = Context {
             directory: &self.directory,
             tenant: &self.tenant,
-            device: self.device.as_ref(),
+            device: device.as_ref(),
             processed_at: Millis(record.envelope.received_at.0 + 4),
             options: &self.options,
         };

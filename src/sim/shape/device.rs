@@ -24,7 +24,9 @@ pub(crate) fn device(world: &World, device: &Device) -> Value {
     let iso = chance(&mut rng, 0.3);
     let time = |at: i64| if iso { json!(Millis(at).to_rfc3339_seconds()) } else { json!(at) };
     let today = world.now.0 - world.now.0.rem_euclid(DAY_MS);
-    let last_seen = if online { world.now.0 } else { today - i64::from(rng.u32(1..20)) * DAY_MS };
+    // Drawn online or not, so that being offline changes nothing else of the device.
+    let away = i64::from(rng.u32(1..20)) * DAY_MS;
+    let last_seen = if online { world.now.0 } else { today - away };
     let deleted = site.is_some_and(|site| site.kind == SiteKind::Deleted);
     let agent = device.class.has_agent();
     let mut posture = world.dice.roll(Topic::DevicePosture, (device.number << 20) | device.posture);
@@ -52,7 +54,7 @@ pub(crate) fn device(world: &World, device: &Device) -> Value {
         "deleted": deleted,
         "lastSeen": time(last_seen),
         "lastReboot": if agent { time(today - i64::from(rng.u32(0..30)) * DAY_MS) } else { json!(NEVER_MS) },
-        "lastAuditDate": if chance(&mut rng, 0.1) { Value::Null } else { time(today - DAY_MS) },
+        "lastAuditDate": if chance(&mut rng, 0.1) { Value::Null } else { time(last_audit(world, device)) },
         "creationDate": time(1_650_000_000_000 + device.id * 10_000),
         "udf": user_fields(device.number, &mut rng),
         "snmpEnabled": !agent,
@@ -66,6 +68,12 @@ pub(crate) fn device(world: &World, device: &Device) -> Value {
         "networkProbe": chance(&mut rng, 0.02),
         "onboardedViaNetworkMonitor": !agent,
     })
+}
+
+/// When a device was last audited: once a week, each at a time of its own.
+fn last_audit(world: &World, device: &Device) -> i64 {
+    let own = i64::try_from(device.number % 1_000).unwrap_or(0) * 599_000;
+    world.now.0 - (world.now.0 - own).rem_euclid(7 * DAY_MS)
 }
 
 /// Whether a device is online; changes a few times a day.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::broker::Broker;
 use super::number;
-use crate::crash::assert_told;
+use crate::crash::{assert_told, epoch_ms};
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, alert_steps, ids};
 
@@ -49,12 +49,13 @@ fn nothing_is_lost_and_nothing_is_repeated_over_kills_of_both_ends() {
         child.kill().expect("SIGKILL");
         child.wait().expect("reaped");
     }
+    let settled = epoch_ms();
     place.once();
     let events = broker.events(&topic);
     let repeated = ids(&events).values().filter(|count| **count > 1).count();
     println!("{} events, {repeated} repeated", events.len());
     assert_eq!(repeated, 0, "events came twice");
-    assert_told(&events, &simulated.get("/sim/truth"));
+    assert_told(&events, &simulated.get("/sim/truth"), settled);
     for (alert, steps) in alert_steps(&events) {
         assert_eq!(steps.first(), Some(&1), "alert {alert}: {steps:?}");
         assert!(!steps.contains(&3) || steps.last() == Some(&3), "alert {alert}: {steps:?}");

@@ -46,3 +46,28 @@ fn an_alert_that_a_page_shows_twice_is_read_once() {
     assert_eq!((sightings.len(), rejected.len()), (1, 0));
     assert_eq!(sightings[0].severity, severity::id_of_priority(Some("Low")));
 }
+
+#[test]
+fn only_what_came_into_the_list_is_an_entry() {
+    let of = |seen, item: &str, known: Option<Seen>| {
+        let (sightings, _) = read(&shown(seen, &[item]));
+        let state = |seen| AlertState {
+            told: Told::Opened,
+            seen,
+            site: SiteRef::None,
+            updates: 0,
+            closed_on: None,
+            vanishings: 0,
+            digests: Vec::new(),
+        };
+        last_entry(&sightings, &known.map(|seen| ("a".to_owned(), state(seen))).into_iter().collect(), Millis(9_000))
+    };
+    let opened = r#"{"alertUid":"a","timestamp":1787643495000}"#;
+    let resolved = r#"{"alertUid":"a","resolvedOn":1787643495000}"#;
+    assert_eq!(of(Seen::Open, opened, None), Some(Millis(1_787_643_495_000)), "new, when it says");
+    assert_eq!(of(Seen::Open, opened, Some(Seen::Open)), None, "it was there before");
+    assert_eq!(of(Seen::Open, opened, Some(Seen::Resolved)), Some(Millis(9_000)), "it came back just now");
+    assert_eq!(of(Seen::Open, r#"{"alertUid":"a"}"#, None), Some(Millis(9_000)), "nobody knows when: just now");
+    assert_eq!(of(Seen::Resolved, resolved, Some(Seen::Open)), Some(Millis(1_787_643_495_000)));
+    assert_eq!(of(Seen::Resolved, resolved, Some(Seen::Resolved)), None);
+}

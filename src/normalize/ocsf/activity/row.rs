@@ -25,7 +25,7 @@ pub(super) struct Row<'a> {
     pub(super) record: Fields<'a>,
     /// `details`, whose keys are flat and dotted.
     pub(super) details: Fields<'a>,
-    user: Fields<'a>,
+    pub(super) user: Fields<'a>,
     site: Fields<'a>,
     /// `details` that is not a JSON object.
     details_text: Option<&'a str>,

@@ -8,27 +8,47 @@ use crate::normalize::ocsf::scope::Scope;
 
 /// One rule.
 struct Rule {
+    /// For explanations.
+    name: &'static str,
     matches: fn(&Row<'_>) -> bool,
     /// `None`, with nothing taken from the record, where a need is not met.
     make: for<'a> fn(&mut Row<'a>, &mut Scope<'a>, &mut Notes) -> Option<Draft<'a>>,
 }
 
 const RULES: [Rule; 9] = [
-    Rule { matches: is_remote, make: session::tunnel },
+    Rule { name: "activity 1: remote session", matches: is_remote, make: session::tunnel },
     Rule {
+        name: "activity 2: patch",
         matches: |row| row.entity == "device" && row.category == "patch" && !row.has_token(&["audit"]),
         make: work::patch,
     },
-    Rule { matches: |row| row.category == "job", make: work::job },
-    Rule { matches: |row| row.is_user() && row.has_token(&session::LOGONS), make: session::logon },
-    Rule { matches: |row| row.is_user() && row.has_token(&session::LOGOFFS), make: session::logoff },
-    Rule { matches: |row| row.is_user() && row.category == "user", make: access::privileges },
+    Rule { name: "activity 3: job", matches: |row| row.category == "job", make: work::job },
     Rule {
+        name: "activity 4: log-in",
+        matches: |row| row.is_user() && row.has_token(&session::LOGONS),
+        make: session::logon,
+    },
+    Rule {
+        name: "activity 4: log-out",
+        matches: |row| row.is_user() && row.has_token(&session::LOGOFFS),
+        make: session::logoff,
+    },
+    Rule {
+        name: "activity 5: roles",
+        matches: |row| row.is_user() && row.category == "user",
+        make: access::privileges,
+    },
+    Rule {
+        name: "activity 6: portal user",
         matches: |row| row.is_user() && matches!(row.category.as_str(), "user" | "authuser"),
         make: access::account_change,
     },
-    Rule { matches: |row| row.category == "device" && row.tokens == ["move", "device"], make: entity::device_move },
-    Rule { matches: |row| !row.category.is_empty(), make: entity::managed },
+    Rule {
+        name: "activity 7: device move",
+        matches: |row| row.category == "device" && row.tokens == ["move", "device"],
+        make: entity::device_move,
+    },
+    Rule { name: "activity 8 and 9: managed entity", matches: |row| !row.category.is_empty(), make: entity::managed },
 ];
 
 /// The draft of the first rule that fits; `None` for a record that no rule can map.
@@ -38,7 +58,7 @@ pub(super) fn apply<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut No
         .filter(|rule| (rule.matches)(row))
         .collect::<Vec<_>>()
         .into_iter()
-        .find_map(|rule| (rule.make)(row, scope, notes))
+        .find_map(|rule| Some(Draft { rule: rule.name, ..(rule.make)(row, scope, notes)? }))
 }
 
 /// Remote sessions, and remote tools used from the portal's agent browser.

@@ -29,6 +29,7 @@ pub(super) fn read<'a>(class: Option<&str>, mut reading: Reading<'a, '_>) -> (To
     let monitor = class.and_then(find).unwrap_or(&UNKNOWN);
     let told = &mut reading.told;
     (told.label, told.analytic_type, told.types) = (monitor.label, monitor.type_id, monitor.types);
+    reading.told.rule = monitor.classes.first().copied().unwrap_or("alert: unknown @class");
     let analytic = reading.fill(monitor.name).map_or(Text::Borrowed(fallback_name(monitor)), Text::Owned);
     reading.told.analytic = reading.notes.limit(analytic);
     reading.told.title = reading.fill(monitor.title).filter(|title| !title.trim().is_empty());
@@ -47,7 +48,7 @@ fn fallback_name(monitor: &Monitor) -> &'static str {
     if monitor.types == ["SNMP"] { "SNMP monitor" } else { "Resource usage monitor" }
 }
 
-fn find(class: &str) -> Option<&'static Monitor> {
+pub(super) fn find(class: &str) -> Option<&'static Monitor> {
     let name = class.trim().to_lowercase();
     let is_component = name.starts_with(COMPONENT);
     let name = if is_component { COMPONENT } else { name.as_str() };

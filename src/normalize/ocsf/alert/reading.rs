@@ -23,6 +23,8 @@ pub(super) struct Reading<'a, 'n> {
 #[derive(Default)]
 pub(super) struct Told<'a> {
     pub(super) label: &'static str,
+    /// The monitor's row in the table, by the first of its names.
+    pub(super) rule: &'static str,
     pub(super) analytic: Text<'a>,
     pub(super) analytic_type: u32,
     pub(super) types: &'static [&'static str],

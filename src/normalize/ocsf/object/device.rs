@@ -98,8 +98,90 @@ impl<'a> Device<'a> {
         }
     }
 
+    /// The same, borrowed from nowhere. Only what [`crate::normalize::ocsf::device::enrich`] fills is kept.
+    pub(crate) fn into_owned(self) -> Device<'static> {
+        Device {
+            type_id: self.type_id,
+            kind: own(self.kind),
+            uid: self.uid.map(own),
+            uid_alt: self.uid_alt.map(own),
+            hostname: self.hostname.map(own),
+            ip: self.ip.map(own),
+            domain: self.domain.map(own),
+            desc: self.desc.map(own),
+            is_managed: self.is_managed,
+            os: self.os.map(Os::into_owned),
+            agent_list: self.agent_list.into_iter().map(Agent::into_owned).collect(),
+            ..Device::unknown()
+        }
+    }
+
+    /// The same, borrowed from this one. Only what [`Self::into_owned`] keeps is there.
+    pub(crate) fn lent(&self) -> Device<'_> {
+        Device {
+            type_id: self.type_id,
+            kind: lend(&self.kind),
+            uid: self.uid.as_ref().map(lend),
+            uid_alt: self.uid_alt.as_ref().map(lend),
+            hostname: self.hostname.as_ref().map(lend),
+            ip: self.ip.as_ref().map(lend),
+            domain: self.domain.as_ref().map(lend),
+            desc: self.desc.as_ref().map(lend),
+            is_managed: self.is_managed,
+            os: self.os.as_ref().map(Os::lent),
+            agent_list: self.agent_list.iter().map(Agent::lent).collect(),
+            ..Device::unknown()
+        }
+    }
+
     /// Whether it says enough to be an OCSF device.
     pub(crate) fn is_identified(&self) -> bool {
         self.uid.is_some() || self.hostname.is_some() || self.ip.is_some()
     }
+}
+
+impl Os<'_> {
+    fn into_owned(self) -> Os<'static> {
+        let Self { name, type_id, kind, version, edition, cpu_bits } = self;
+        Os { name: own(name), type_id, kind: own(kind), version: version.map(own), edition, cpu_bits }
+    }
+
+    fn lent(&self) -> Os<'_> {
+        let Self { name, type_id, kind, version, edition, cpu_bits } = self;
+        Os {
+            name: lend(name),
+            type_id: *type_id,
+            kind: lend(kind),
+            version: version.as_ref().map(lend),
+            edition: *edition,
+            cpu_bits: *cpu_bits,
+        }
+    }
+}
+
+impl Agent<'_> {
+    fn into_owned(self) -> Agent<'static> {
+        let Self { name, type_id, kind, vendor_name, version, uid } = self;
+        Agent { name, type_id, kind: own(kind), vendor_name, version: version.map(own), uid: uid.map(own) }
+    }
+
+    fn lent(&self) -> Agent<'_> {
+        let Self { name, type_id, kind, vendor_name, version, uid } = self;
+        Agent {
+            name,
+            type_id: *type_id,
+            kind: lend(kind),
+            vendor_name,
+            version: version.as_ref().map(lend),
+            uid: uid.as_ref().map(lend),
+        }
+    }
+}
+
+fn own(text: Text<'_>) -> Text<'static> {
+    Text::Owned(text.into_owned())
+}
+
+fn lend<'b>(text: &'b Text<'_>) -> Text<'b> {
+    Text::Borrowed(text)
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::attack::Attack;
 use super::endpoint::Endpoint;
 use crate::normalize::ocsf::captions;
 use crate::normalize::ocsf::choice::{Choice, Text};
@@ -26,6 +27,8 @@ pub(crate) struct FindingInfo<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) modified_time: Option<i64>,
     pub(crate) analytic: Analytic<'a>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attacks: Vec<Attack<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data_sources: Option<[String; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]

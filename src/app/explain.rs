@@ -1,0 +1,124 @@
+//! `vintner explain`: the record of an event, or one that is given, with what surrounds it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::app::AppError;
+use crate::app::assemble::told;
+use crate::app::fetch::{What, records};
+use crate::clock::Clock;
+use crate::config::settings::Config;
+use crate::inventory::Device;
+use crate::journal::sqlite::Journal;
+use crate::normalize::explain::{Explanation, explain};
+use crate::normalize::lens::Lens;
+use crate::normalize::{Context, Options};
+use crate::org::Policy;
+use crate::org::directory::{Decision, Directory};
+use crate::record::{AccountUid, EventId, Record};
+
+/// What a given record is taken to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// An alert, open or resolved by its own word.
+    Alert,
+    /// A row of the activity log.
+    Activity,
+    /// A site of the inventory.
+    Site,
+    /// A device of the inventory.
+    Device,
+}
+
+/// Explains the event with this id: its record is looked for in the journal. There is no index of events, so every batch may have
+/// to be read, newest first.
+pub async fn of_event(config: Config, event: EventId) -> Result<Explanation, AppError> {
+    let journal = Journal::open_reader(&config.journal.path, Clock::system())?;
+    let (_, record) = journal.find(event).await?.ok_or_else(|| {
+        AppError::Failed(format!(
+            "no record of the event {event} is in {}: it may be older than `journal.retain`, held, or of another journal",
+            config.journal.path.display()
+        ))
+    })?;
+    let device = journal.device(&record.envelope.account, &record.envelope.device).await?;
+    let told = told(&config);
+    let directory = journal.directory().await?.under(config.policy);
+    explained(&record, &directory, device.as_ref(), told, None)
+}
+
+/// Explains the event that a record as Datto sends it would become. With a configuration whose journal is there, names and
+/// organizations are those of its only account.
+pub async fn of_text(config: Option<Config>, text: &str, given: Option<Given>) -> Result<Explanation, AppError> {
+    let item: Box<RawValue> =
+        serde_json::from_str(text).map_err(|error| AppError::Failed(format!("this is not one JSON value: {error}")))?;
+    let given = given.or_else(|| guess(item.get())).ok_or_else(|| {
+        AppError::Configuration(
+            "what kind of record is this? Name it with --type alert, activity, site or device".into(),
+        )
+    })?;
+    let what = match given {
+        Given::Alert => What::OpenAlerts,
+        Given::Activity => What::Activity,
+        Given::Site => What::Sites,
+        Given::Device => What::Devices,
+    };
+    let (directory, account, told) = surroundings(config).await?;
+    let now = Clock::system().now();
+    let record = records::of_page(&account, what, &[item], now, None, &[]).pop();
+    let record = record.ok_or_else(|| AppError::Failed("no record can be made of it: it has no usable id".into()))?;
+    explained(&record, &directory, None, told, Some(text))
+}
+
+async fn surroundings(config: Option<Config>) -> Result<(Directory, AccountUid, Options), AppError> {
+    let unknown = || Directory::new(0, Arc::new(Policy::default()), Vec::new(), Vec::new());
+    let nobody = AccountUid::new("unknown-account");
+    let Some(config) = config else {
+        let shipped = Options { lens: Arc::new(Lens::shipped()), ..Options::default() };
+        return Ok((unknown(), nobody, shipped));
+    };
+    let told = told(&config);
+    if !Path::new(&config.journal.path).exists() {
+        return Ok((unknown().under(config.policy), nobody, told));
+    }
+    let journal = Journal::open_reader(&config.journal.path, Clock::system())?;
+    let account = journal.partitions().await?.into_iter().map(|(partition, _)| partition.account).next();
+    let directory = journal.directory().await?.under(config.policy);
+    Ok((directory, account.unwrap_or(nobody), told))
+}
+
+fn explained(
+    record: &Record,
+    directory: &Directory,
+    device: Option<&Device>,
+    options: Options,
+    received: Option<&str>,
+) -> Result<Explanation, AppError> {
+    let tenant = match directory.decide(&record.envelope.account, &record.envelope.site) {
+        Decision::Org(tenant) => tenant,
+        Decision::Ignored => {
+            return Err(AppError::Failed("its site is on the ignore list: no event is made of it".into()));
+        }
+        Decision::Dropped => return Err(AppError::Failed("its site is not mapped: no event is made of it".into())),
+        Decision::Held(why) => {
+            return Err(AppError::Failed(format!("it would be held, and no event made of it: {why}")));
+        }
+    };
+    let processed_at = record.envelope.received_at;
+    let context = Context { directory, tenant: &tenant, device: None, processed_at, options: &options };
+    explain(record, &context, device, received).map_err(|error| AppError::Failed(error.to_string()))
+}
+
+/// What a record is by the fields that only its kind has.
+fn guess(text: &str) -> Option<Given> {
+    let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+    let has = |key: &str| fields.contains_key(key);
+    match () {
+        () if has("alertUid") => Some(Given::Alert),
+        () if has("entity") && has("category") => Some(Given::Activity),
+        () if has("deviceClass") || has("deviceType") => Some(Given::Device),
+        () if has("devicesStatus") || has("onDemand") => Some(Given::Site),
+        () => None,
+    }
+}

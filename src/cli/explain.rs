@@ -1,0 +1,112 @@
+//! `vintner explain`: which source field became which event field, by which rule; what stayed unmapped.
+
+use std::io::Read;
+
+use uuid::Uuid;
+
+use crate::app::explain::{self, Given};
+use crate::app::{AppError, explain::of_event};
+use crate::cli::open::Purpose;
+use crate::cli::{ConfigFile, open, table};
+use crate::normalize::explain::{Explained, Explanation, How};
+use crate::record::EventId;
+
+/// A record on stdin is no longer.
+const MAX_RECORD: u64 = 4 << 20;
+/// A value in the table takes no more characters.
+const MAX_CELL: usize = 60;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Explain {
+    /// Id of an event (`metadata.uid`); without it, one record as Datto sends it is read from stdin
+    event: Option<Uuid>,
+    /// What the record on stdin is [default: guessed by its fields]
+    #[arg(long = "type", value_enum)]
+    kind: Option<Kind>,
+    /// Print the explanation as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    file: ConfigFile,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Kind {
+    Alert,
+    #[value(alias = "activity.device", alias = "activity.user")]
+    Activity,
+    Site,
+    Device,
+}
+
+impl Explain {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let explanation = match self.event {
+            Some(id) => of_event(open::configuration(&self.file, Purpose::Look)?, EventId(id)).await?,
+            None => {
+                let given = self.kind.map(|kind| match kind {
+                    Kind::Alert => Given::Alert,
+                    Kind::Activity => Given::Activity,
+                    Kind::Site => Given::Site,
+                    Kind::Device => Given::Device,
+                });
+                let has_file = self.file.config.is_some();
+                let config = if has_file { Some(open::configuration(&self.file, Purpose::Look)?) } else { None };
+                explain::of_text(config, &read_stdin()?, given).await?
+            }
+        };
+        let text = if self.json { serde_json::to_string(&explanation)? + "\n" } else { human(&explanation) };
+        table::print(&text)
+    }
+}
+
+fn read_stdin() -> anyhow::Result<String> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().take(MAX_RECORD.saturating_add(1)).read_to_string(&mut text);
+    let length = read.map_err(|error| AppError::Failed(format!("stdin cannot be read: {error}")))?;
+    if u64::try_from(length).unwrap_or(u64::MAX) > MAX_RECORD {
+        return Err(AppError::Failed(format!("the record is larger than {} MiB", MAX_RECORD >> 20)).into());
+    }
+    Ok(text)
+}
+
+fn human(explanation: &Explanation) -> String {
+    let Explanation { event_id, class_name, rule, leaves, repeated, silent, redacted } = explanation;
+    let rows: Vec<Vec<String>> = leaves.iter().map(row).collect();
+    let mut text = format!("{class_name} {event_id}, by the rule \"{rule}\"\n\n");
+    text += &table::table(&["EVENT", "VALUE", "HOW", "FROM", "BY"], &rows);
+    let lists = [
+        ("told once, though the record says it twice", repeated),
+        ("say nothing (null or empty)", silent),
+        ("removed: secrets", redacted),
+    ];
+    for (what, fields) in lists.into_iter().filter(|(_, fields)| !fields.is_empty()) {
+        let fields: Vec<String> = fields.iter().map(|field| table::printable(field)).collect();
+        text += &format!("\n{what}: {}\n", fields.join(", "));
+    }
+    text
+}
+
+fn row(leaf: &Explained) -> Vec<String> {
+    let Explained { path, value, how, from, because_of, rule } = leaf;
+    let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let how = match how {
+        How::Copied => "copied",
+        How::Derived => "derived",
+        How::Unmapped => "unmapped",
+        How::Given => "vintner",
+    };
+    let from = if from.is_empty() && !because_of.is_empty() {
+        format!("({})", cropped(&because_of.join(", ")))
+    } else {
+        cropped(&from.join(", "))
+    };
+    vec![cropped(path), cropped(&value), how.to_owned(), from, (*rule).to_owned()]
+}
+
+fn cropped(text: &str) -> String {
+    match text.char_indices().nth(MAX_CELL) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
