@@ -51,7 +51,10 @@ fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &
     let scope = Scope::new(&record.envelope, context);
     let has_incident = matches!(body, Body::Finding(_));
     // A finding tells what changed, an item of the inventory that it is gone.
-    let has_detail = matches!(body, Body::Finding(_) | Body::Device(_) | Body::CloudResources(_) | Body::User(_));
+    let has_detail = matches!(
+        body,
+        Body::Finding(_) | Body::Device(_) | Body::CloudResources(_) | Body::User(_) | Body::Software(_)
+    );
     let mut observables = Observables::default();
     observables.add("device.uid", Pivot::DeviceUid, some().as_ref());
     let mut draft = Draft {
