@@ -50,6 +50,11 @@ pub(crate) fn events(record: &Record, context: &Context<'_>) -> Vec<Full> {
 fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &Context<'_>) -> Value {
     let scope = Scope::new(&record.envelope, context);
     let has_incident = matches!(body, Body::Finding(_));
+    // A finding tells what changed, an item of the inventory that it is gone.
+    let has_detail = matches!(
+        body,
+        Body::Finding(_) | Body::Device(_) | Body::CloudResources(_) | Body::User(_) | Body::Software(_)
+    );
     let mut observables = Observables::default();
     observables.add("device.uid", Pivot::DeviceUid, some().as_ref());
     let mut draft = Draft {
@@ -59,7 +64,7 @@ fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &
         time: 1_795_212_345_000,
         severity: Choice::of(captions::SEVERITY, 1),
         status: Some(Choice::of(class.statuses, 1)),
-        status_detail: has_incident.then(|| "x".to_owned()),
+        status_detail: has_detail.then(|| "x".to_owned()),
         message: "x".to_owned(),
         start_time: Some(1_795_212_345_000),
         end_time: Some(1_795_212_346_000),
@@ -82,7 +87,7 @@ fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &
     let mut event = draft.finish(record.envelope.event_id(), &scope, "{}", notes).event;
     event.metadata.is_truncated = Some(true);
     event.metadata.untruncated_size = Some(1);
-    serde_json::to_value(&event).unwrap()
+    serde_json::from_str(&super::render(&event, context.tenant).unwrap()).unwrap()
 }
 
 fn bodies() -> Vec<(&'static Class, Body<'static>)> {
