@@ -101,12 +101,12 @@ async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
     let world = World {
         sites: 5,
         devices: 30,
-        open_alerts: 15,
-        resolved_alerts: 10,
+        open_alerts: 6,
+        resolved_alerts: 4,
         activity_history: 60,
         history_days: 2,
-        alert_rate_per_hour: 3.0,
-        resolve_rate_per_hour: 3.0,
+        alert_rate_per_hour: 1.5,
+        resolve_rate_per_hour: 1.5,
         activity_rate_per_hour: 20.0,
         foreign_rate_per_minute: 60,
         ..World::default()
