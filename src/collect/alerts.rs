@@ -20,8 +20,9 @@ pub mod page;
 pub mod resolved;
 pub mod vanished;
 
-/// How far the times of alerts may lie before those of the answers that show them: agents and API have clocks of their own.
-const SKEW: Duration = Duration::from_secs(120);
+/// How long before a walk an alert may say it was resolved, though the lists show it only during the walk. Every row that leaves hides
+/// another; one that comes only shifts the others to where they are seen again, so its time is taken as it is.
+const LAG: Duration = Duration::from_secs(10);
 
 /// The alerts of one account.
 #[derive(Debug)]
@@ -62,7 +63,7 @@ impl AlertStream {
 
     /// One pass over both lists.
     pub async fn pass(&mut self, thoroughness: Thoroughness) -> Result<PassReport, PassError> {
-        let began = self.source.api_now().minus(SKEW);
+        let began = self.source.api_now();
         let open = open::walk(&self.source, self.rules, began).await?;
         let missing = self.missing(&open).await?;
         let resolved = self.resolved.walk(&self.source, self.rules).await?;
@@ -70,7 +71,7 @@ impl AlertStream {
         let looked = self.look_ups.run(&self.source, self.rules, unexplained, thoroughness).await?;
         // Every row that left the open list while it was read pulled the rows behind it one place up. When one left that had
         // to be looked up is not known, and one that a look-up finds open may just have been passed over.
-        let has_left = looked.requests > 0 || resolved.last_entry.is_some_and(|at| at >= began);
+        let has_left = looked.requests > 0 || resolved.last_entry.is_some_and(|at| at >= began.minus(LAG));
         if std::mem::take(&mut self.reports_cut) {
             self.report_cut().await?;
         }
