@@ -24,7 +24,7 @@ enum Form {
     Csv,
     /// A list of rows
     Json,
-    /// The tables of [orgs]
+    /// The tables of the section `orgs`
     Toml,
 }
 

@@ -45,7 +45,7 @@ pub(super) enum Role {
     Ignore,
 }
 
-/// The names that exports use, in the form of [`plain`]; the first of a role that is there counts.
+/// The names that exports use, in the form of [`plain_heading`]; the first of a role that is there counts.
 const NAMES: [(Role, &[&str]); 7] = [
     (Role::Id, &["organization_id", "org_id", "company_id", "client_id", "customer_id", "id"]),
     (
