@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod alerts;
+pub mod changes;
 pub mod inventory;
 pub mod schedule;
 pub mod sites;

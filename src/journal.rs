@@ -23,6 +23,7 @@ use crate::record::{AccountUid, DeviceRef, Record, SiteRef, Stream};
 pub mod accounts;
 mod alerts;
 mod attempt;
+mod audit;
 mod batches;
 pub mod check;
 pub mod coverage;

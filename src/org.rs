@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub mod audit;
 pub mod changes;
 mod claims;
 pub mod directory;

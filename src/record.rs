@@ -1,5 +1,6 @@
 //! A source record and its envelope: what the journal keeps, and from which normalization makes exactly one event.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -17,33 +18,45 @@ const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3f4e_5a7b_5c0e_9b1a_0c5f_2a
 #[serde(transparent)]
 pub struct AccountUid(pub Arc<str>);
 
-/// The kind of a source record; its text is `metadata.type` and the stream that routes name.
+/// The kind of a record; its text is `metadata.type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "Cow<'_, str>")]
 pub enum RecordKind {
     /// An alert opened, updated or closed.
-    #[serde(rename = "alert")]
     Alert,
     /// An activity-log row with entity DEVICE.
-    #[serde(rename = "activity.device")]
     ActivityDevice,
     /// An activity-log row with entity USER, or any other entity.
-    #[serde(rename = "activity.user")]
     ActivityUser,
     /// A device of the inventory.
-    #[serde(rename = "device")]
     Device,
     /// A change of a device's antivirus, patch or reboot state between two polls.
-    #[serde(rename = "device.posture")]
     DevicePosture,
     /// A site of the inventory.
-    #[serde(rename = "site")]
     Site,
     /// A portal user.
-    #[serde(rename = "user")]
     User,
     /// A device's software audit.
-    #[serde(rename = "software")]
     Software,
+    /// What vintner tells of itself.
+    Own(OwnKind),
+}
+
+/// What vintner tells of itself: who sees what from now on (contract.md section 3, "vintner's own events").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum OwnKind {
+    /// The site list has a site that it did not have.
+    SiteCreated,
+    /// A site has another name.
+    SiteRenamed,
+    /// A site belongs to another organization, or to one or none at all.
+    SiteMoved,
+    /// A site is gone.
+    SiteRemoved,
+    /// A device went to a site of another organization.
+    DeviceMoved,
+    /// The mapping or a filter was changed.
+    MappingChanged,
 }
 
 /// What a route calls a group of record kinds (contract.md section 2).
@@ -56,6 +69,8 @@ pub enum Stream {
     Activity,
     /// Sites, devices, users, software and posture.
     Inventory,
+    /// What vintner tells of itself: only for sinks whose route names it.
+    Vintner,
 }
 
 /// How a record names its site.
@@ -105,6 +120,8 @@ pub enum Marker {
     Item(u32, String, Option<u32>),
     /// A posture change: aspect, new state, time.
     Posture(String, String, Millis),
+    /// The n-th record that vintner makes of itself in this journal, from 1, and when.
+    Own(u64, Millis),
 }
 
 /// The id of an event, the same on every delivery (`metadata.uid`).
@@ -161,6 +178,24 @@ impl Envelope {
 }
 
 impl RecordKind {
+    /// All kinds.
+    pub const ALL: [Self; 14] = [
+        Self::Alert,
+        Self::ActivityDevice,
+        Self::ActivityUser,
+        Self::Device,
+        Self::DevicePosture,
+        Self::Site,
+        Self::User,
+        Self::Software,
+        Self::Own(OwnKind::SiteCreated),
+        Self::Own(OwnKind::SiteRenamed),
+        Self::Own(OwnKind::SiteMoved),
+        Self::Own(OwnKind::SiteRemoved),
+        Self::Own(OwnKind::DeviceMoved),
+        Self::Own(OwnKind::MappingChanged),
+    ];
+
     /// The text of `metadata.type`.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -172,6 +207,12 @@ impl RecordKind {
             Self::Site => "site",
             Self::User => "user",
             Self::Software => "software",
+            Self::Own(OwnKind::SiteCreated) => "vintner.site_created",
+            Self::Own(OwnKind::SiteRenamed) => "vintner.site_renamed",
+            Self::Own(OwnKind::SiteMoved) => "vintner.site_moved",
+            Self::Own(OwnKind::SiteRemoved) => "vintner.site_removed",
+            Self::Own(OwnKind::DeviceMoved) => "vintner.device_moved",
+            Self::Own(OwnKind::MappingChanged) => "vintner.mapping_changed",
         }
     }
 
@@ -181,13 +222,31 @@ impl RecordKind {
             Self::Alert => Stream::Alerts,
             Self::ActivityDevice | Self::ActivityUser => Stream::Activity,
             Self::Device | Self::DevicePosture | Self::Site | Self::User | Self::Software => Stream::Inventory,
+            Self::Own(_) => Stream::Vintner,
         }
     }
 }
 
+impl From<RecordKind> for &'static str {
+    fn from(kind: RecordKind) -> Self {
+        kind.as_str()
+    }
+}
+
+impl TryFrom<Cow<'_, str>> for RecordKind {
+    type Error = String;
+
+    fn try_from(text: Cow<'_, str>) -> Result<Self, Self::Error> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or_else(|| format!("unknown kind of record {text:?}"))
+    }
+}
+
 impl Stream {
-    /// All streams, in the order that `status` shows them.
-    pub const ALL: [Self; 3] = [Self::Alerts, Self::Activity, Self::Inventory];
+    /// The streams that are collected, in the order that `status` shows them.
+    pub const COLLECTED: [Self; 3] = [Self::Alerts, Self::Activity, Self::Inventory];
 
     /// The name used in configuration, routes and metrics.
     pub fn as_str(self) -> &'static str {
@@ -195,6 +254,7 @@ impl Stream {
             Self::Alerts => "alerts",
             Self::Activity => "activity",
             Self::Inventory => "inventory",
+            Self::Vintner => "vintner",
         }
     }
 }
@@ -248,6 +308,7 @@ impl fmt::Display for Marker {
             Self::Item(n, hex, None) => write!(f, "{n}:{hex}"),
             Self::Item(n, hex, Some(day)) => write!(f, "{n}:{hex}:{day}"),
             Self::Posture(aspect, state, at) => write!(f, "{aspect}:{state}:{}", at.0),
+            Self::Own(n, at) => write!(f, "{n}:{}", at.0),
         }
     }
 }
@@ -281,6 +342,16 @@ mod tests {
             synthesized: false,
         };
         envelope.event_id().to_string()
+    }
+
+    #[test]
+    fn kinds_are_stored_as_their_text() {
+        for kind in RecordKind::ALL {
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("{:?}", kind.as_str()));
+            assert_eq!(serde_json::from_str::<RecordKind>(&json).unwrap(), kind);
+        }
+        assert!(serde_json::from_str::<RecordKind>("\"vintner.unheard\"").is_err());
     }
 
     /// The examples of event-schema.md section 16.

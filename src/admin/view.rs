@@ -9,7 +9,6 @@ use crate::clock::{Clock, Millis};
 use crate::collect::status::{LastPass, Status, StreamState};
 use crate::datto::client::Client;
 use crate::deliver::status::SinkStatus;
-use crate::journal::dead::DeadFilter;
 use crate::journal::drift::Drift;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
@@ -121,8 +120,7 @@ impl View {
                 full: usage.full,
                 held_records: held.iter().map(|site| site.count).sum(),
                 held_bytes: usage.held_bytes,
-                dead_letters: u64::try_from(self.journal.dead_letters(DeadFilter::default()).await?.len())
-                    .unwrap_or(u64::MAX),
+                dead_letters: usage.dead_letters,
             },
             drift,
         })
@@ -137,7 +135,7 @@ impl View {
         let directory = self.journal.directory().await?;
         let Some(known) = directory.account_named(&account.name) else { return Ok(report) };
         report.uid = Some(known.uid.to_string());
-        for stream in Stream::ALL {
+        for stream in Stream::COLLECTED {
             let stored = self.journal.cursor(&known.uid, &LastPass::cursor(stream)).await?;
             let pass: Option<LastPass> = stored.and_then(|json| serde_json::from_str(&json).ok());
             report.streams.extend(pass.map(|pass| stored_report(stream, pass, now)));
@@ -180,7 +178,7 @@ impl View {
                 gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
                 gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
             }
-            for stream in Stream::ALL {
+            for stream in Stream::COLLECTED {
                 let state = account.streams.iter().find(|state| state.stream == stream.as_str());
                 if let Some(lag) = state.and_then(|state| state.lag_seconds) {
                     let labels = StreamLabels { account: account.name.clone(), stream: stream.as_str() };

@@ -12,15 +12,14 @@ use crate::app::AppError;
 use crate::app::parts::Shared;
 use crate::collect::activity::ActivityStream;
 use crate::collect::alerts::AlertStream;
-use crate::collect::alerts::fields::Updates;
 use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
-use crate::collect::inventory::look::{self, PostureChanges, Telling};
+use crate::collect::inventory::look::{self, Telling};
 use crate::collect::schedule::{AnyStream, Once};
 use crate::collect::sites::SiteList;
-use crate::collect::source::{PassError, SharedSource, Source, Start};
+use crate::collect::source::{PassError, SharedSource, Source};
 use crate::collect::status::Status;
-use crate::config::settings::{self, AccountConfig, InventoryConfig};
+use crate::config::settings::{AccountConfig, InventoryConfig};
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -249,18 +248,8 @@ impl AccountTask {
         source: &SharedSource,
         shared: &Shared,
     ) -> Result<(Option<AnyStream>, Vec<AnyStream>), AppError> {
-        let start = match self.config.start {
-            settings::Start::Now => Start::Now,
-            settings::Start::Ago(reach) => Start::Ago(reach),
-            settings::Start::All => Start::All,
-        };
-        let updates = match self.config.updates {
-            settings::Updates::All => Updates::All,
-            settings::Updates::State => Updates::State,
-            settings::Updates::Off => Updates::Off,
-        };
-        let cut = source.cut(start).await?;
-        let rules = Rules { cut: cut.at, updates };
+        let cut = source.cut(self.config.start).await?;
+        let rules = Rules { cut: cut.at, updates: self.config.updates };
         let mut streams = vec![
             AnyStream::Alerts(Box::new(AlertStream::new(Arc::clone(source), rules, cut.is_new))),
             AnyStream::Activity(ActivityStream::new(Arc::clone(source), cut.at)),
@@ -279,6 +268,7 @@ impl AccountTask {
             Stream::Alerts => self.config.poll.alerts,
             Stream::Activity => self.config.poll.activity,
             Stream::Inventory => self.config.poll.inventory,
+            Stream::Vintner => None,
         }
     }
 }
@@ -288,14 +278,8 @@ fn inventory_rules(config: &AccountConfig) -> look::Rules {
     let InventoryConfig { snapshot, posture, udfs } = &config.inventory;
     look::Rules {
         telling: if config.poll.inventory.is_some() { Telling::Records } else { Telling::Nothing },
-        snapshot: match snapshot {
-            settings::Snapshot::Off => look::Snapshot::Off,
-            settings::Snapshot::Daily => look::Snapshot::Daily,
-        },
-        posture: match posture {
-            settings::Posture::On => PostureChanges::Told,
-            settings::Posture::Off => PostureChanges::Untold,
-        },
+        snapshot: *snapshot,
+        posture: *posture,
         udfs: udfs.clone(),
     }
 }

@@ -16,6 +16,7 @@ use crate::app::parts::{Accounts, Shared};
 use crate::app::sinks::Planned;
 use crate::app::stop::Control;
 use crate::clock::Clock;
+use crate::collect::changes;
 use crate::config::secrets::{Environment, SecretRef};
 use crate::config::settings::{AccountConfig, Config, Endpoint};
 use crate::datto::Transport;
@@ -203,6 +204,9 @@ async fn open_journal(config: &Config, clock: &Clock, accepted: &[String]) -> Re
     let change = journal.set_policy(config.policy.clone()).await?;
     if change.released > 0 || change.dropped > 0 {
         tracing::info!(released = change.released, dropped = change.dropped, "the mapping decided on held records");
+    }
+    if !change.changes.is_empty() {
+        changes::log(&*journal.directory().await?, &change.changes);
     }
     Ok(journal)
 }

@@ -1,23 +1,18 @@
 //! SIGHUP: the configuration is read again, checked whole, and taken over or refused. A refused one leaves the running one as it is.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::app::AppError;
 use crate::app::assemble::settle_user_activity_org;
+use crate::collect::changes;
 use crate::config::load::{self, Loaded};
 use crate::config::secrets::Environment;
 use crate::config::settings::Config;
 use crate::diagnostic::{Diagnostic, Severity, causes};
 use crate::journal::sqlite::Journal;
-use crate::org::changes::moves;
-use crate::org::directory::Directory;
 use crate::telemetry::Metrics;
-
-/// Sites that are named one by one when the mapping changes; the rest is counted.
-const MOST_TOLD: usize = 100;
 
 /// Watches for reloads of one run.
 #[derive(Debug)]
@@ -101,9 +96,8 @@ impl<E: Environment + Sync> Reloader<E> {
             settle_user_activity_org(&self.journal, account, &[]).await.map_err(line)?;
         }
         let failed = |error| line(AppError::Journal(error));
-        let before = self.journal.directory().await.map_err(failed)?;
         let change = self.journal.set_policy(config.policy.clone()).await.map_err(failed)?;
-        let after = self.journal.directory().await.map_err(failed)?;
+        let directory = self.journal.directory().await.map_err(failed)?;
         self.config = config;
         tracing::info!(
             version = change.version,
@@ -111,27 +105,8 @@ impl<E: Environment + Sync> Reloader<E> {
             dropped = change.dropped,
             "the mapping is in force: held records that it maps go before newer ones"
         );
-        tell_moves(&before, &after);
+        changes::log(&directory, &change.changes);
         Ok(())
-    }
-}
-
-/// Says which sites go elsewhere from now on.
-pub fn tell_moves(before: &Arc<Directory>, after: &Arc<Directory>) {
-    let moves = moves(before, after);
-    for moved in moves.iter().take(MOST_TOLD) {
-        tracing::info!(
-            account = moved.account,
-            site = moved.site.name,
-            site_uid = moved.site.uid,
-            from = %moved.from,
-            to = %moved.to,
-            why = moved.why,
-            "records of this site go elsewhere from now on"
-        );
-    }
-    if moves.len() > MOST_TOLD {
-        tracing::info!(sites = moves.len(), "so many sites go elsewhere from now on; see `vintner orgs list`");
     }
 }
 

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::config::settings::kafka::Delivery;
-use crate::config::settings::{RouteStream, SinkConfig, SinkKind};
+use crate::config::settings::{SinkConfig, SinkKind};
 use crate::deliver::route::Route;
 use crate::deliver::runner::{Runner, RunnerError};
 use crate::deliver::status::SinkStatus;
@@ -18,7 +18,6 @@ use crate::event::Event;
 use crate::journal::StartAt;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
-use crate::record::Stream;
 use crate::sink::file::FileSink;
 use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::exactly_once::ExactlyOnce;
@@ -118,18 +117,10 @@ impl Planned {
 
     fn route(&self) -> Route {
         self.config.route.as_ref().map_or_else(Route::default, |route| Route {
-            streams: route.streams.as_ref().map(|streams| streams.iter().filter_map(source_stream).collect()),
+            streams: route.streams.as_ref().map(|streams| streams.iter().copied().collect()),
             orgs: route.orgs.as_ref().map(|orgs| orgs.iter().cloned().collect()),
             min_severity: route.min_severity,
         })
-    }
-}
-
-/// The stream of source records that a route names. vintner's own events are none.
-fn source_stream(named: &RouteStream) -> Option<Stream> {
-    match named {
-        RouteStream::Source(stream) => Some(*stream),
-        RouteStream::Vintner => None,
     }
 }
 

@@ -107,6 +107,7 @@ impl Source {
                     ItemRow::Device(_) => None,
                 });
                 let change = self.journal.store_sites(&self.account.uid, rows.collect()).await?;
+                self.log_changes(&change.changes).await?;
                 (change.released, change.dropped, 0)
             }
         };

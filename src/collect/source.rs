@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
+use crate::collect::changes;
 use crate::collect::inventory::look::Rules;
 use crate::collect::sites::SiteList;
 use crate::collect::status::{LastPass, Status};
@@ -15,6 +16,7 @@ use crate::inventory::Account;
 use crate::journal::items::{ItemIntake, ItemPage};
 use crate::journal::sqlite::Journal;
 use crate::journal::{Intake, JournalError, Page};
+use crate::org::audit::Change;
 use crate::record::{AccountUid, Stream};
 use crate::telemetry::{Metrics, RecordFate};
 
@@ -95,7 +97,16 @@ impl Source {
     pub async fn commit_items(&self, page: ItemPage) -> Result<ItemIntake, JournalError> {
         let done = self.journal.commit_items(&self.account.uid, page).await?;
         self.count(Stream::Inventory, &done.intake);
+        self.log_changes(&done.changes).await?;
         Ok(done)
+    }
+
+    /// Logs what the inventory changed about who sees what.
+    pub(super) async fn log_changes(&self, found: &[Change]) -> Result<(), JournalError> {
+        if !found.is_empty() {
+            changes::log(&*self.journal.directory().await?, found);
+        }
+        Ok(())
     }
 
     fn count(&self, stream: Stream, intake: &Intake) {

@@ -13,7 +13,7 @@ use crate::config::mapping::{self, Form};
 use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
-use crate::config::settings::{Config, RouteStream};
+use crate::config::settings::Config;
 use crate::config::{check, raw};
 use crate::diagnostic::{Diagnostic, Severity};
 
@@ -111,13 +111,6 @@ impl Loaded {
         let unbuilt = |path: &str, what: &str| {
             self.places.error_at(path, format!("{what} is not part of this version yet"), None);
         };
-        for sink in &self.config.sinks {
-            let table = format!("sinks.{}.{}", sink.kind.as_str(), sink.name);
-            let streams = sink.route.as_ref().and_then(|route| route.streams.as_ref());
-            if streams.is_some_and(|streams| streams.contains(&RouteStream::Vintner)) {
-                unbuilt(&format!("{table}.route.streams"), "the stream \"vintner\"");
-            }
-        }
         if self.config.webhook.is_some() {
             unbuilt("webhook", "the webhook");
         }

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::collect::alerts::fields::Updates;
+use crate::collect::inventory::look::{PostureChanges, Snapshot};
+use crate::collect::source::Start;
 use crate::config::secrets::SecretRef;
 use crate::journal::StartAt;
 use crate::normalize::lens::Lens;
@@ -102,17 +105,6 @@ pub enum Endpoint {
     ApiUrl(Url),
 }
 
-/// How far back the first start reaches (architecture.md section 4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Only what happens from now on.
-    Now,
-    /// This far back from the first start.
-    Ago(Duration),
-    /// Everything that the API shows.
-    All,
-}
-
 /// `[accounts.<name>.poll]`; `None`: the stream is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PollConfig {
@@ -130,40 +122,9 @@ pub struct InventoryConfig {
     /// Whether unchanged devices and sites are told anew.
     pub snapshot: Snapshot,
     /// Whether posture changes are told.
-    pub posture: Posture,
+    pub posture: PostureChanges,
     /// Numbers (1 to 300) of the user-defined fields that are told, ascending.
     pub udfs: Vec<u16>,
-}
-
-/// Whether unchanged devices and sites are told anew.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Snapshot {
-    /// Never.
-    #[default]
-    Off,
-    /// Once a day, in UTC.
-    Daily,
-}
-
-/// Whether a change of a device's antivirus, patch or reboot state is an event of its own.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Posture {
-    /// It is.
-    #[default]
-    On,
-    /// It is not.
-    Off,
-}
-
-/// Which changes of an alert are told as updates.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Updates {
-    /// Every watched field.
-    All,
-    /// `priority`, `muted`, `ticketNumber`, `responseActions` only.
-    State,
-    /// None.
-    Off,
 }
 
 /// `[accounts.<name>.limits]`.
@@ -216,20 +177,11 @@ pub enum SinkKind {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RouteConfig {
     /// Only these streams; `None`: all but vintner's own events.
-    pub streams: Option<Vec<RouteStream>>,
+    pub streams: Option<Vec<Stream>>,
     /// Only records of these organizations, by id.
     pub orgs: Option<Vec<String>>,
     /// Only events of this severity id (1 to 5) and above.
     pub min_severity: Option<u8>,
-}
-
-/// What a route may name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum RouteStream {
-    /// What was collected.
-    Source(Stream),
-    /// vintner's own events.
-    Vintner,
 }
 
 /// `[webhook]`.

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use crate::event::Pivots;
 use crate::record::Stream;
 
-/// A sink's route. The default takes every record of every organization.
+/// A sink's route. The default takes every collected record of every organization, and nothing that vintner tells of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Route {
-    /// Streams; `None`: all.
+    /// Streams; `None`: all that are collected, but not vintner's own events.
     pub streams: Option<BTreeSet<Stream>>,
     /// Organization ids; `None`: all.
     pub orgs: Option<BTreeSet<String>>,
@@ -19,7 +19,7 @@ pub struct Route {
 impl Route {
     /// Whether the route names this stream and organization. Asked before an event is made.
     pub fn names(&self, stream: Stream, tenant_uid: &str) -> bool {
-        self.streams.as_ref().is_none_or(|streams| streams.contains(&stream))
+        self.streams.as_ref().map_or(stream != Stream::Vintner, |streams| streams.contains(&stream))
             && self.orgs.as_ref().is_none_or(|orgs| orgs.contains(tenant_uid))
     }
 
@@ -46,5 +46,14 @@ mod tests {
         assert!(!route.names(Stream::Alerts, "contoso-2"));
         assert!(!route.names(Stream::Alerts, ""));
         assert!(Route::default().names(Stream::Inventory, "anyone"));
+    }
+
+    #[test]
+    fn what_vintner_tells_of_itself_goes_only_where_the_route_names_it() {
+        assert!(!Route::default().names(Stream::Vintner, "msp"));
+        let orgs_only = Route { orgs: Some(["msp".to_owned()].into()), ..Route::default() };
+        assert!(!orgs_only.names(Stream::Vintner, "msp"));
+        let named = Route { streams: Some([Stream::Vintner].into()), ..Route::default() };
+        assert!(named.names(Stream::Vintner, "msp") && !named.names(Stream::Alerts, "msp"));
     }
 }

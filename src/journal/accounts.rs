@@ -9,7 +9,7 @@ use crate::inventory::Account;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::partitions;
-use crate::journal::policy;
+use crate::journal::policy::{self, Cause};
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::record::AccountUid;
@@ -75,8 +75,9 @@ impl Journal {
             if let Some((id, stored, _)) = stored_org(tx.connection, &name)?
                 && stored != org
             {
+                let before = tx.directory()?;
                 tx.execute("UPDATE accounts SET user_activity_org = ?2 WHERE id = ?1", (id, org))?;
-                policy::decide_anew(tx)?;
+                policy::decide_anew(tx, &before, Cause::Policy)?;
             }
             Ok(())
         })
@@ -112,13 +113,14 @@ fn store(tx: &Tx<'_>, account: &Account, org: Option<String>) -> Done<Result<(),
     if stored != org && known.is_some() && has_data(tx.connection, id)? {
         return Ok(Err(OpenAccountError::OrgFixed { stored, configured: org }));
     }
+    let before = tx.directory()?;
     let json = serde_json::to_string(account).map_err(|e| Fail::damaged(format!("an account: {e}")))?;
     let same_account = known.as_ref() == Some(&json);
     if !same_account || stored != org {
         tx.execute("UPDATE accounts SET account = ?2, user_activity_org = ?3 WHERE id = ?1", (id, json, org))?;
     }
     if !same_account {
-        policy::decide_anew(tx)?;
+        policy::decide_anew(tx, &before, Cause::Known)?;
     }
     Ok(Ok(()))
 }

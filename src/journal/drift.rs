@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use crate::clock::Millis;
 use crate::journal::JournalError;
 use crate::journal::fail::Done;
-use crate::journal::partitions;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::normalize::drift as findings;
@@ -34,34 +33,12 @@ pub struct Drift {
 }
 
 impl Journal {
-    /// Counts something undocumented. `sample` must be free of secrets; it is cut short.
-    pub async fn drift(&self, account: &AccountUid, kind: &str, name: &str, sample: &str) -> Result<(), JournalError> {
-        let account = account.clone();
-        let [kind, name, sample] = [kind, name, sample].map(|text| cut(text).to_owned());
-        self.write(move |tx| {
-            let account = partitions::met_account(tx, &account)?;
-            count(tx, account, &kind, &name, &sample, 1)
-        })
-        .await
-    }
-
     /// Everything undocumented that all accounts showed, by account, kind and name.
     pub async fn all_drifts(&self) -> Result<Vec<(AccountUid, Drift)>, JournalError> {
         self.look(|view| {
             let sql = "SELECT d.kind, d.name, d.count, d.sample, d.first_at, d.last_at, a.uid
                 FROM drift d JOIN accounts a ON a.id = d.account ORDER BY a.uid, d.kind, d.name";
             rows(view.connection, sql, [], |row| Ok((AccountUid::new(&row.get::<_, String>(6)?), drift(row)?)))
-        })
-        .await
-    }
-
-    /// Everything undocumented that an account showed, by kind and name.
-    pub async fn drifts(&self, account: &AccountUid) -> Result<Vec<Drift>, JournalError> {
-        let account = account.clone();
-        self.look(move |view| {
-            let Some(id) = partitions::account(view.connection, &account)? else { return Ok(Vec::new()) };
-            let sql = "SELECT kind, name, count, sample, first_at, last_at FROM drift WHERE account = ?1";
-            rows(view.connection, sql, [id], drift)
         })
         .await
     }

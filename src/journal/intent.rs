@@ -73,24 +73,6 @@ impl Journal {
         self.write(move |tx| mirror(tx, &sinks::present(tx.connection, &name)?, &partition, to, id)).await
     }
 
-    /// [`Journal::mirror`] and [`Journal::intend`] in one transaction.
-    pub async fn mirror_and_intend(
-        &self,
-        sink: &str,
-        partition: &Partition,
-        to: u64,
-        id: Uuid,
-        intent: Intent,
-    ) -> Result<(), JournalError> {
-        let (name, partition) = (sink.to_owned(), partition.clone());
-        self.write(move |tx| {
-            let sink = sinks::present(tx.connection, &name)?;
-            mirror(tx, &sink, &partition, to, id)?;
-            store(tx, &sink, &intent)
-        })
-        .await
-    }
-
     /// Compares every entry that Kafka shows of a sink with the journal. An entry must equal the stored position or the intent, in
     /// sequence and id: the intent is taken over, an intent that Kafka does not show is discarded. Anything else changes nothing
     /// and is [`AdoptError::Differs`] (model rule `position-id`).

@@ -7,14 +7,15 @@ use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::pack;
 use crate::journal::partitions;
-use crate::journal::policy;
+use crate::journal::policy::{self, Cause};
 use crate::journal::seen;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
+use crate::org::audit::Change;
 use crate::record::{AccountUid, DeviceRef};
 
 /// What a new list of sites did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InventoryChange {
     /// Sites that are new or not as stored.
     pub changed: u64,
@@ -22,6 +23,15 @@ pub struct InventoryChange {
     pub released: u64,
     /// Held records that may not be collected any more.
     pub dropped: u64,
+    /// What vintner tells of it: records that are in the journal now.
+    pub changes: Vec<Change>,
+}
+
+/// What the journal had of an item before it was stored.
+pub(super) enum Before<T> {
+    Same,
+    Nothing,
+    Other(T),
 }
 
 impl Journal {
@@ -31,13 +41,14 @@ impl Journal {
         let account = account.clone();
         self.write(move |tx| {
             let id = partitions::met_account(tx, &account)?;
+            let before = tx.directory()?;
             let mut change = InventoryChange::default();
             for site in &sites {
                 change.changed = change.changed.saturating_add(u64::from(store_site(tx, id, site)?));
             }
             if change.changed > 0 {
-                let done = policy::decide_anew(tx)?;
-                (change.released, change.dropped) = (done.released, done.dropped);
+                let done = policy::decide_anew(tx, &before, Cause::Known)?;
+                (change.released, change.dropped, change.changes) = (done.released, done.dropped, done.changes);
             }
             Ok(change)
         })
@@ -51,7 +62,8 @@ impl Journal {
             let id = partitions::met_account(tx, &account)?;
             let mut changed: u64 = 0;
             for device in &devices {
-                changed = changed.saturating_add(u64::from(store_device(tx, id, device)?));
+                let is_new = !matches!(store_device(tx, id, device)?, Before::Same);
+                changed = changed.saturating_add(u64::from(is_new));
             }
             Ok(changed)
         })
@@ -108,19 +120,24 @@ pub(super) fn store_site(tx: &Tx<'_>, account: i64, site: &Site) -> Done<bool> {
     Ok(true)
 }
 
-/// Stores a device; says whether it is new or not as stored.
-pub(super) fn store_device(tx: &Tx<'_>, account: i64, device: &Device) -> Done<bool> {
+/// Stores a device; gives what it replaced.
+pub(super) fn store_device(tx: &Tx<'_>, account: i64, device: &Device) -> Done<Before<Device>> {
     let json = serde_json::to_string(device).map_err(|e| Fail::damaged(format!("a device: {e}")))?;
     let digest = seen::key(&[&json]);
-    let sql = "SELECT digest FROM devices WHERE account = ?1 AND uid = ?2";
-    let stored: Option<seen::Key> = first(tx.connection, sql, (account, &device.uid), |row| row.get(0))?;
-    if stored == Some(digest) {
-        return Ok(false);
-    }
+    let sql = "SELECT digest, device FROM devices WHERE account = ?1 AND uid = ?2";
+    let stored = first(tx.connection, sql, (account, &device.uid), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let before = match stored {
+        Some((known, _)) if seen::Key::eq(&known, &digest) => return Ok(Before::Same),
+        Some((_, packed)) => {
+            let packed: Vec<u8> = packed;
+            Before::Other(pack::unpack_json(&packed, || format!("device {}", device.uid))?)
+        }
+        None => Before::Nothing,
+    };
     tx.execute(
         "INSERT INTO devices (account, uid, id, digest, device) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT (account, uid) DO UPDATE SET id = excluded.id, digest = excluded.digest, device = excluded.device",
         (account, &device.uid, device.id, digest, pack::pack(json.as_bytes())?),
     )?;
-    Ok(true)
+    Ok(before)
 }

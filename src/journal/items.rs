@@ -9,11 +9,14 @@ use serde_json::value::RawValue;
 use crate::inventory::{Device, Site};
 use crate::journal::fail::{Done, Fail};
 use crate::journal::intake::{Taking, count};
-use crate::journal::inventory::{store_device, store_site};
+use crate::journal::inventory::{Before, store_device, store_site};
 use crate::journal::pack::{pack_json, unpack_json};
+use crate::journal::policy::{self, Cause};
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first};
-use crate::journal::{Intake, JournalError, Lane, Rejected, dead, partitions, policy};
+use crate::journal::{Intake, JournalError, Lane, Rejected, audit, dead, partitions};
+use crate::org;
+use crate::org::audit::Change;
 use crate::org::directory::Intake as Verdict;
 use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, SiteRef};
 
@@ -108,6 +111,8 @@ pub struct ItemIntake {
     pub released: u64,
     /// Held records that may not be collected any more.
     pub dropped: u64,
+    /// What vintner tells of it: records that are in the journal now.
+    pub changes: Vec<Change>,
 }
 
 impl ItemKind {
@@ -197,7 +202,8 @@ pub(super) fn forget(tx: &Tx<'_>, account: i64, envelope: &Envelope) -> Done<()>
         | RecordKind::ActivityUser
         | RecordKind::DevicePosture
         | RecordKind::User
-        | RecordKind::Software => return Ok(()),
+        | RecordKind::Software
+        | RecordKind::Own(_) => return Ok(()),
     };
     let Marker::Item(n, ..) = envelope.marker else { return Ok(()) };
     // A later change that was told meanwhile stays told.
@@ -208,26 +214,38 @@ pub(super) fn forget(tx: &Tx<'_>, account: i64, envelope: &Envelope) -> Done<()>
 fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<ItemIntake> {
     let account = partitions::met_account(tx, uid)?;
     let mut done = ItemIntake::default();
-    let mut is_decided_anew = false;
+    let before = tx.directory()?;
+    let (mut is_decided_anew, mut replaced) = (false, Vec::new());
     for look in &page.looks {
         if load(tx.connection, account, look.kind, &look.uid)? != look.expected {
             return Err(Fail::Conflict);
         }
         match &look.row {
-            Some(ItemRow::Device(device)) => drop(store_device(tx, account, device)?),
+            Some(ItemRow::Device(device)) => {
+                if let Before::Other(old) = store_device(tx, account, device)? {
+                    replaced.push((old, device.clone()));
+                }
+            }
             Some(ItemRow::Site(site, _)) => is_decided_anew |= store_site(tx, account, site)?,
             None => {}
         }
     }
     if is_decided_anew {
-        let released = policy::decide_anew(tx)?;
-        (done.released, done.dropped) = (released.released, released.dropped);
+        let decided = policy::decide_anew(tx, &before, Cause::Known)?;
+        (done.released, done.dropped, done.changes) = (decided.released, decided.dropped, decided.changes);
     }
     let mut taking = Taking::new(tx, account, uid.clone(), Lane::Live.as_str())?;
+    let mut gone = Vec::new();
     for look in page.looks {
-        done.postponed = done.postponed.saturating_add(tell(&mut taking, look)?);
+        done.postponed = done.postponed.saturating_add(tell(&mut taking, look, &mut gone)?);
     }
     done.intake = taking.append()?;
+    let directory = tx.directory()?;
+    let moved = replaced.iter().filter_map(|(before, after)| org::audit::of_device(&directory, before, after));
+    let moved =
+        moved.chain(gone.iter().filter_map(|site| org::audit::of_removed(&directory, uid, site))).collect::<Vec<_>>();
+    audit::tell(tx, &moved)?;
+    done.changes.extend(moved);
     for (rejected, identity) in &page.rejected {
         let is_new = dead::reject_as(tx, account, rejected, identity)?;
         done.intake.rejected = done.intake.rejected.saturating_add(u64::from(is_new));
@@ -235,8 +253,9 @@ fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<ItemIntake> {
     Ok(done)
 }
 
-/// Decides on the records of a look and stores the item's state; gives the number of records that must wait for room.
-fn tell(taking: &mut Taking<'_>, look: ItemLook) -> Done<u64> {
+/// Decides on the records of a look and stores the item's state; gives the number of records that must wait for room. A site that
+/// is gone from now on is added to `gone`.
+fn tell(taking: &mut Taking<'_>, look: ItemLook, gone: &mut Vec<String>) -> Done<u64> {
     let records = count(look.records.len());
     let site = look.records.first().map_or(SiteRef::None, |record| record.envelope.site.clone());
     // The sites of this page may just have dropped what was held of the item, which made it untold.
@@ -270,6 +289,9 @@ fn tell(taking: &mut Taking<'_>, look: ItemLook) -> Done<u64> {
     if look.expected.as_ref() != Some(&next) {
         taking.intake.changed = taking.intake.changed.saturating_add(1);
         store(taking.tx, taking.account, look.kind, &look.uid, &next)?;
+        if look.kind == ItemKind::Site && next.is_gone {
+            gone.push(look.uid.clone());
+        }
         if let Some(ItemRow::Site(_, source)) = &look.row {
             let sql = "UPDATE items SET source = ?3 WHERE account = ?1 AND kind = 'site' AND uid = ?2";
             taking.tx.execute(sql, (taking.account, &look.uid, pack_json(source)?))?;

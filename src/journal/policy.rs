@@ -7,15 +7,17 @@ use rusqlite::Connection;
 use crate::inventory::{Account, Site};
 use crate::journal::JournalError;
 use crate::journal::accounts;
+use crate::journal::audit;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
-use crate::org::Policy;
+use crate::org::audit::Change;
 use crate::org::directory::Directory;
+use crate::org::{self, Policy};
 
 /// What a new policy did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PolicyChange {
     /// The version of all decisions from now on: [`Directory::version`].
     pub version: u64,
@@ -23,6 +25,24 @@ pub struct PolicyChange {
     pub released: u64,
     /// Held records that may not be collected any more.
     pub dropped: u64,
+    /// What vintner tells of it: records that are in the journal now.
+    pub changes: Vec<Change>,
+}
+
+/// What a change of what decides did.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Decided {
+    pub(super) released: u64,
+    pub(super) dropped: u64,
+    pub(super) changes: Vec<Change>,
+}
+
+/// What changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Policy,
+    /// An account or a site.
+    Known,
 }
 
 impl Journal {
@@ -32,10 +52,11 @@ impl Journal {
             if stored(tx.connection)? == policy {
                 return Ok(PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() });
             }
+            let before = tx.directory()?;
             let json = serde_json::to_string(&policy).map_err(|e| Fail::damaged(format!("a policy: {e}")))?;
             tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('policy', ?1)", [json])?;
-            let done = decide_anew(tx)?;
-            Ok(PolicyChange { version: version(tx.connection)?, released: done.released, dropped: done.dropped })
+            let Decided { released, dropped, changes } = decide_anew(tx, &before, Cause::Policy)?;
+            Ok(PolicyChange { version: version(tx.connection)?, released, dropped, changes })
         })
         .await
     }
@@ -46,10 +67,16 @@ impl Journal {
     }
 }
 
-/// Counts a change of what decides (policy, accounts, sites), and lets held records follow it (model rule `release`).
-pub(super) fn decide_anew(tx: &Tx<'_>) -> Done<held::Released> {
+/// Counts a change of what decides (policy, accounts, sites), lets held records follow it (model rule `release`), and tells what it
+/// means. `before`: how it was decided until now.
+pub(super) fn decide_anew(tx: &Tx<'_>, before: &Directory, cause: Cause) -> Done<Decided> {
     tx.execute("UPDATE meta SET value = value + 1 WHERE name = 'decisions'", [])?;
-    held::release(tx)
+    let held::Released { released, dropped } = held::release(tx)?;
+    let after = tx.directory()?;
+    let mut changes = if cause == Cause::Policy { org::audit::of_policy(before, &after) } else { Vec::new() };
+    changes.extend(org::audit::of_sites(before, &after));
+    audit::tell(tx, &changes)?;
+    Ok(Decided { released, dropped, changes })
 }
 
 /// The version of all decisions.

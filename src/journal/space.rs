@@ -23,6 +23,8 @@ pub struct Usage {
     pub held_bytes: u64,
     /// Compressed bytes that dead letters keep: their own, and the pages of the records that they name.
     pub dead_bytes: u64,
+    /// Dead letters that wait for an operator.
+    pub dead_letters: u64,
     /// Collectors of records are refused now.
     pub full: bool,
 }
@@ -39,7 +41,9 @@ impl Journal {
             let pages = sum("SELECT COALESCE(SUM(LENGTH(data)), 0) FROM blobs WHERE id IN (
                 SELECT (SELECT blob FROM batches WHERE batches.partition = dead.partition AND first_seq <= dead.seq
                         ORDER BY first_seq DESC LIMIT 1) FROM dead WHERE sink IS NOT NULL)")?;
-            Ok(Usage { used, limit, held_bytes, dead_bytes: own.saturating_add(pages), full: used >= limit })
+            let dead_letters = sum("SELECT COUNT(*) FROM dead")?;
+            let dead_bytes = own.saturating_add(pages);
+            Ok(Usage { used, limit, held_bytes, dead_bytes, dead_letters, full: used >= limit })
         })
         .await
     }

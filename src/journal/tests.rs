@@ -1,5 +1,6 @@
 //! The journal as its callers see it.
 
+mod audit;
 mod coverage;
 mod deliverer;
 mod engine;

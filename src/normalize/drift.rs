@@ -60,7 +60,7 @@ pub fn of(record: &Record) -> Vec<Finding> {
         RecordKind::Device => fields("device", source, known::DEVICE, &mut found),
         RecordKind::Site => fields("site", source, known::SITE, &mut found),
         // What vintner puts together itself, or reads for names only.
-        RecordKind::DevicePosture | RecordKind::User | RecordKind::Software => {}
+        RecordKind::DevicePosture | RecordKind::User | RecordKind::Software | RecordKind::Own(_) => {}
     }
     found.truncate(MOST);
     found

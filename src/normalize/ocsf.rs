@@ -24,6 +24,7 @@ pub(crate) mod full;
 mod lens;
 mod lifecycle;
 pub(super) mod object;
+mod own;
 mod posture;
 mod residue;
 mod scope;
@@ -135,6 +136,7 @@ impl<'a> Input<'a> {
             RecordKind::Site => site::draft(scope, fields, notes),
             RecordKind::User => user::draft(scope, fields, notes),
             RecordKind::Software => software::draft(scope, fields, notes),
+            RecordKind::Own(kind) => own::draft(kind, scope, fields, notes),
         };
         if draft.rule.is_empty() {
             draft.rule = kind.as_str();

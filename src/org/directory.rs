@@ -147,6 +147,11 @@ impl Directory {
         &self.policy
     }
 
+    /// All accounts that were opened, in no order.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.accounts.values().filter_map(View::account)
+    }
+
     /// The account of a uid.
     pub fn account(&self, uid: &AccountUid) -> Option<&Account> {
         self.accounts.get(uid)?.account()

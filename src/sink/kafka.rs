@@ -70,15 +70,15 @@ pub struct Settings {
 pub enum TopicPart {
     /// Literal text.
     Text(String),
-    /// The organization's id.
+    /// `{org}`: the organization's id.
     Org,
-    /// The account's uid.
+    /// `{account}`: the account's uid.
     Account,
-    /// The OCSF category.
+    /// `{category}`: the OCSF category.
     Category,
-    /// The OCSF class.
+    /// `{class}`: the OCSF class.
     Class,
-    /// The stream.
+    /// `{stream}`: the stream.
     Stream,
 }
 

@@ -9,12 +9,10 @@ use crate::clock::Clock;
 use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::{SecretRef, SecretText};
 use crate::config::settings::SinkConfig;
-use crate::config::settings::kafka::{
-    KafkaCompression, KafkaConfig, MessageTime, PasswordMechanism, SaslConfig, TlsConfig, TopicPart,
-};
+use crate::config::settings::kafka::{KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig};
 use crate::secret::Secret;
 use crate::sink::kafka::token::TokenServer;
-use crate::sink::kafka::{self, MissingTopics, Options, Settings, Tls, Tokens};
+use crate::sink::kafka::{MissingTopics, Options, Settings, Tls, Tokens};
 
 /// The settings of a sink; must be called on the runtime.
 pub(super) fn settings(sink: &SinkConfig, config: &KafkaConfig, journal: Uuid, clock: &Clock) -> Settings {
@@ -29,12 +27,9 @@ pub(super) fn settings(sink: &SinkConfig, config: &KafkaConfig, journal: Uuid, c
         sink: sink.name.clone(),
         journal,
         brokers: config.brokers.clone(),
-        topic: config.topic.parts.iter().map(topic_part).collect(),
+        topic: config.topic.parts.clone(),
         format: sink.format,
-        timestamp: match config.timestamp {
-            MessageTime::Logged => kafka::MessageTime::Logged,
-            MessageTime::Event => kafka::MessageTime::Event,
-        },
+        timestamp: config.timestamp,
         offsets_topic: config.offsets_topic.clone(),
         missing_topics: if config.create_topics { MissingTopics::Made } else { MissingTopics::Told },
         compression: match config.compression {
@@ -83,17 +78,6 @@ fn tokens(config: &KafkaConfig, clock: &Clock, runtime: &Handle) -> Option<Arc<d
         clock: clock.clone(),
         runtime: runtime.clone(),
     }))
-}
-
-fn topic_part(part: &TopicPart) -> kafka::TopicPart {
-    match part {
-        TopicPart::Text(text) => kafka::TopicPart::Text(text.clone()),
-        TopicPart::Org => kafka::TopicPart::Org,
-        TopicPart::Account => kafka::TopicPart::Account,
-        TopicPart::Category => kafka::TopicPart::Category,
-        TopicPart::Class => kafka::TopicPart::Class,
-        TopicPart::Stream => kafka::TopicPart::Stream,
-    }
 }
 
 fn tls(config: &TlsConfig) -> Tls {

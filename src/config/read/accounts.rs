@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use url::Url;
 
+use crate::collect::alerts::fields::Updates;
+use crate::collect::inventory::look::{PostureChanges, Snapshot};
+use crate::collect::source::Start;
 use crate::config::read::Section;
 use crate::config::read::item::Item;
-use crate::config::settings::{
-    AccountConfig, Endpoint, InventoryConfig, LimitsConfig, PLATFORMS, PollConfig, Posture, Snapshot, Start, Updates,
-};
+use crate::config::settings::{AccountConfig, Endpoint, InventoryConfig, LimitsConfig, PLATFORMS, PollConfig};
 use crate::config::values::{self, Bad};
 use crate::inventory::SiteType;
 use crate::org::{AccountPolicy, Filter};
@@ -20,7 +21,7 @@ const SITE_TYPES: [(&str, SiteType); 3] =
     [("managed", SiteType::Managed), ("on_demand", SiteType::OnDemand), ("deleted", SiteType::Deleted)];
 const UPDATES: [(&str, Updates); 3] = [("all", Updates::All), ("state", Updates::State), ("off", Updates::Off)];
 const SNAPSHOTS: [(&str, Snapshot); 2] = [("off", Snapshot::Off), ("daily", Snapshot::Daily)];
-const POSTURES: [(&str, Posture); 2] = [("on", Posture::On), ("off", Posture::Off)];
+const POSTURES: [(&str, PostureChanges); 2] = [("on", PostureChanges::Told), ("off", PostureChanges::Untold)];
 /// A device's user-defined fields (datto-rmm-api.md section 8.3).
 const UDFS: std::ops::RangeInclusive<u16> = 1..=300;
 /// Datto's priorities as severity ids (event-schema.md section 4).

@@ -7,10 +7,10 @@ use crate::config::read::Section;
 use crate::config::read::item::Writing;
 use crate::config::secrets::SecretText;
 use crate::config::settings::kafka::{
-    ClientCertificate, Delivery, KafkaCompression, KafkaConfig, MessageTime, PasswordMechanism, SaslConfig, TlsConfig,
-    TopicPart, TopicTemplate,
+    ClientCertificate, Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TopicTemplate,
 };
 use crate::config::values::{self, Bad};
+use crate::sink::kafka::{MessageTime, TopicPart};
 
 const DELIVERIES: [(&str, Delivery); 2] =
     [("exactly_once", Delivery::ExactlyOnce), ("at_least_once", Delivery::AtLeastOnce)];

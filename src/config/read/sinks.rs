@@ -3,7 +3,7 @@
 use crate::config::places::At;
 use crate::config::read::item::Item;
 use crate::config::read::{Section, kafka, otlp};
-use crate::config::settings::{RouteConfig, RouteStream, SinkConfig, SinkKind};
+use crate::config::settings::{RouteConfig, SinkConfig, SinkKind};
 use crate::config::values::{self, Bad};
 use crate::journal::StartAt;
 use crate::normalize::{Format, RawData};
@@ -13,11 +13,11 @@ const KINDS: [&str; 4] = ["stdout", "file", "kafka", "otlp"];
 const FORMATS: [(&str, Format); 3] = [("ocsf", Format::Ocsf), ("ecs", Format::Ecs), ("raw", Format::Raw)];
 const RAW_DATA: [(&str, RawData); 3] = [("off", RawData::Off), ("findings", RawData::Findings), ("all", RawData::All)];
 const FROM: [(&str, StartAt); 2] = [("oldest", StartAt::Oldest), ("now", StartAt::Now)];
-const STREAMS: [(&str, RouteStream); 4] = [
-    ("alerts", RouteStream::Source(Stream::Alerts)),
-    ("activity", RouteStream::Source(Stream::Activity)),
-    ("inventory", RouteStream::Source(Stream::Inventory)),
-    ("vintner", RouteStream::Vintner),
+const STREAMS: [(&str, Stream); 4] = [
+    ("alerts", Stream::Alerts),
+    ("activity", Stream::Activity),
+    ("inventory", Stream::Inventory),
+    ("vintner", Stream::Vintner),
 ];
 /// OCSF's words for severity ids.
 const SEVERITIES: [(&str, u8); 5] = [("informational", 1), ("low", 2), ("medium", 3), ("high", 4), ("critical", 5)];

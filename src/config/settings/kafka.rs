@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::config::secrets::{SecretRef, SecretText};
+use crate::sink::kafka::{MessageTime, TopicPart};
 
 /// `[sinks.kafka.<name>]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +40,6 @@ pub struct TopicTemplate {
     pub parts: Vec<TopicPart>,
 }
 
-/// A piece of a topic template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TopicPart {
-    /// Literal text.
-    Text(String),
-    /// `{org}`: the organization's id.
-    Org,
-    /// `{account}`: the account's uid.
-    Account,
-    /// `{category}`: the OCSF category.
-    Category,
-    /// `{class}`: the OCSF class.
-    Class,
-    /// `{stream}`: the stream.
-    Stream,
-}
-
 /// The guarantee of a Kafka sink.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Delivery {
@@ -63,15 +47,6 @@ pub enum Delivery {
     ExactlyOnce,
     /// Idempotent producer, acknowledged by all replicas.
     AtLeastOnce,
-}
-
-/// Which time a message carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum MessageTime {
-    /// When vintner took the record in.
-    Logged,
-    /// The event's own time.
-    Event,
 }
 
 /// Compression of Kafka batches.

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::*;
+use crate::collect::alerts::fields::Updates;
+use crate::collect::inventory::look::{PostureChanges, Snapshot};
+use crate::collect::source::Start;
 use crate::config::settings::kafka::{
-    Delivery, KafkaCompression, KafkaConfig, MessageTime, PasswordMechanism, SaslConfig, TlsConfig, TopicPart,
-    TopicTemplate,
+    Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TopicTemplate,
 };
 use crate::config::settings::{
-    Config, Endpoint, EventsConfig, InventoryConfig, LimitsConfig, PollConfig, Posture, RouteConfig, RouteStream,
-    SinkKind, Snapshot, Start, Updates,
+    Config, Endpoint, EventsConfig, InventoryConfig, LimitsConfig, PollConfig, RouteConfig, SinkKind,
 };
 use crate::inventory::SiteType;
 use crate::journal::StartAt;
@@ -18,6 +19,7 @@ use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::{Format, RawData};
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 use crate::record::Stream;
+use crate::sink::kafka::{MessageTime, TopicPart};
 
 const ACCOUNT: &str = r#"
 [accounts.acme]
@@ -67,7 +69,10 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(account.updates, Updates::All);
     let minute = Some(seconds(60));
     assert_eq!(account.poll, PollConfig { alerts: minute, activity: minute, inventory: Some(seconds(3600)) });
-    assert_eq!(account.inventory, InventoryConfig { snapshot: Snapshot::Off, posture: Posture::On, udfs: Vec::new() });
+    assert_eq!(
+        account.inventory,
+        InventoryConfig { snapshot: Snapshot::Off, posture: PostureChanges::Told, udfs: Vec::new() }
+    );
     assert_eq!(config.events, EventsConfig::default());
     let limits = LimitsConfig { budget: 0.8, block_pause: seconds(300), max_body: 32 << 20, timeout: seconds(30) };
     assert_eq!(account.limits, limits);
@@ -131,7 +136,8 @@ fn what_of_the_inventory_and_of_severities_is_told() {
         severities = { Moderate = "high", urgent = "fatal", "posture.at_risk" = "low", Information = "unknown" }
         "#,
     );
-    let inventory = InventoryConfig { snapshot: Snapshot::Daily, posture: Posture::Off, udfs: vec![1, 7, 300] };
+    let inventory =
+        InventoryConfig { snapshot: Snapshot::Daily, posture: PostureChanges::Untold, udfs: vec![1, 7, 300] };
     assert_eq!(config.accounts[0].inventory, inventory);
     assert_eq!(config.events.alert_url.as_deref(), Some("https://{platform}.example/alert/{alert_uid}"));
     let severities = [("moderate", 4), ("urgent", 6), ("posture.at_risk", 2), ("information", 0)]
@@ -198,7 +204,7 @@ fn sinks_keep_file_order_and_their_routes() {
     let late = &config.sinks[0];
     assert_eq!((late.format, late.raw_data, late.from), (Format::Raw, RawData::All, StartAt::Now));
     let route = RouteConfig {
-        streams: Some(vec![RouteStream::Source(Stream::Alerts), RouteStream::Vintner]),
+        streams: Some(vec![Stream::Alerts, Stream::Vintner]),
         orgs: Some(vec!["a".into()]),
         min_severity: Some(4),
     };

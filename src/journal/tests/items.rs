@@ -125,7 +125,8 @@ async fn what_is_filtered_is_counted_once_and_then_writes_nothing() {
     journal.set_policy(Policy::default()).await.unwrap();
     let passed = journal.commit_items(&uid(), page(vec![look("d1", 1, "a", Some(noted))])).await.unwrap();
     assert_eq!(passed.intake.taken, 1);
-    assert_eq!(ids(&journal, &live()).await, ["d1:1:00000000"]);
+    let told = ids(&journal, &live()).await;
+    assert_eq!(told.iter().filter(|id| !id.starts_with("mapping:")).collect::<Vec<_>>(), ["d1:1:00000000"]);
 }
 
 #[tokio::test]

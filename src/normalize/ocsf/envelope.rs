@@ -9,26 +9,20 @@ use crate::record::{EventId, RecordKind};
 /// The part of `metadata` that follows from the envelope alone.
 pub(crate) fn metadata<'a>(id: EventId, scope: &Scope<'a>) -> Metadata<'a> {
     let envelope = scope.envelope;
-    let (feature, log_name) = feature(envelope.kind);
-    let datto = Product {
-        name: "Datto RMM",
-        vendor_name: Some("Datto"),
-        version: None,
-        feature: Some(Feature { name: feature }),
-    };
     let vintner =
         Product { name: "vintner", vendor_name: None, version: Some(env!("CARGO_PKG_VERSION")), feature: None };
+    let origin = origin(envelope.kind, &vintner);
     Metadata {
         version: version::OCSF,
         uid: id.to_string(),
         original_event_uid: Text::Borrowed(&envelope.native_id),
         correlation_uid: None,
-        product: datto,
-        source: "Datto RMM",
+        product: origin.product,
+        source: origin.source,
         kind: envelope.kind.as_str(),
         event_code: Text::Borrowed(""),
-        log_name,
-        log_provider: "Datto RMM API v2",
+        log_name: origin.log_name,
+        log_provider: origin.log_provider,
         log_source: &envelope.path,
         log_format: "JSON",
         original_time: None,
@@ -46,16 +40,40 @@ pub(crate) fn metadata<'a>(id: EventId, scope: &Scope<'a>) -> Metadata<'a> {
     }
 }
 
-/// Datto's name of the feature that made the record, and the consumer-side name of the log.
-fn feature(kind: RecordKind) -> (&'static str, &'static str) {
-    match kind {
+/// Who made a record.
+struct Origin {
+    product: Product,
+    source: &'static str,
+    log_provider: &'static str,
+    /// The consumer-side name of the log.
+    log_name: &'static str,
+}
+
+/// The producer of the record: Datto RMM, but for what vintner tells of itself.
+fn origin(kind: RecordKind, vintner: &Product) -> Origin {
+    let (feature, log_name) = match kind {
         RecordKind::Alert => ("Alerts", "datto_rmm.alert"),
         RecordKind::ActivityDevice | RecordKind::ActivityUser => ("Activity Log", "datto_rmm.activity"),
         RecordKind::Device | RecordKind::DevicePosture => ("Devices", "datto_rmm.device"),
         RecordKind::Site => ("Sites", "datto_rmm.site"),
         RecordKind::User => ("Users", "datto_rmm.user"),
         RecordKind::Software => ("Device audit", "datto_rmm.software"),
-    }
+        RecordKind::Own(_) => {
+            return Origin {
+                product: vintner.clone(),
+                source: "vintner",
+                log_provider: "vintner",
+                log_name: "vintner",
+            };
+        }
+    };
+    let product = Product {
+        name: "Datto RMM",
+        vendor_name: Some("Datto"),
+        version: None,
+        feature: Some(Feature { name: feature }),
+    };
+    Origin { product, source: "Datto RMM", log_provider: "Datto RMM API v2", log_name }
 }
 
 fn reporter<'a>(scope: &Scope<'a>) -> Reporter<'a> {

@@ -29,7 +29,8 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         | Marker::Resolved(_)
         | Marker::Vanished(_)
         | Marker::Once
-        | Marker::Item(..) => ("posture", "", scope.polled_at()),
+        | Marker::Item(..)
+        | Marker::Own(..) => ("posture", "", scope.polled_at()),
     };
     let uid = fields.take_text("uid", notes).or_else(|| text(&scope.envelope.native_id));
     let device = scope.device(DeviceNames { uid, hostname: fields.take_text("hostname", notes), id: None });

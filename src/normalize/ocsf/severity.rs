@@ -11,8 +11,9 @@ use super::choice::{Choice, OTHER, Text};
 pub struct Overrides(pub BTreeMap<String, u8>);
 
 /// Keys of [`Overrides`] besides priorities: an activity, a failed one, an inventory item, a device that came to be at risk,
-/// one that is secure again.
-pub const EVENT_KEYS: [&str; 5] = ["activity", "activity.failed", "inventory", "posture.at_risk", "posture.secure"];
+/// one that is secure again, what vintner tells of itself.
+pub const EVENT_KEYS: [&str; 6] =
+    ["activity", "activity.failed", "inventory", "posture.at_risk", "posture.secure", "vintner"];
 
 /// Severity and, for the profile `incident`, priority.
 pub(crate) struct Ranked<'a> {

@@ -131,6 +131,7 @@ pub(super) fn record(kind: RecordKind, native_id: &str, marker: Marker, source: 
         RecordKind::ActivityUser => (SiteRef::None, "/v2/activity-logs"),
         RecordKind::ActivityDevice => (SiteRef::Id(884_411), "/v2/activity-logs"),
         RecordKind::User => (SiteRef::None, "/v2/account/users"),
+        RecordKind::Own(_) => (SiteRef::None, ""),
         RecordKind::Alert => (SiteRef::Uid(SITE.into()), "/v2/account/alerts/open"),
         RecordKind::Site => (SiteRef::Uid(SITE.into()), "/v2/account/sites"),
         RecordKind::Device | RecordKind::DevicePosture | RecordKind::Software => {

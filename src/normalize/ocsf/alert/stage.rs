@@ -66,7 +66,7 @@ impl<'a> Stage<'a> {
                 prefix: "Vanished: ",
                 ..open
             },
-            Marker::Open | Marker::Once | Marker::Item(..) | Marker::Posture(..) => open,
+            Marker::Open | Marker::Once | Marker::Item(..) | Marker::Posture(..) | Marker::Own(..) => open,
         }
     }
 }

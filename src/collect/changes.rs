@@ -1,0 +1,71 @@
+//! Changes of who sees what, in the log: the same that vintner's own events tell (contract.md section 3).
+
+use crate::org::audit::{About, Change, Owner};
+use crate::org::directory::Directory;
+
+/// Most changes that the log names one by one; the events tell all.
+const MOST_TOLD: usize = 50;
+
+/// Logs what changed; `directory` knows the configured names of accounts.
+pub fn log(directory: &Directory, changes: &[Change]) {
+    for change in changes.iter().take(MOST_TOLD) {
+        let account = directory.account(&change.account);
+        let account = account.map_or(change.account.as_str(), |account| account.name.as_str());
+        one(account, &change.about);
+    }
+    if changes.len() > MOST_TOLD {
+        tracing::info!(
+            changes = changes.len(),
+            "so many sites and devices changed; the rest is not logged: see `vintner orgs list`, and the events of the stream vintner"
+        );
+    }
+}
+
+fn one(account: &str, about: &About) {
+    match about {
+        About::SiteCreated { site, to, why } => {
+            tracing::info!(account, site = site.name, site_uid = site.uid, to = word(to), why, "a site is new");
+        }
+        About::SiteRenamed { site, previous_name } => {
+            tracing::info!(account, site = site.name, site_uid = site.uid, previous_name, "a site has another name");
+        }
+        About::SiteMoved { site, from, to, why } => {
+            let (from, to) = (word(from), word(to));
+            tracing::info!(
+                account,
+                site = site.name,
+                site_uid = site.uid,
+                from,
+                to,
+                why,
+                "records of this site go elsewhere from now on"
+            );
+        }
+        About::SiteRemoved { site, from } => {
+            tracing::info!(account, site = site.name, site_uid = site.uid, from = word(from), "a site is gone");
+        }
+        About::DeviceMoved { uid, hostname, from_site, to_site, from, to } => {
+            let (from, to) = (word(from), word(to));
+            tracing::info!(
+                account,
+                device = uid,
+                hostname,
+                from_site = from_site.name,
+                to_site = to_site.name,
+                from,
+                to,
+                "a device went to a site of another organization"
+            );
+        }
+        About::MappingChanged { version, changed, moves, .. } => {
+            let sites = moves.iter().map(|flow| flow.sites).fold(0, u64::saturating_add);
+            tracing::info!(account, version, changed = changed.join(", "), sites, "the mapping changed");
+        }
+    }
+}
+
+/// An organization's id, or the state without one in brackets.
+fn word(owner: &Owner) -> String {
+    let state = || format!("({})", owner.state.unwrap_or("nobody"));
+    owner.uid.clone().unwrap_or_else(state)
+}
