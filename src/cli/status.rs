@@ -5,7 +5,7 @@ use crate::admin::report::Report;
 use crate::admin::view::{AccountView, View};
 use crate::app::AppError;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, Reported, open, table};
 use crate::clock::Clock;
 use crate::config::settings::{Config, Endpoint};
 use crate::telemetry::Metrics;
@@ -17,11 +17,26 @@ pub(crate) struct Status {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// Print no report: end with 0 if the running instance is live (it answers) or ready, else with 1 and the reasons
+    #[arg(long, value_enum, conflicts_with = "json")]
+    check: Option<Health>,
+}
+
+/// What a health check asks for, as `/livez` and `/readyz` mean it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Health {
+    /// An instance answers
+    Live,
+    /// It is connected to every account, every sink works, and the journal has room
+    Ready,
 }
 
 impl Status {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Look)?;
+        if let Some(health) = self.check {
+            return check(&config, health).await;
+        }
         let asked = match config.admin {
             Some(address) => ask::status(address).await,
             None => None,
@@ -33,6 +48,25 @@ impl Status {
         let text = if self.json { serde_json::to_string(&report)? + "\n" } else { human(&report) };
         table::print(&text)
     }
+}
+
+/// For container engines and scripts that have no HTTP client.
+async fn check(config: &Config, health: Health) -> anyhow::Result<()> {
+    let Some(address) = config.admin else {
+        let message = "`status --check` asks the running instance: add [admin] with `listen`".to_owned();
+        return Err(AppError::Configuration(message).into());
+    };
+    let Some(report) = ask::status(address).await else {
+        return Err(AppError::Failed(format!("no running instance answers at {address}")).into());
+    };
+    let reasons = if health == Health::Ready { report.unready() } else { Vec::new() };
+    if reasons.is_empty() {
+        return table::print(if health == Health::Ready { "ready\n" } else { "live\n" });
+    }
+    for reason in &reasons {
+        table::complain(&table::printable(reason));
+    }
+    Err(Reported(1).into())
 }
 
 /// What can be said when no instance answers.

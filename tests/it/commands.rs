@@ -184,6 +184,40 @@ fn a_running_instance_answers_and_stops_on_a_signal() {
     assert!(events(&std::fs::read(place.path("out")).unwrap()).len() > 1300);
 }
 
+/// Guarantees: a health check without an HTTP client can tell an instance that runs from one that delivers.
+#[test]
+fn status_check_ends_with_0_only_if_the_instance_is_live_or_ready() {
+    let simulated = Simulated::start(&still_world());
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let broken = "[sinks.file.archive]\npath = \"folder/events.ndjson\"\n";
+    let place = Workplace::new(&simulated, &format!("{broken}[admin]\nlisten = \"{free}\"\n"));
+    let check = |what: &str| place.run(&["status", "--check", what]);
+    let nobody = check("live");
+    assert_eq!((nobody.status.code(), nobody.stdout.len()), (Some(1), 0), "nothing runs yet");
+    let mut child = place.spawn(&["run"], "out");
+    wait_for(Duration::from_secs(20), || (check("live").status.code() == Some(0)).then_some(()));
+    let reasons = wait_for(Duration::from_secs(20), || {
+        let output = check("ready");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code() == Some(1) && text.starts_with("sink archive: ") && text.contains("os error 2"))
+            .then_some(text)
+    });
+    assert_eq!(reasons.lines().count(), 1, "{reasons}");
+    std::fs::create_dir(place.path("folder")).unwrap();
+    let ready = wait_for(Duration::from_secs(60), || {
+        let output = check("ready");
+        (output.status.code() == Some(0)).then_some(output)
+    });
+    assert_eq!(ready.stdout, b"ready\n");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(check("live").status.code(), Some(1), "it is gone; the journal alone is no answer");
+
+    let unasked = Workplace::new(&simulated, "").run(&["status", "--check", "live"]);
+    assert_eq!(unasked.status.code(), Some(2), "without [admin] there is nobody to ask");
+    assert_eq!(place.run(&["status", "--check", "healthy"]).status.code(), Some(2));
+}
+
 #[test]
 fn usage_errors_end_with_2_and_help_goes_to_stdout() {
     let simulated = Simulated::start(&json!({"sites": 3}));

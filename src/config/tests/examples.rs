@@ -24,12 +24,12 @@ fn every_shipped_configuration_is_good() {
         assert_eq!(told(&loaded.warnings, ""), "", "{}", path.display());
         count += 1;
     }
-    assert_eq!(count, 7);
+    assert_eq!(count, 10);
 }
 
 #[test]
 fn shipped_examples_are_built() {
-    for name in ["quickstart", "msp", "archive", "elastic", "kafka", "otlp"] {
+    for name in ["quickstart", "msp", "archive", "elastic", "kafka", "otlp", "systemd", "redpanda", "event-hubs"] {
         let loaded = load(&package(&format!("config/examples/{name}.toml"))).unwrap();
         assert!(loaded.unbuilt().is_empty(), "{name}");
     }
