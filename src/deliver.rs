@@ -7,3 +7,6 @@ pub mod runner;
 pub mod status;
 pub mod transactional;
 pub mod turns;
+
+#[cfg(test)]
+mod tests;
