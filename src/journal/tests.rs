@@ -11,4 +11,5 @@ mod model;
 mod oracle;
 mod sinks;
 mod support;
+mod tail;
 mod world;

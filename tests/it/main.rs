@@ -21,4 +21,5 @@ mod reload;
 mod requests;
 mod simulated;
 mod sweep;
+mod tail;
 mod workplace;
