@@ -251,8 +251,8 @@ fn held_pieces(connection: &Connection, account: i64, mark: u64, way: Way) -> Do
 fn choose(ahead: &mut [Ahead], way: Way) -> Vec<(usize, Piece)> {
     let mut chosen: Vec<(usize, Piece)> = Vec::new();
     let mut bytes: u64 = 0;
-    // What comes next in a source whose pieces are used up is not known: it could be the next of all.
-    while chosen.len() < AT_ONCE && !ahead.iter().any(|ahead| ahead.pieces.is_empty() && ahead.is_cut) {
+    // A source that was cut has as many pieces as a step takes: none is used up while its next could be the next of all.
+    while chosen.len() < AT_ONCE {
         let fronts = ahead.iter().enumerate();
         let fronts = fronts.filter_map(|(index, ahead)| Some(((ahead.pieces.front()?.taken_at, index), index)));
         let next = match way {
