@@ -9,6 +9,7 @@ use crate::clock::Millis;
 use crate::event::Event;
 use crate::normalize::Options;
 use crate::normalize::redact::strip_keeping;
+use crate::normalize::udf::NO_UDFS;
 use crate::record::Envelope;
 
 /// No message is longer, in characters: one line is for reading.
@@ -73,7 +74,7 @@ pub(super) fn raw(shown: &Shown, options: &Options) -> Option<String> {
         What::Held(why) => (None, Some(why.as_str()), None),
         What::Broken(why) => (None, None, Some(why.as_str())),
     };
-    let udfs = options.udfs.get(account).map(Vec::as_slice).unwrap_or_default();
+    let udfs = options.udfs.get(account).unwrap_or(&NO_UDFS);
     let line = RawLine {
         event_id: record.envelope.event_id().to_string(),
         account,
