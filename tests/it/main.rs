@@ -16,6 +16,7 @@ mod crash;
 mod day;
 mod engines;
 mod inventory;
+mod many_sites;
 mod once;
 mod reload;
 mod requests;
