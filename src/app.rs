@@ -19,6 +19,7 @@ pub mod running;
 pub mod simulated;
 pub mod sinks;
 pub mod stop;
+pub mod tail;
 
 /// Why the program ended, by its exit code (contract.md section 1).
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,7 @@ mod schema;
 mod simulate;
 mod status;
 mod table;
+mod tail;
 
 /// Collects security telemetry from Datto RMM and delivers it to a SIEM: everything, once, per customer.
 #[derive(Debug, Parser)]
@@ -53,6 +54,8 @@ enum Command {
     Orgs(orgs::Orgs),
     /// Show what a running vintner is doing, or what the journal says
     Status(status::Status),
+    /// Show new events of the journal as they come
+    Tail(tail::Tail),
     /// Send a part of the journal again to a sink
     Replay(replay::Replay),
     /// Records that could not be delivered
@@ -106,6 +109,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Fetch(command) => on_runtime(command.run()),
         Command::Orgs(command) => on_runtime(command.run()),
         Command::Status(command) => on_runtime(command.run()),
+        Command::Tail(command) => on_runtime(command.run()),
         Command::Replay(command) => on_runtime(command.run()),
         Command::DeadLetters(command) => on_runtime(command.run()),
         Command::Explain(command) => on_runtime(command.run()),

@@ -63,6 +63,6 @@ pub struct Device {
     pub site_uid: Option<String>,
     /// Its host name.
     pub hostname: Option<String>,
-    /// The source record, stripped of UDFs and secrets, compact JSON.
+    /// The source record, stripped of secrets and of UDFs (but for the device's id in Entra, if one of them holds it), compact JSON.
     pub source: Arc<str>,
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use self::known::KnownDevice;
 use self::lens::Lens;
 use self::ocsf::severity::Overrides;
+use self::udf::{NO_UDFS, Udfs};
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::inventory::Account;
@@ -25,6 +26,7 @@ mod raw;
 pub mod redact;
 pub mod schema;
 pub mod time;
+pub mod udf;
 
 /// The form of an event's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -63,16 +65,16 @@ pub struct Options {
     pub severities: Overrides,
     /// Address of an alert in the portal: `{alert_uid}`, `{device_uid}`, `{site_uid}` and `{platform}` are filled in.
     pub alert_url: Option<String>,
-    /// Numbers (1 to 300) of the user-defined device fields that are told, as tags `datto.udf<n>`, by the account's name.
-    pub udfs: BTreeMap<String, Vec<u16>>,
+    /// The user-defined device fields that are told, by the account's name.
+    pub udfs: BTreeMap<String, Udfs>,
     /// Rules that mark what attackers do; the default marks nothing.
     pub lens: Arc<Lens>,
 }
 
 impl Options {
     /// The user-defined fields that are told of an account; of one that nobody knows, none.
-    pub(crate) fn udfs_of(&self, account: Option<&Account>) -> &[u16] {
-        account.and_then(|account| self.udfs.get(&account.name)).map(Vec::as_slice).unwrap_or_default()
+    pub(crate) fn udfs_of(&self, account: Option<&Account>) -> &Udfs {
+        account.and_then(|account| self.udfs.get(&account.name)).unwrap_or(&NO_UDFS)
     }
 }
 
@@ -93,7 +95,7 @@ pub struct Context<'a> {
 
 impl Context<'_> {
     /// The user-defined fields that are told of the record's account.
-    pub(crate) fn udfs(&self, record: &Record) -> &[u16] {
+    pub(crate) fn udfs(&self, record: &Record) -> &Udfs {
         self.options.udfs_of(self.directory.account(&record.envelope.account))
     }
 }

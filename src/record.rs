@@ -245,6 +245,8 @@ impl TryFrom<Cow<'_, str>> for RecordKind {
 }
 
 impl Stream {
+    /// All streams, as routes name them.
+    pub const ALL: [Self; 4] = [Self::Alerts, Self::Activity, Self::Inventory, Self::Vintner];
     /// The streams that are collected, in the order that `status` shows them.
     pub const COLLECTED: [Self; 3] = [Self::Alerts, Self::Activity, Self::Inventory];
 

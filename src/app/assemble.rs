@@ -29,6 +29,7 @@ use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::sqlite::{Journal, Options};
 use crate::normalize;
+use crate::normalize::udf::Udfs;
 use crate::telemetry::Metrics;
 
 /// Reads an account's secrets anew at each login.
@@ -184,7 +185,7 @@ pub fn engine(
 
 /// What all sinks tell alike.
 pub fn told(config: &Config) -> normalize::Options {
-    let listed = config.accounts.iter().filter(|account| !account.inventory.udfs.is_empty());
+    let listed = config.accounts.iter().filter(|account| account.inventory.udfs != Udfs::NONE);
     normalize::Options {
         severities: config.events.severities.clone(),
         alert_url: config.events.alert_url.clone(),

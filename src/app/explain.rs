@@ -14,6 +14,7 @@ use crate::inventory::Device;
 use crate::journal::sqlite::Journal;
 use crate::normalize::explain::{Explanation, explain};
 use crate::normalize::lens::Lens;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options};
 use crate::org::Policy;
 use crate::org::directory::{Decision, Directory};
@@ -66,7 +67,7 @@ pub async fn of_text(config: Option<Config>, text: &str, given: Option<Given>) -
     };
     let (directory, account, told) = surroundings(config).await?;
     let now = Clock::system().now();
-    let record = records::of_page(&account, what, &[item], now, None, &[]).pop();
+    let record = records::of_page(&account, what, &[item], now, None, &Udfs::NONE).pop();
     let record = record.ok_or_else(|| AppError::Failed("no record can be made of it: it has no usable id".into()))?;
     explained(&record, &directory, None, told, Some(text))
 }

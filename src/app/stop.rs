@@ -47,6 +47,15 @@ impl Signals {
         })
     }
 
+    /// Ends with the first signal; for commands that have nothing to finish or to reload.
+    pub async fn stop(mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+
     /// Cancels `stop` on the first SIGTERM or SIGINT, ends the process on the second, counts SIGHUPs in `reopen`.
     pub async fn watch(mut self, stop: CancellationToken, reopen: watch::Sender<u64>) {
         loop {

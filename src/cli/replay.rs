@@ -28,8 +28,10 @@ pub(crate) struct Replay {
 
 /// A point in time as people write it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
+pub(super) enum Moment {
+    /// This time.
     At(Millis),
+    /// So long before now.
     Ago(Duration),
 }
 
@@ -48,7 +50,8 @@ impl Replay {
 }
 
 impl Moment {
-    fn millis(self, now: Millis) -> Millis {
+    /// The point in time, if it is `now`.
+    pub(super) fn millis(self, now: Millis) -> Millis {
         match self {
             Self::At(at) => at,
             Self::Ago(ago) => now.minus(ago),
@@ -56,7 +59,8 @@ impl Moment {
     }
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+/// Reads an RFC 3339 time or a duration.
+pub(super) fn moment(text: &str) -> Result<Moment, String> {
     if let Ok(time) = text.parse::<jiff::Timestamp>() {
         return Ok(Moment::At(Millis(time.as_millisecond())));
     }

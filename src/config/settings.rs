@@ -14,6 +14,7 @@ use crate::config::secrets::SecretRef;
 use crate::journal::StartAt;
 use crate::normalize::lens::Lens;
 use crate::normalize::ocsf::severity::Overrides;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Format, RawData};
 use crate::org::Policy;
 use crate::record::Stream;
@@ -123,8 +124,8 @@ pub struct InventoryConfig {
     pub snapshot: Snapshot,
     /// Whether posture changes are told.
     pub posture: PostureChanges,
-    /// Numbers (1 to 300) of the user-defined fields that are told, ascending.
-    pub udfs: Vec<u16>,
+    /// The user-defined fields that are told.
+    pub udfs: Udfs,
 }
 
 /// `[accounts.<name>.limits]`.

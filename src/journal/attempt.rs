@@ -108,7 +108,7 @@ impl Gather {
 }
 
 /// The inventory's entry of every device that the items name.
-fn devices(connection: &Connection, items: &[Item]) -> Done<HashMap<(AccountUid, DeviceRef), Arc<Device>>> {
+pub(super) fn devices(connection: &Connection, items: &[Item]) -> Done<HashMap<(AccountUid, DeviceRef), Arc<Device>>> {
     let mut devices = HashMap::new();
     let mut asked = std::collections::HashSet::new();
     for Item { record: Record { envelope, .. }, .. } in items {

@@ -21,7 +21,8 @@ pub(super) struct Batch {
     pub(super) first: u64,
     pub(super) count: u64,
     pub(super) taken_at: Millis,
-    bytes: u64,
+    /// Of the uncompressed NDJSON.
+    pub(super) bytes: u64,
     blob: i64,
 }
 
@@ -81,6 +82,13 @@ pub(super) fn list(connection: &Connection, partition: i64, from: u64, most: usi
     found.retain(|batch| batch.last() >= from);
     found.truncate(most);
     Ok(found)
+}
+
+/// The batches of a partition that begin at `upto` or before it, newest first, at most `most`.
+pub(super) fn list_back(connection: &Connection, partition: i64, upto: u64, most: usize) -> Done<Vec<Batch>> {
+    let sql = "SELECT partition, first_seq, count, taken_at, bytes, blob FROM batches
+        WHERE partition = ?1 AND first_seq <= ?2 ORDER BY first_seq DESC LIMIT ?3";
+    rows(connection, sql, (partition, upto, most), batch)
 }
 
 /// The batch that holds a record.

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+use rusqlite::Connection;
+
 use crate::clock::Millis;
 use crate::journal::JournalError;
 use crate::journal::alerts;
@@ -239,7 +241,7 @@ fn list(tx: &Tx<'_>, condition: &str, params: impl rusqlite::Params) -> Done<Vec
 /// Drops a held record and the later held ones of its alert, and makes the journal as if they had not been seen, so that a
 /// later look tells them anew (model rules `drop-rest`, `set-back`).
 fn drop_with_rest(tx: &Tx<'_>, row: &Row) -> Done<Vec<Row>> {
-    let record = load(tx, row.account, row.seq)?;
+    let record = load(tx.connection, row.account, row.seq)?;
     let all = match &row.alert {
         Some(key) => {
             let before: Option<Vec<u8>> = first(
@@ -273,14 +275,15 @@ fn forget_key(tx: &Tx<'_>, row: &Row, record: &Record) -> Done<()> {
 }
 
 fn take_out(tx: &Tx<'_>, account: i64, seq: u64) -> Done<Record> {
-    let record = load(tx, account, seq)?;
+    let record = load(tx.connection, account, seq)?;
     remove(tx, account, seq)?;
     Ok(record)
 }
 
-fn load(tx: &Tx<'_>, account: i64, seq: u64) -> Done<Record> {
+/// A held record.
+pub(super) fn load(connection: &Connection, account: i64, seq: u64) -> Done<Record> {
     let sql = "SELECT record FROM held WHERE account = ?1 AND seq = ?2";
-    let packed: Option<Vec<u8>> = first(tx.connection, sql, (account, seq), |row| row.get(0))?;
+    let packed: Option<Vec<u8>> = first(connection, sql, (account, seq), |row| row.get(0))?;
     let name = || format!("held record {seq} of account {account}");
     pack::unpack_json(&packed.ok_or_else(|| Fail::damaged(format!("{} is missing", name())))?, name)
 }

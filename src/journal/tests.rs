@@ -12,4 +12,5 @@ mod model;
 mod oracle;
 mod sinks;
 mod support;
+mod tail;
 mod world;

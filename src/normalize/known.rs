@@ -5,6 +5,7 @@ use super::json::fields::Fields;
 use super::notes::Notes;
 use super::ocsf::device;
 use super::ocsf::object::device::Device;
+use super::udf;
 use crate::inventory;
 
 /// What events tell of a device besides what their records say.
@@ -12,6 +13,8 @@ use crate::inventory;
 pub struct KnownDevice {
     uid: String,
     device: Device<'static>,
+    /// Values of user-defined fields that could be its id in Microsoft Entra, by the field's number.
+    entra_ids: Vec<(u16, String)>,
 }
 
 impl KnownDevice {
@@ -23,7 +26,12 @@ impl KnownDevice {
             Some(mut fields) => device::enrich(&mut fields, &mut Notes::default()).into_owned(),
             None => Device::unknown(),
         };
-        Self { uid: device.uid.clone(), device: decoded }
+        Self { uid: device.uid.clone(), device: decoded, entra_ids: entra_ids(&device.source) }
+    }
+
+    /// Its id in Microsoft Entra, if the user-defined field with this number holds one.
+    pub(crate) fn entra_device_id(&self, udf: u16) -> Option<&str> {
+        self.entra_ids.iter().find(|(number, _)| *number == udf).map(|(_, id)| id.as_str())
     }
 
     /// Its uid.
@@ -35,4 +43,15 @@ impl KnownDevice {
     pub(crate) fn device(&self) -> Device<'_> {
         self.device.lent()
     }
+}
+
+/// The inventory keeps at most one user-defined field of a device: which one was configured when it was seen.
+fn entra_ids(source: &str) -> Vec<(u16, String)> {
+    let Ok(source) = Json::parse(source) else { return Vec::new() };
+    let udfs = source.members().filter(|(key, _)| key == "udf").flat_map(|(_, udfs)| udfs.members());
+    let id = |(key, value): (std::borrow::Cow<'_, str>, Json<'_>)| {
+        let number = key.strip_prefix("udf")?.parse().ok()?;
+        Some((number, udf::entra_device_id(&value.string()?)?))
+    };
+    udfs.filter_map(id).collect()
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use self::key::{Rules, Verdict};
 use super::json::{self, Json};
+use super::udf::{NO_ID, Udfs};
 use crate::record::RecordKind;
 
 mod key;
@@ -18,11 +19,12 @@ const MAX_NESTED_TEXTS: usize = 3;
 
 /// `source` without its secrets, compact; every other value byte by byte. No user-defined field stays.
 pub fn strip(kind: RecordKind, source: &RawValue) -> Box<RawValue> {
-    strip_keeping(kind, source, &[])
+    strip_keeping(kind, source, &Udfs::NONE)
 }
 
-/// Like [`strip`], but the user-defined fields with these numbers (1 to 300) stay: those that the operator lists.
-pub fn strip_keeping(kind: RecordKind, source: &RawValue, udfs: &[u16]) -> Box<RawValue> {
+/// Like [`strip`], but these user-defined fields stay: those that the operator lists, and the one that holds a device's id if its
+/// value is one. What is there instead of an id is replaced by an empty object.
+pub fn strip_keeping(kind: RecordKind, source: &RawValue, udfs: &Udfs) -> Box<RawValue> {
     let stripped = match rewritten(kind, source.get(), udfs) {
         Cow::Borrowed(_) => None,
         Cow::Owned(text) => RawValue::from_string(text).ok(),
@@ -36,7 +38,7 @@ pub fn strip_text(text: &str) -> String {
 }
 
 /// [`strip_keeping`] for a record that was stripped before: borrowed unless some word in it could be that of a secret.
-pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &[u16]) -> Cow<'a, RawValue> {
+pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &Udfs) -> Cow<'a, RawValue> {
     if key::may_name_a_secret(source.get()) {
         Cow::Owned(strip_keeping(kind, source, udfs))
     } else {
@@ -46,12 +48,12 @@ pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &[u1
 
 /// The text of [`strip_keeping`] for a record that was stripped before: borrowed, after one quick look, unless some word in it
 /// could be that of a secret.
-pub(crate) fn stripped_again<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {
+pub(crate) fn stripped_again<'a>(kind: RecordKind, source: &'a str, udfs: &Udfs) -> Cow<'a, str> {
     if key::may_name_a_secret(source) { rewritten(kind, source, udfs) } else { Cow::Borrowed(source) }
 }
 
 /// The text of [`strip_keeping`]; borrowed when there is nothing to change.
-fn rewritten<'a>(kind: RecordKind, source: &'a str, udfs: &[u16]) -> Cow<'a, str> {
+fn rewritten<'a>(kind: RecordKind, source: &'a str, udfs: &Udfs) -> Cow<'a, str> {
     let mut pass = Pass::new(Rules::of(kind, udfs), 0);
     pass.run(source);
     if pass.out == source { Cow::Borrowed(source) } else { Cow::Owned(pass.out) }
@@ -114,11 +116,17 @@ impl<'r> Pass<'r> {
         let value = after.trim_start_matches([' ', '\t', '\n', '\r', ':']);
         let name = json::decode(key);
         let in_proxy = self.open.last().is_some_and(|container| container.is_proxy);
-        let verdict = self.rules.judge(&name, value.bytes().next().unwrap_or_default(), in_proxy);
-        if verdict == Verdict::Remove {
+        let verdict = self.rules.judge(&name, value, in_proxy);
+        if verdict != Verdict::Keep {
             self.removed = true;
             let value_length = json::value_length(value.as_bytes());
             let gap = after.len().saturating_sub(value.len());
+            if verdict == Verdict::Replace {
+                self.separate();
+                self.out.push_str(key);
+                self.out.push(':');
+                self.out.push_str(NO_ID);
+            }
             return (key_length.saturating_add(gap).saturating_add(value_length), verdict);
         }
         self.separate();

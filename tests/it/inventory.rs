@@ -68,6 +68,51 @@ fn each_change_is_told_once_and_what_has_not_changed_never() {
     assert!(ids(&all).values().all(|n| *n == 1), "an event came twice");
 }
 
+/// Safety: a field that is named as that of the device's id in Entra tells ids and nothing else, whatever scripts write into it.
+#[test]
+fn an_id_in_entra_is_a_tag_of_the_events_of_its_device_and_no_other_value_is() {
+    let simulated = quiet();
+    let (device, _) = some_device(&simulated);
+    let entra = |udf: u16| {
+        let place = Workplace::new(&simulated, "");
+        let account = account("acme", simulated.text("api_url"));
+        place.configure(&format!(
+            "{account}raw_data = \"all\"\n[accounts.acme.inventory]\nentra_device_id_udf = {udf}\n"
+        ));
+        place
+    };
+    let name = "datto.entra_device_id";
+    let place = entra(12);
+    let first = place.once();
+    let devices = of_class(&first, 5001);
+    let ids: Vec<&str> = devices.iter().filter_map(|event| tag(event, name).as_str()).collect();
+    assert!(!ids.is_empty() && ids.len() < devices.len(), "some are joined, some are not: {ids:?}");
+    assert!(ids.iter().all(|id| id.len() == 36 && id.starts_with("3c7d2a10-5e4b-4f60-8a91-")), "{ids:?}");
+    assert!(!Value::from(first.clone()).to_string().contains("planted-secret"), "no other field is told");
+    act(&simulated, json!({"kind": "open_alert", "device": device, "class": "ransomware_ctx"}));
+    act(
+        &simulated,
+        json!({"kind": "write_activity", "entity": "DEVICE", "category": "remote", "action": "chat", "device": device}),
+    );
+    let own = devices.iter().find(|event| event["device"]["uid"] == device.as_str()).unwrap();
+    let news = place.once();
+    assert_eq!(news.len(), 2);
+    for event in &news {
+        assert_eq!(tag(event, name), tag(own, name), "{event}");
+    }
+    assert_eq!(place.once().len(), 0);
+
+    // Half of the devices hold a recovery key there.
+    let place = entra(1);
+    let wrong = place.once();
+    assert!(wrong.iter().all(|event| tag(event, name).is_null()));
+    assert!(!Value::from(wrong.clone()).to_string().contains("bitlocker"));
+    let noted = wrong.iter().filter(|event| event["metadata"]["debug"].to_string().contains("udf.udf1: not the id"));
+    assert!(noted.count() > 0);
+    let raw = place.run(&["tail", "--no-follow", "--raw", "-n", "1000"]);
+    assert!(raw.stdout.len() > 1_000 && !String::from_utf8_lossy(&raw.stdout).contains("bitlocker"));
+}
+
 #[test]
 fn posture_changes_are_events_of_their_own() {
     let simulated = quiet();

@@ -48,11 +48,7 @@ impl<'a> Running<'a> {
     }
 
     fn metric(&self, name: &str) -> Option<f64> {
-        let mut stream = TcpStream::connect(self.admin).ok()?;
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: vintner\r\nConnection: close\r\n\r\n").ok()?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text).ok()?;
-        text.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        metrics(self.admin)?.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     fn stop(mut self) {
@@ -62,7 +58,17 @@ impl<'a> Running<'a> {
     }
 }
 
-fn free() -> std::net::SocketAddr {
+/// The metrics of a running instance, as text.
+pub(crate) fn metrics(admin: std::net::SocketAddr) -> Option<String> {
+    let mut stream = TcpStream::connect(admin).ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: vintner\r\nConnection: close\r\n\r\n").ok()?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+/// An address that nobody listens on.
+pub(crate) fn free() -> std::net::SocketAddr {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 

@@ -28,6 +28,8 @@ fn a_replay_repeats_what_was_delivered_with_equal_ids_alone_and_beside_a_running
     assert!(ids(&twice).values().all(|count| *count == 2));
 
     let mut running = place.spawn(&["run"], "out");
+    // A command that came first would take the journal itself, and the instance would end.
+    wait_for(Duration::from_secs(30), || place.path("vintner.db-wal").exists().then_some(()));
     wait_for(Duration::from_secs(30), || {
         let output = place.run(&["replay", "--sink", "archive", "--since", "1h"]);
         String::from_utf8_lossy(&output.stdout).contains("the running instance has done it").then_some(())

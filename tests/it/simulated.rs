@@ -32,6 +32,20 @@ impl Simulated {
         self.hello[key].as_str().expect("text")
     }
 
+    /// Stops the simulation, oracle included, in the middle of whatever it does: no answer comes until [`Self::go_on`].
+    pub(crate) fn stand_still(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn go_on(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        assert!(Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill runs").success());
+    }
+
     /// `GET` of an oracle's path, as JSON.
     pub(crate) fn get(&self, path: &str) -> Value {
         self.exchange("GET", path, "")

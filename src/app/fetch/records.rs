@@ -9,6 +9,7 @@ use crate::collect::alerts::look::Sighting;
 use crate::collect::alerts::page::{self, Shown};
 use crate::collect::inventory::sight::{self, Origin, Sight, Unusable};
 use crate::journal::Seen;
+use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, Record};
 
 /// The records of one page, secrets stripped but for the user-defined fields that are listed; alerts older than `since` are left out (the API cannot filter them).
@@ -18,7 +19,7 @@ pub(crate) fn of_page(
     items: &[Box<RawValue>],
     received_at: Millis,
     since: Option<Millis>,
-    udfs: &[u16],
+    udfs: &Udfs,
 ) -> Vec<Record> {
     match what {
         What::OpenAlerts => alerts(account, "/v2/account/alerts/open", Seen::Open, items, received_at, since),
@@ -62,7 +63,7 @@ fn site_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Op
     listed(account, sight::site(item, Origin { account, path: sight::SITES, received_at }))
 }
 
-fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis, udfs: &[u16]) -> Option<Record> {
+fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis, udfs: &Udfs) -> Option<Record> {
     listed(account, sight::device(item, Origin { account, path: sight::DEVICES, received_at }, udfs))
 }
 

@@ -4,6 +4,7 @@ use crate::clock::Millis;
 use crate::collect::inventory::posture;
 use crate::collect::inventory::sight::Sight;
 use crate::journal::items::{ItemLook, ItemState, Words};
+use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, Marker};
 
 /// What the configuration says about telling the inventory.
@@ -15,8 +16,8 @@ pub struct Rules {
     pub snapshot: Snapshot,
     /// Whether posture changes are told.
     pub posture: PostureChanges,
-    /// Numbers of the user-defined fields that are told.
-    pub udfs: Vec<u16>,
+    /// The user-defined fields that are told.
+    pub udfs: Udfs,
 }
 
 /// Whether the inventory becomes records.

@@ -9,6 +9,7 @@ use crate::datto::model::{device, site};
 use crate::journal::Rejected;
 use crate::journal::items::{Digest, ItemKind, ItemRow, Words};
 use crate::normalize::redact;
+use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
 
 /// API path of the device list.
@@ -56,10 +57,11 @@ pub struct Origin<'a> {
     pub received_at: Millis,
 }
 
-/// Reads a device; `udfs` are the numbers of the user-defined fields that are told.
-pub fn device(item: &RawValue, origin: Origin<'_>, udfs: &[u16]) -> Result<Sight, Box<Unusable>> {
-    let stripped = redact::strip(RecordKind::Device, item);
-    let source = if udfs.is_empty() { stripped.clone() } else { redact::strip_keeping(RecordKind::Device, item, udfs) };
+/// Reads a device; `udfs` are the user-defined fields that are told.
+pub fn device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sight, Box<Unusable>> {
+    let stripped = redact::strip_keeping(RecordKind::Device, item, &udfs.of_rows());
+    let source =
+        if udfs.listed.is_empty() { stripped.clone() } else { redact::strip_keeping(RecordKind::Device, item, udfs) };
     let decoded = device::decode(&stripped, origin.account).and_then(|row| Ok((row, device::standing(&stripped)?)));
     let (row, standing) = decoded.map_err(|reason| unusable(ItemKind::Device, item, &stripped, origin, &reason))?;
     let (digest, hex) = watched::digest(ItemKind::Device, &source);

@@ -13,6 +13,7 @@ use crate::config::read::item::Item;
 use crate::config::settings::{AccountConfig, Endpoint, InventoryConfig, LimitsConfig, PLATFORMS, PollConfig};
 use crate::config::values::{self, Bad};
 use crate::inventory::SiteType;
+use crate::normalize::udf::Udfs;
 use crate::org::{AccountPolicy, Filter};
 
 const KEY_HINT: &str = "for example api_key = { env = \"VINTNER_API_KEY\" }";
@@ -145,20 +146,24 @@ fn interval(text: &str) -> Result<Option<Duration>, Bad> {
 }
 
 fn inventory(section: Section<'_>) -> InventoryConfig {
-    let number = |item: &Item<'_>| {
+    let number = |item: &Item<'_>, hint: &str| {
         let number = item.number()?;
         let known = UDFS.clone().find(|udf| f64::from(*udf) == number);
         if known.is_none() {
-            item.error("user-defined fields are numbered 1 to 300", Some("udfs = [1, 7] tells `udf1` and `udf7`"));
+            item.error("user-defined fields are numbered 1 to 300", Some(hint));
         }
         known
     };
     let udfs = section.item("udfs").and_then(|item| item.list()).unwrap_or_default();
-    let udfs: BTreeSet<u16> = udfs.iter().filter_map(number).collect();
+    let listed = udfs.iter().filter_map(|item| number(item, "udfs = [1, 7] tells `udf1` and `udf7`"));
+    let listed: BTreeSet<u16> = listed.collect();
+    let entra = section.item("entra_device_id_udf");
+    let hint = "entra_device_id_udf = 12 if `udf12` holds it";
+    let entra_device_id = entra.and_then(|item| number(&item, hint));
     let inventory = InventoryConfig {
         snapshot: section.parse("snapshot", |text| values::word(text, &SNAPSHOTS)).unwrap_or_default(),
         posture: section.parse("posture", |text| values::word(text, &POSTURES)).unwrap_or_default(),
-        udfs: udfs.into_iter().collect(),
+        udfs: Udfs { listed: listed.into_iter().collect(), entra_device_id },
     };
     section.finish();
     inventory

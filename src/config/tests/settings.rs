@@ -16,6 +16,7 @@ use crate::config::settings::{
 use crate::inventory::SiteType;
 use crate::journal::StartAt;
 use crate::normalize::ocsf::severity::Overrides;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Format, RawData};
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 use crate::record::Stream;
@@ -71,7 +72,7 @@ fn defaults_are_those_of_the_contract() {
     assert_eq!(account.poll, PollConfig { alerts: minute, activity: minute, inventory: Some(seconds(3600)) });
     assert_eq!(
         account.inventory,
-        InventoryConfig { snapshot: Snapshot::Off, posture: PostureChanges::Told, udfs: Vec::new() }
+        InventoryConfig { snapshot: Snapshot::Off, posture: PostureChanges::Told, udfs: Udfs::NONE }
     );
     assert_eq!(config.events, EventsConfig::default());
     let limits = LimitsConfig { budget: 0.8, block_pause: seconds(300), max_body: 32 << 20, timeout: seconds(30) };
@@ -131,13 +132,14 @@ fn what_of_the_inventory_and_of_severities_is_told() {
         snapshot = "daily"
         posture = "off"
         udfs = [300, 1, 7, 1]
+        entra_device_id_udf = 12
         [events]
         alert_url = "https://{platform}.example/alert/{alert_uid}"
         severities = { Moderate = "high", urgent = "fatal", "posture.at_risk" = "low", Information = "unknown" }
         "#,
     );
-    let inventory =
-        InventoryConfig { snapshot: Snapshot::Daily, posture: PostureChanges::Untold, udfs: vec![1, 7, 300] };
+    let udfs = Udfs { listed: vec![1, 7, 300], entra_device_id: Some(12) };
+    let inventory = InventoryConfig { snapshot: Snapshot::Daily, posture: PostureChanges::Untold, udfs };
     assert_eq!(config.accounts[0].inventory, inventory);
     assert_eq!(config.events.alert_url.as_deref(), Some("https://{platform}.example/alert/{alert_uid}"));
     let severities = [("moderate", 4), ("urgent", 6), ("posture.at_risk", 2), ("information", 0)]

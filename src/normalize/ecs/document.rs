@@ -283,6 +283,9 @@ impl<'e> Related<'e> {
             };
             add(list, &observable.value);
         }
+        // An identifier of the host, though none that ECS has a field of its own for.
+        let entra_id = event.body.device().and_then(|device| device.entra_id.as_deref());
+        entra_id.into_iter().for_each(|id| add(&mut related.hosts, id));
         let further = event.body.src_endpoint().into_iter().flat_map(|source| &source.intermediate_ips);
         further.for_each(|ip| add(&mut related.ip, ip));
         related

@@ -14,6 +14,7 @@ use super::severity;
 use crate::normalize::check;
 use crate::normalize::json::fields::Fields;
 use crate::normalize::notes::Notes;
+use crate::normalize::udf;
 
 /// Words that end the name of a Windows edition.
 const EDITIONS: [&str; 8] =
@@ -44,8 +45,10 @@ pub(crate) fn enrich<'a>(fields: &mut Fields<'a>, notes: &mut Notes) -> Device<'
 pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &mut Notes) -> Draft<'a> {
     let original_time = fields.copy("lastSeen", notes);
     let mut udfs = fields.take_object("udf", "udf.", notes).unwrap_or_default();
+    let entra_id = entra_id(scope, &mut udfs, notes);
     let tags = listed_udfs(scope, &mut udfs, notes);
     let mut device = enrich(&mut fields, notes);
+    device.entra_id = entra_id;
     device.owner = owner(&fields, notes);
     device.created_time = fields.take_time("creationDate", notes);
     device.boot_time = fields.take_time("lastReboot", notes);
@@ -178,9 +181,24 @@ fn owner<'a>(fields: &Fields<'a>, notes: &mut Notes) -> Option<User<'a>> {
     Some(User { name: Some(name), domain, type_id: Some(id), kind: Some(caption), ..User::default() })
 }
 
+/// The device's id in Microsoft Entra, from the field that holds it; what is no id is noted and not told.
+fn entra_id<'a>(scope: &Scope<'a>, udfs: &mut Fields<'a>, notes: &mut Notes) -> Option<Text<'a>> {
+    let number = scope.udfs().entra_device_id?;
+    let key = format!("udf{number}");
+    let value = udfs.get(&key)?;
+    let id = value.string().and_then(|text| udf::entra_device_id(&text));
+    if id.is_none() && !value.string().is_some_and(|text| text.trim().is_empty()) && value.source() != "null" {
+        udfs.note(&key, "not the id of a device in Entra", notes);
+    }
+    if !scope.udfs().listed.contains(&number) {
+        udfs.take(&key);
+    }
+    id.map(Text::Owned)
+}
+
 /// The user-defined fields that the operator lists, as tags. All others were stripped before the record came here.
 fn listed_udfs<'a>(scope: &Scope<'a>, udfs: &mut Fields<'a>, notes: &mut Notes) -> Vec<Tag<'a>> {
-    let listed = scope.udfs().iter().filter_map(|number| {
+    let listed = scope.udfs().listed.iter().filter_map(|number| {
         let key = format!("udf{number}");
         let value = udfs.take_id(&key, notes)?;
         Some(Tag { name: Text::Owned(format!("datto.{key}")), value })

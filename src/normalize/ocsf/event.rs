@@ -177,7 +177,9 @@ impl<'a> Draft<'a> {
             notes.add_cut(source.len());
         }
         let unmapped = self.residue.into_object();
-        let tags = scope.tags().into_iter().chain(self.tags).collect();
+        let entra_id = self.body.device().and_then(|device| device.entra_id.clone());
+        let entra_id = entra_id.map(|value| Tag { name: "datto.entra_device_id".into(), value });
+        let tags = scope.tags().into_iter().chain(entra_id).chain(self.tags).collect();
         let cut = notes.cut();
         let metadata = Metadata {
             original_time: self.original_time,

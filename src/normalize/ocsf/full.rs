@@ -250,6 +250,7 @@ fn device() -> Device<'static> {
         modified_time: Some(1_795_212_345_000),
         last_seen_time: Some(1_795_212_345_000),
         boot_time: Some(1_795_212_345_000),
+        entra_id: None,
     }
 }
 

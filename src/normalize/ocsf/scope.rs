@@ -6,6 +6,7 @@ use super::object::identity::Organization;
 use super::object::metadata::Tag;
 use crate::inventory::Account;
 use crate::normalize::known::KnownDevice;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options};
 use crate::org::directory::Decision;
 use crate::record::{Envelope, SiteRef};
@@ -47,8 +48,8 @@ impl<'a> Scope<'a> {
         self.context.options
     }
 
-    /// Numbers of the user-defined fields that are told.
-    pub(crate) fn udfs(&self) -> &'a [u16] {
+    /// The user-defined fields that are told.
+    pub(crate) fn udfs(&self) -> &'a Udfs {
         self.options().udfs_of(self.account)
     }
 
@@ -83,6 +84,8 @@ impl<'a> Scope<'a> {
         device.uid_alt = named.id.or(device.uid_alt);
         device.hostname = named.hostname.or(device.hostname);
         device.org = Some(self.org());
+        let entra = known.zip(self.udfs().entra_device_id).and_then(|(known, udf)| known.entra_device_id(udf));
+        device.entra_id = entra.map(Text::Borrowed);
         device
     }
 

@@ -1,13 +1,15 @@
 //! Which keys of which records name a secret (event-schema.md section 10, datto-rmm-api.md section 8.5).
 
+use crate::normalize::json;
+use crate::normalize::udf::{NO_ID, Udfs, entra_device_id};
 use crate::record::RecordKind;
 
 /// The rules of one kind of record.
 #[derive(Clone, Copy)]
 pub(super) struct Rules<'r> {
     kind: RecordKind,
-    /// Numbers of the user-defined fields that stay.
-    udfs: &'r [u16],
+    /// The user-defined fields that stay.
+    udfs: &'r Udfs,
 }
 
 /// What becomes of a member.
@@ -15,6 +17,8 @@ pub(super) struct Rules<'r> {
 pub(super) enum Verdict {
     Keep,
     Remove,
+    /// Only that there was something is kept.
+    Replace,
 }
 
 /// Parts of keys that are secrets in every record.
@@ -26,7 +30,7 @@ const LIKE_PASSWORDS: [&str; 9] =
 const JOB_OUTPUT: [&str; 3] = ["stdout", "stderr", "stddata"];
 
 impl<'r> Rules<'r> {
-    pub(super) fn of(kind: RecordKind, udfs: &'r [u16]) -> Self {
+    pub(super) fn of(kind: RecordKind, udfs: &'r Udfs) -> Self {
         Self { kind, udfs }
     }
 
@@ -40,10 +44,14 @@ impl<'r> Rules<'r> {
         key.len() >= "proxy".len() && compact(key).contains("proxy")
     }
 
-    /// Judges a member by its key, the first byte of its value, and whether proxy settings are around it.
-    pub(super) fn judge(self, key: &str, value: u8, in_proxy: bool) -> Verdict {
+    /// Judges a member by its key, its value (`rest` begins with it), and whether proxy settings are around it.
+    pub(super) fn judge(self, key: &str, rest: &str, in_proxy: bool) -> Verdict {
         let name = compact(key);
+        let value = rest.bytes().next().unwrap_or_default();
         let is_secret = if is_udf(&name) {
+            if self.holds_device_id(&name) {
+                return judge_device_id(rest);
+            }
             self.is_secret_udf(&name, value)
         } else {
             // A yes, a no or nothing is no secret: `passwordExpired`, `hasStdOut`.
@@ -64,14 +72,33 @@ impl<'r> Rules<'r> {
         self.kind != RecordKind::Alert && is_like_a_secret(name)
     }
 
+    /// Whether this is the field of a device that may hold its id and nothing else.
+    fn holds_device_id(self, name: &str) -> bool {
+        let number = udf_number(name).filter(|number| !self.udfs.listed.contains(number));
+        self.kind == RecordKind::Device && number.is_some() && number == self.udfs.entra_device_id
+    }
+
     fn is_secret_udf(self, name: &str, value: u8) -> bool {
         match (self.kind, udf_number(name)) {
             (RecordKind::Alert, _) => false,
-            (_, Some(number)) => !self.udfs.contains(&number),
+            (_, Some(number)) => !self.udfs.listed.contains(&number),
             // The container of a device's fields stays, its members are judged one by one.
             (RecordKind::Device | RecordKind::DevicePosture, None) => value != b'{',
             (_, None) => !name.ends_with("name"),
         }
+    }
+}
+
+/// Judges the value of the field that may hold a device's id: anything else may be a secret, and nothing of it stays.
+fn judge_device_id(rest: &str) -> Verdict {
+    let token = rest.get(..json::value_length(rest.as_bytes())).unwrap_or(rest);
+    let text = if token.starts_with('"') { Some(json::decode(token)) } else { None };
+    match text {
+        Some(text) if entra_device_id(&text).is_some() => Verdict::Keep,
+        Some(text) if text.trim().is_empty() => Verdict::Remove,
+        None if token == NO_ID => Verdict::Keep,
+        None if token == "null" => Verdict::Remove,
+        Some(_) | None => Verdict::Replace,
     }
 }
 
@@ -94,7 +121,8 @@ pub(super) fn is_any_secret(key: &str) -> bool {
         || (name.contains("proxy") && name.ends_with("username"))
 }
 
-/// Whether `text` holds any word that is part of every name of a secret; a yes may be wrong, a no never is. A test keeps this in
+/// Whether `text`, which was stripped before, holds any word that is part of every name of a secret; a yes may be wrong. A no is
+/// wrong only for a word with other characters between its letters (`p-wd`), which the first pass has removed. A test keeps this in
 /// step with the rules above.
 pub(super) fn may_name_a_secret(text: &str) -> bool {
     let bytes = text.as_bytes();

@@ -6,6 +6,7 @@ use super::judge::assert_valid;
 use super::world::*;
 use crate::clock::Millis;
 use crate::inventory::Account;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Format, RawData};
 use crate::org::directory::Directory;
 use crate::record::{AccountUid, Marker, RecordKind};
@@ -102,7 +103,7 @@ fn fields_listed_for_one_account_are_not_told_of_another() {
         let mut world = World::contoso();
         world.options.format = format;
         world.options.raw_data = RawData::All;
-        world.options.udfs = [("another".to_owned(), vec![1, 2])].into();
+        world.options.udfs = [("another".to_owned(), Udfs { listed: vec![1, 2], ..Udfs::NONE })].into();
         let other = world.try_event(&record).unwrap().json;
         assert!(!other.contains("Server room A") && !other.contains("s3cr3t"), "{format:?}");
         world.list_udfs(&[1]);

@@ -8,6 +8,7 @@ use super::world::*;
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::normalize::ocsf::severity::Overrides;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Format, RawData};
 use crate::record::{Marker, Record, RecordKind, Stream};
 
@@ -197,6 +198,86 @@ fn user_defined_fields_only_where_listed() {
     }
     world.options.udfs.clear();
     assert!(!world.try_event(&device).unwrap().json.contains("Server room A"));
+}
+
+const ENTRA_ID: &str = "0f6c1d1e-7a43-4a2e-9c55-3d2f0f6b8a10";
+
+/// A world in which `udf3` is named as the field with the id in Entra, and its device with `value` there.
+fn entra_world(value: &str, listed: Vec<u16>) -> (World, Record) {
+    let mut world = World::contoso();
+    world.options.udfs = [("northwind".to_owned(), Udfs { listed, entra_device_id: Some(3) })].into();
+    world.options.raw_data = RawData::All;
+    let known = DEVICE.replace("\"udf3\":null", &format!("\"udf3\":\"{value}\""));
+    world.device.as_mut().unwrap().source = known.as_str().into();
+    (world, record(RecordKind::Device, SERVER, Marker::Item(1, "0".into(), None), &known))
+}
+
+fn entra_tag(event: &Value) -> Option<String> {
+    let tags = event["metadata"]["tags"].as_array().unwrap();
+    let mut found = tags.iter().filter(|tag| tag["name"] == "datto.entra_device_id");
+    let value = found.next().map(|tag| tag["value"].as_str().unwrap().to_owned());
+    assert!(found.next().is_none(), "{tags:?}");
+    value
+}
+
+/// Other events about the device of [`entra_world`].
+fn events_about_the_device() -> [Record; 4] {
+    let row = device_row("device", "move.device", json!({ "device.uid": SERVER }));
+    let job = device_row("job", "deployment", json!({ "device.uid": SERVER, "job.name": "Install" }));
+    let source = json!({ "uid": SERVER, "hostname": "CDHQ-FS01", "rebootRequired": true,
+        "previous": { "rebootRequired": false } });
+    let posture = Marker::Posture("reboot".into(), "true".into(), Millis(POLLED_AT));
+    let posture = record(RecordKind::DevicePosture, SERVER, posture, &source.to_string());
+    [posture, changed(json!({}), Marker::Open), activity(row), activity(job)]
+}
+
+/// Every event about a device carries its id in Entra: the device's own, and those that the inventory enriches.
+#[test]
+fn the_entra_id_of_a_device_is_a_tag_of_every_event_about_it() {
+    let (mut world, own) = entra_world(&format!(" {{{}}}", ENTRA_ID.to_uppercase()), Vec::new());
+    let records: Vec<Record> = std::iter::once(own).chain(events_about_the_device()).collect();
+    for record in &records {
+        world.options.format = Format::Ocsf;
+        let event = world.event(record);
+        assert_eq!(entra_tag(&event).as_deref(), Some(ENTRA_ID), "{event}");
+        assert!(event["unmapped"]["datto_rmm"]["udf"].is_null(), "told once: {event}");
+        world.options.format = Format::Ecs;
+        let document: Value = serde_json::from_str(&world.try_event(record).unwrap().json).unwrap();
+        assert_eq!(document["labels"]["datto_entra_device_id"], ENTRA_ID);
+        let hosts = document["related"]["hosts"].as_array().unwrap();
+        assert!(hosts.contains(&json!(ENTRA_ID)) && hosts.contains(&json!("CDHQ-FS01")), "{hosts:?}");
+        assert!(!document.to_string().contains("s3cr3t"));
+    }
+    world.options.format = Format::Ocsf;
+    for udfs in [Udfs { entra_device_id: Some(4), ..Udfs::NONE }, Udfs::NONE] {
+        world.options.udfs = [("northwind".to_owned(), udfs)].into();
+        for record in &records {
+            let json = world.try_event(record).unwrap().json.to_lowercase();
+            assert!(!json.contains(ENTRA_ID) && !json.contains("s3cr3t"), "another field, or none: {json}");
+        }
+    }
+    let login = World::msp().event(&activity(user_row("account", "login", json!({}))));
+    assert_eq!(entra_tag(&login), None);
+}
+
+/// What is no id is noted in the device's own event by the name of its field, and told nowhere, unless the field is listed too.
+#[test]
+fn what_is_no_entra_id_is_noted_and_not_told() {
+    let (world, own) = entra_world("hunter2", Vec::new());
+    let event = world.event(&own);
+    assert_eq!(event["metadata"]["debug"], json!(["udf.udf3: not the id of a device in Entra"]));
+    for record in events_about_the_device().iter().chain([&own]) {
+        let json = world.try_event(record).unwrap().json;
+        assert!(!json.contains("hunter2") && !json.contains("entra_device_id"), "{json}");
+    }
+    for (value, id) in [(ENTRA_ID, Some(ENTRA_ID)), ("a word", None)] {
+        let (world, own) = entra_world(value, vec![3]);
+        let event = world.event(&own);
+        assert_eq!(entra_tag(&event).as_deref(), id);
+        assert_eq!(event["metadata"]["debug"].is_null(), id.is_some());
+        let listed = json!({ "name": "datto.udf3", "value": value });
+        assert!(event["metadata"]["tags"].as_array().unwrap().contains(&listed), "{event}");
+    }
 }
 
 #[test]

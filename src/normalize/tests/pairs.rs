@@ -18,6 +18,7 @@ use super::property::{CLASSES, words};
 use super::recover::missing;
 use super::world::{World, record};
 use crate::normalize::lens::Lens;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{RawData, redact};
 use crate::record::{Marker, Record, RecordKind, SiteRef};
 
@@ -57,6 +58,8 @@ struct Written {
     /// Expected events are read by people: without `raw_data` unless it is asked for.
     #[serde(default = "no_raw_data")]
     raw_data: RawData,
+    /// The user-defined field that holds a device's id in Entra; the inventory's device has one there.
+    entra_device_id_udf: Option<u16>,
     /// The record as Datto sends it.
     record: Box<RawValue>,
 }
@@ -125,11 +128,17 @@ fn read(path: &Path, name: String, lens: &Arc<Lens>) -> Pair {
     }
     world.options.raw_data = written.raw_data;
     world.options.lens = Arc::clone(lens);
+    let udfs = Udfs { entra_device_id: written.entra_device_id_udf, ..Udfs::NONE };
+    if let (Some(number), Some(device)) = (written.entra_device_id_udf, &mut world.device) {
+        let known = format!("\"udf{number}\":\"3c7d2a10-5e4b-4f60-8a91-0000000fade1\"");
+        device.source = device.source.replace(&format!("\"udf{number}\":null"), &known).into();
+        world.options.udfs = [("northwind".to_owned(), udfs.clone())].into();
+    }
     let source: Value = serde_json::from_str(written.record.get()).unwrap();
     let id =
         ["alertUid", "id", "uid"].iter().find_map(|key| source[key].as_str()).unwrap_or("without-an-id").to_owned();
     // What the journal keeps: compact, without secrets.
-    let stripped = redact::strip(written.kind, &written.record);
+    let stripped = redact::strip_keeping(written.kind, &written.record, &udfs);
     let mut record = record(written.kind, &id, written.marker, stripped.get());
     record.envelope.site = written.site.unwrap_or(record.envelope.site);
     (record.envelope.changed, record.envelope.synthesized) = (written.changed, written.synthesized);

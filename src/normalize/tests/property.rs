@@ -166,15 +166,16 @@ pub(super) fn marker() -> impl Strategy<Value = Marker> {
 
 /// The event of a record: valid, and holding every value of it.
 fn check(kind: RecordKind, marker: Marker, source: &Value) -> Result<(), TestCaseError> {
-    let record = record(kind, "native-id", marker, &source.to_string());
+    let mut record = record(kind, "native-id", marker, &source.to_string());
+    // As the journal has it. What is a secret has tests of its own.
+    record.source = redact::strip(kind, &record.source);
     let event = World::contoso().try_event(&record).unwrap();
     let found = complaints(&event.json);
     prop_assert!(found.is_empty(), "{found:#?}\n{}", event.json);
     let event = serde_json::from_str(&event.json).unwrap();
     let found = super::schema::complaints(&event);
     prop_assert!(found.is_empty(), "{found:#?}\n{event}");
-    // What is a secret has tests of its own.
-    let told = serde_json::from_str(redact::strip(kind, &record.source).get()).unwrap();
+    let told = serde_json::from_str(record.source.get()).unwrap();
     let lost = missing(&told, &event);
     prop_assert!(lost.is_empty(), "{lost:#?}\n{event}");
     Ok(())

@@ -9,6 +9,7 @@ use crate::clock::Millis;
 use crate::event::Event;
 use crate::inventory::{Account, Device, Site, SiteType};
 use crate::normalize::known::KnownDevice;
+use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options, Unmappable, normalize};
 use crate::org::Policy;
 use crate::org::directory::{Directory, Rule, Tenant};
@@ -44,7 +45,7 @@ pub(super) struct World {
 impl World {
     /// Lists user-defined fields of the account.
     pub(super) fn list_udfs(&mut self, numbers: &[u16]) {
-        self.options.udfs = [("northwind".to_owned(), numbers.to_vec())].into();
+        self.options.udfs = [("northwind".to_owned(), Udfs { listed: numbers.to_vec(), ..Udfs::NONE })].into();
     }
 
     /// The organization of the examples, with its file server in the inventory.

@@ -112,6 +112,10 @@ fn user_fields(number: u64, rng: &mut Rng) -> Value {
         let field = format!("udf{}", rng.u16(31..=300));
         fields.insert(field, json!(format!("{PLANTED}-udf-{number} {}", names::address(rng))));
     }
+    // What a script writes that reads the id under which the device is joined to Microsoft Entra; those that are not joined have none.
+    if !number.is_multiple_of(3) {
+        fields.insert("udf12".to_owned(), json!(format!("{{3C7D2A10-5E4B-4F60-8A91-{number:012X}}}")));
+    }
     Value::Object(fields)
 }
 

@@ -20,7 +20,7 @@ fn device_at(at: i64, fields: &str) -> Sight {
     let item = RawValue::from_string(format!(r#"{{"uid":"d1","hostname":"SRV","siteUid":"s1",{fields}}}"#)).unwrap();
     let account = account();
     let origin = Origin { account: &account, path: sight::DEVICES, received_at: Millis(at) };
-    sight::device(&item, origin, &[]).unwrap()
+    sight::device(&item, origin, &Udfs::NONE).unwrap()
 }
 
 fn device(fields: &str) -> Sight {
@@ -196,7 +196,7 @@ fn listed_user_defined_fields_are_watched_and_others_are_gone() {
     let origin = Origin { account: &account, path: sight::DEVICES, received_at: Millis(NOON) };
     let of = |udf1: &str, udf2: &str| {
         let json = format!(r#"{{"uid":"d1","udf":{{"udf1":"{udf1}","udf2":"{udf2}"}},"webRemoteUrl":"s3cr3t"}}"#);
-        sight::device(&RawValue::from_string(json).unwrap(), origin, &[1]).unwrap()
+        sight::device(&RawValue::from_string(json).unwrap(), origin, &Udfs { listed: vec![1], ..Udfs::NONE }).unwrap()
     };
     assert_eq!(of("a", "s3cr3t").digest, of("a", "other").digest);
     assert_ne!(of("a", "s3cr3t").digest, of("b", "s3cr3t").digest);
@@ -206,12 +206,32 @@ fn listed_user_defined_fields_are_watched_and_others_are_gone() {
 }
 
 #[test]
+fn an_id_in_entra_is_watched_and_kept_in_the_row_and_nothing_else_of_its_field() {
+    let account = account();
+    let origin = Origin { account: &account, path: sight::DEVICES, received_at: Millis(NOON) };
+    let of = |udf12: &str| {
+        let json = format!(r#"{{"uid":"d1","udf":{{"udf1":"s3cr3t","udf12":{udf12},"udf13":"s3cr3t"}}}}"#);
+        let udfs = Udfs { entra_device_id: Some(12), ..Udfs::NONE };
+        let sight = sight::device(&RawValue::from_string(json).unwrap(), origin, &udfs).unwrap();
+        let ItemRow::Device(row) = &sight.row else { panic!("a device") };
+        assert_eq!(&*row.source, sight.source.get());
+        sight
+    };
+    let (one, two) = ("\"0f6c1d1e-7a43-4a2e-9c55-3d2f0f6b8a10\"", "\"{0F6C1D1E-7A43-4A2E-9C55-3D2F0F6B8A11}\"");
+    assert_eq!(of(one).source.get(), format!(r#"{{"uid":"d1","udf":{{"udf12":{one}}}}}"#));
+    assert_ne!(of(one).digest, of(two).digest);
+    assert_ne!(of(one).digest, of("null").digest);
+    assert_eq!(of("\"s3cr3t\"").source.get(), r#"{"uid":"d1","udf":{"udf12":{}}}"#);
+    assert_eq!(of("\"s3cr3t\"").digest, of("null").digest, "what is no id makes no change");
+}
+
+#[test]
 fn an_item_without_a_uid_is_one_dead_letter_however_often_it_is_seen() {
     let account = account();
     let read = |seen: i64| {
         let json = format!(r#"{{"hostname":"X","lastSeen":{seen},"udf":{{"udf1":"s3cr3t"}}}}"#);
         let origin = Origin { account: &account, path: sight::DEVICES, received_at: Millis(seen) };
-        *sight::device(&RawValue::from_string(json).unwrap(), origin, &[]).unwrap_err()
+        *sight::device(&RawValue::from_string(json).unwrap(), origin, &Udfs::NONE).unwrap_err()
     };
     let ((first, identity), (second, again)) = (read(1), read(2));
     assert_ne!(first.content, second.content);

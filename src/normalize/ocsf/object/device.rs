@@ -42,6 +42,9 @@ pub(crate) struct Device<'a> {
     pub(crate) last_seen_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) boot_time: Option<i64>,
+    /// Its id in Microsoft Entra, for the event's tags: no attribute of OCSF's device is made for it (`uid_alt` has Datto's number).
+    #[serde(skip)]
+    pub(crate) entra_id: Option<Text<'a>>,
 }
 
 /// An operating system.
@@ -95,6 +98,7 @@ impl<'a> Device<'a> {
             modified_time: None,
             last_seen_time: None,
             boot_time: None,
+            entra_id: None,
         }
     }
 

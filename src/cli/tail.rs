@@ -1,0 +1,184 @@
+//! `vintner tail`: new events of the journal as they come, for people; as JSON; or the records behind them.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use crate::app::AppError;
+use crate::app::assemble::told;
+use crate::app::stop::Signals;
+use crate::app::tail::{Begin, BrokenToo, Shown, Step, Tail as Reader, Wanted, What};
+use crate::cli::open::Purpose;
+use crate::cli::replay::{Moment, moment};
+use crate::cli::tail::line::{Colour, human, one_line, raw};
+use crate::cli::{ConfigFile, environment, open, table};
+use crate::clock::Clock;
+use crate::deliver::route::Route;
+use crate::journal::tail::HeldToo;
+use crate::normalize::Options;
+use crate::record::Stream;
+
+mod line;
+
+/// How often it is looked whether there is something new.
+const LOOK: Duration = Duration::from_millis(500);
+/// Lines to begin with.
+const LINES: u64 = 10;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Only events of this organization, by the mapping in force
+    #[arg(long, value_name = "ID")]
+    org: Option<String>,
+    /// Only events of this severity or a higher one (events of unknown severity pass)
+    #[arg(long, value_enum)]
+    severity: Option<Severity>,
+    /// Only this stream; may be repeated
+    #[arg(long, value_parser = stream)]
+    stream: Vec<Stream>,
+    /// Only this account, by its name in the configuration
+    #[arg(long, value_name = "NAME")]
+    account: Option<String>,
+    /// Begin with the last N that are shown [default: 10]
+    #[arg(short = 'n', long, value_name = "N", conflicts_with = "since")]
+    lines: Option<u64>,
+    /// Begin with what was taken in at this time or later: an RFC 3339 time, or how long ago, e.g. `1h`
+    #[arg(long, value_parser = moment)]
+    since: Option<Moment>,
+    /// End at the end of the journal instead of waiting for more
+    #[arg(long, visible_alias = "once")]
+    no_follow: bool,
+    /// Also show records that are held since no organization claims their site
+    #[arg(long, conflicts_with_all = ["org", "json"])]
+    held: bool,
+    /// Print each event as the JSON that a sink gets, one a line
+    #[arg(long, conflicts_with = "raw")]
+    json: bool,
+    /// Print envelope and source of each record, one JSON object a line
+    #[arg(long)]
+    raw: bool,
+}
+
+/// The lowest severity that is shown, as in a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Severity {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+    Fatal,
+}
+
+/// What is printed of each record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Human(Colour),
+    Json,
+    Raw,
+}
+
+impl Tail {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let signals = Signals::take()?;
+        tokio::select! {
+            outcome = self.follow() => outcome,
+            () = signals.stop() => Ok(()),
+        }
+    }
+
+    async fn follow(self) -> anyhow::Result<()> {
+        let config = open::configuration(&self.file, Purpose::Look)?;
+        if let Some(name) = self.account.as_ref().filter(|name| config.accounts.iter().all(|a| a.name != **name)) {
+            return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")).into());
+        }
+        let journal = open::reader(&config.journal.path)?;
+        let (clock, options) = (Clock::system(), told(&config));
+        let begin = match self.since {
+            Some(moment) => Begin::Since(moment.millis(clock.now())),
+            None => Begin::Last(self.lines.unwrap_or(LINES)),
+        };
+        let (form, follows) = (self.form(), !self.no_follow);
+        let mut reader = Reader::open(journal, clock, options.clone(), self.wanted(), begin).await?;
+        loop {
+            let step = reader.step().await?;
+            complain(&step);
+            let text: String = step.shown.iter().filter_map(|shown| line(shown, form, &options)).collect();
+            if !text.is_empty() {
+                write(text).await?;
+            }
+            match (step.is_end, follows) {
+                (true, true) => tokio::time::sleep(LOOK).await,
+                (true, false) => return Ok(()),
+                (false, _) => {}
+            }
+        }
+    }
+
+    fn form(&self) -> Form {
+        let has_colour = std::io::stdout().is_terminal() && environment::variable("NO_COLOR").is_none();
+        match (self.json, self.raw) {
+            (true, _) => Form::Json,
+            (_, true) => Form::Raw,
+            _ if has_colour => Form::Human(Colour::Ansi),
+            _ => Form::Human(Colour::None),
+        }
+    }
+
+    fn wanted(self) -> Wanted {
+        Wanted {
+            route: Route {
+                streams: (!self.stream.is_empty()).then(|| self.stream.into_iter().collect()),
+                orgs: self.org.map(|org| [org].into()),
+                min_severity: self.severity.map(|severity| match severity {
+                    Severity::Informational => 1,
+                    Severity::Low => 2,
+                    Severity::Medium => 3,
+                    Severity::High => 4,
+                    Severity::Critical => 5,
+                    Severity::Fatal => 6,
+                }),
+            },
+            account: self.account,
+            held: if self.held { HeldToo::Yes } else { HeldToo::No },
+            broken: if self.json { BrokenToo::No } else { BrokenToo::Yes },
+        }
+    }
+}
+
+fn line(shown: &Shown, form: Form, options: &Options) -> Option<String> {
+    let text = match (form, &shown.what) {
+        (Form::Human(colour), _) => human(shown, colour),
+        (Form::Raw, _) => raw(shown, options)?,
+        (Form::Json, What::Event(event)) => one_line(&event.json),
+        (Form::Json, What::Broken(_) | What::Held(_)) => return None,
+    };
+    Some(text + "\n")
+}
+
+/// Says on stderr what is not shown.
+fn complain(step: &Step) {
+    if step.missed > 0 {
+        table::complain(&format!("{} records were trimmed from the journal before they could be shown", step.missed));
+    }
+    if step.broken > 0 {
+        table::complain(&format!(
+            "{} records were left out since no event can be made of them: --raw shows them",
+            step.broken
+        ));
+    }
+}
+
+/// Prints on a thread of its own: a blocked pipe must not keep a signal from ending the command.
+async fn write(text: String) -> anyhow::Result<()> {
+    match tokio::task::spawn_blocking(move || table::print(&text)).await {
+        Ok(printed) => printed,
+        Err(_) => Err(AppError::Failed("standard output cannot be written".into()).into()),
+    }
+}
+
+fn stream(text: &str) -> Result<Stream, String> {
+    let named = Stream::ALL.into_iter().find(|stream| stream.as_str() == text);
+    named.ok_or_else(|| format!("there are {}", Stream::ALL.map(Stream::as_str).join(", ")))
+}

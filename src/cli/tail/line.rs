@@ -1,0 +1,283 @@
+//! One line of `vintner tail`. What it says comes from the network, and a terminal obeys control characters: they are shown as
+//! what they are, here and in the JSON forms.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::app::tail::{Shown, What};
+use crate::clock::Millis;
+use crate::event::Event;
+use crate::normalize::Options;
+use crate::normalize::redact::strip_keeping;
+use crate::normalize::udf::NO_UDFS;
+use crate::record::Envelope;
+
+/// No message is longer, in characters: one line is for reading.
+const MAX_MESSAGE: usize = 300;
+/// As wide as the longest severity, `Informational`.
+const SEVERITY_WIDTH: usize = 13;
+
+/// Whether lines have colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Colour {
+    /// By escape sequences of a terminal.
+    Ansi,
+    /// None.
+    None,
+}
+
+/// What of an event a line shows besides its pivots.
+#[derive(Deserialize)]
+struct Words {
+    #[serde(default)]
+    message: String,
+    #[serde(default)]
+    severity: String,
+    #[serde(default)]
+    class_name: String,
+}
+
+/// A record as `--raw` prints it. Times are milliseconds since 1970.
+#[derive(Serialize)]
+struct RawLine<'a> {
+    event_id: String,
+    account: &'a str,
+    /// `null`: held.
+    lane: Option<&'static str>,
+    seq: Option<u64>,
+    /// `null`: no organization may have it, or no event can be made of it.
+    tenant_uid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unmappable: Option<&'a str>,
+    envelope: &'a Envelope,
+    source: Box<RawValue>,
+}
+
+/// The line for people: time, severity, organization, account, what, message.
+pub(super) fn human(shown: &Shown, colour: Colour) -> String {
+    let envelope = &shown.record.envelope;
+    let account = escaped(&shown.account);
+    match &shown.what {
+        What::Event(event) => of_event(event, &account, colour),
+        What::Held(why) => without_event(envelope, "(held)", &account, why),
+        What::Broken(why) => without_event(envelope, "(no event)", &account, why),
+    }
+}
+
+/// The record as one JSON object.
+pub(super) fn raw(shown: &Shown, options: &Options) -> Option<String> {
+    let Shown { record, place, account, what } = shown;
+    let (tenant_uid, held, unmappable) = match what {
+        What::Event(event) => (Some(event.pivots.tenant_uid.as_str()), None, None),
+        What::Held(why) => (None, Some(why.as_str()), None),
+        What::Broken(why) => (None, None, Some(why.as_str())),
+    };
+    let udfs = options.udfs.get(account).unwrap_or(&NO_UDFS);
+    let line = RawLine {
+        event_id: record.envelope.event_id().to_string(),
+        account,
+        lane: place.as_ref().map(|place| place.partition.lane.as_str()),
+        seq: place.as_ref().map(|place| place.seq),
+        tenant_uid,
+        held,
+        unmappable,
+        envelope: &record.envelope,
+        source: strip_keeping(record.envelope.kind, &record.source, udfs),
+    };
+    serde_json::to_string(&line).ok().map(|text| one_line(&text))
+}
+
+/// JSON on one line that does nothing to a terminal: white space between tokens goes, and control characters in texts become
+/// escapes, which mean the same.
+pub(super) fn one_line(json: &str) -> String {
+    let mut line = String::with_capacity(json.len());
+    let (mut in_text, mut is_escaped) = (false, false);
+    for c in json.chars() {
+        match c {
+            '"' if !is_escaped => in_text = !in_text,
+            ' ' | '\t' | '\n' | '\r' if !in_text => continue,
+            _ => {}
+        }
+        is_escaped = in_text && c == '\\' && !is_escaped;
+        if is_hostile(c) {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                line.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+fn of_event(event: &Event, account: &str, colour: Colour) -> String {
+    let words = serde_json::from_str(&event.json);
+    let words: Words =
+        words.unwrap_or_else(|_| Words { message: String::new(), severity: String::new(), class_name: String::new() });
+    let pivots = &event.pivots;
+    let severity = format!("{:SEVERITY_WIDTH$}", escaped(&words.severity));
+    let severity = match (colour, pivots.severity_id) {
+        (Colour::Ansi, 5 | 6) => format!("\u{1b}[1;31m{severity}\u{1b}[0m"),
+        (Colour::Ansi, 4) => format!("\u{1b}[31m{severity}\u{1b}[0m"),
+        (Colour::Ansi, 3) => format!("\u{1b}[33m{severity}\u{1b}[0m"),
+        (Colour::Ansi, 2) => format!("\u{1b}[36m{severity}\u{1b}[0m"),
+        _ => severity,
+    };
+    let (time, tenant) = (pivots.time.to_rfc3339_seconds(), escaped(&pivots.tenant_uid));
+    let what = format!("{}/{}", escaped(&words.class_name), escaped(&pivots.activity_name));
+    format!("{time}  {severity}  {tenant}  {account}  {what}  {}", escaped(&cropped(&words.message)))
+        .trim_end()
+        .to_owned()
+}
+
+/// A record that has no event: when it was taken in, what it is, whose it would be, and why.
+fn without_event(envelope: &Envelope, word: &str, account: &str, why: &str) -> String {
+    let Envelope { received_at, kind, native_id, site, .. } = envelope;
+    let time = Millis(received_at.0).to_rfc3339_seconds();
+    let (id, why) = (escaped(&cropped(native_id)), escaped(&cropped(why)));
+    let site = escaped(&cropped(&site.to_string()));
+    format!("{time}  {:SEVERITY_WIDTH$}  {word}  {account}  {kind} {id}  {site}: {why}", "-")
+}
+
+fn cropped(text: &str) -> String {
+    match text.char_indices().nth(MAX_MESSAGE) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
+/// The text with everything that a terminal obeys, or that changes the order or the look of what stands beside it, as an escape.
+fn escaped(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' => safe.push_str("\\n"),
+            '\r' => safe.push_str("\\r"),
+            '\t' => safe.push_str("\\t"),
+            c if is_hostile(c) => safe.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
+            c => safe.push(c),
+        }
+    }
+    safe
+}
+
+/// Control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of text, and invisible ones.
+fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::event::Pivots;
+    use crate::journal::{Lane, Partition, Place};
+    use crate::record::{AccountUid, DeviceRef, Marker, Record, RecordKind, SiteRef, Stream};
+
+    fn shown(what: What) -> Shown {
+        let envelope = Envelope {
+            account: AccountUid::new("ab1c0002"),
+            kind: RecordKind::Alert,
+            native_id: "a-1".into(),
+            marker: Marker::Open,
+            site: SiteRef::Uid("s\u{1b}[1m".into()),
+            device: DeviceRef::None,
+            path: "/v2/account/alerts/open".into(),
+            received_at: Millis(1_795_212_345_678),
+            changed: Vec::new(),
+            synthesized: false,
+        };
+        let source = "{\"alertUid\":\"a-1\",\n \"apiSecretKey\":\"hunter2\", \"text\":\"two  spaces \\\" \u{9b}31m\"}";
+        let record = Record { envelope, source: RawValue::from_string(source.into()).unwrap() };
+        let partition = Partition { account: AccountUid::new("ab1c0002"), lane: Lane::Live };
+        Shown { record, place: Some(Place { partition, seq: 7 }), account: "acme".into(), what }
+    }
+
+    fn event(message: &str, severity_id: u8) -> What {
+        let pivots = Pivots {
+            stream: Stream::Alerts,
+            tenant_uid: "contoso".into(),
+            account_uid: "ab1c0002".into(),
+            site_uid: None,
+            device_uid: None,
+            class_uid: 2004,
+            class_name: "detection_finding",
+            activity_name: "Create".into(),
+            activity_id: 1,
+            severity_id,
+            time: Millis(1_795_212_345_678),
+            logged_time: Millis(0),
+            subject: "s".into(),
+        };
+        let json = json!({"message": message, "severity": "High", "class_name": "Detection Finding"}).to_string();
+        What::Event(Box::new(Event {
+            id: shown(What::Held(String::new())).record.envelope.event_id(),
+            json,
+            pivots,
+            replay: 0,
+        }))
+    }
+
+    #[test]
+    fn a_line_says_when_how_bad_whose_and_what() {
+        assert_eq!(
+            human(&shown(event("Disk full on SRV-1", 4)), Colour::None),
+            "2026-11-20T22:05:45Z  High           contoso  acme  Detection Finding/Create  Disk full on SRV-1"
+        );
+        let coloured = human(&shown(event("Disk full", 4)), Colour::Ansi);
+        assert!(coloured.contains("\u{1b}[31mHigh         \u{1b}[0m  contoso"), "{coloured:?}");
+        let held = human(&shown(What::Held("no rule names it".into())), Colour::None);
+        assert_eq!(
+            held,
+            "2026-11-20T22:05:45Z  -              (held)  acme  alert a-1  site s\\u{1b}[1m: no rule names it"
+        );
+    }
+
+    /// Safety: nothing that comes from the network steers the terminal of who reads it, or fakes a second line.
+    #[test]
+    fn what_a_terminal_would_obey_is_shown_as_text() {
+        let hostile = "a\u{1b}]0;owned\u{7}b\r\nc\u{9b}2Jd\u{202e}e\u{2028}f\u{7f}g\u{200b}h\u{e0041}";
+        for colour in [Colour::None, Colour::Ansi] {
+            let line = human(&shown(event(hostile, 1)), colour);
+            assert!(!line.contains(is_hostile), "{line:?}");
+            assert!(
+                line.ends_with(
+                    "a\\u{1b}]0;owned\\u{7}b\\r\\nc\\u{9b}2Jd\\u{202e}e\\u{2028}f\\u{7f}g\\u{200b}h\\u{e0041}"
+                )
+            );
+        }
+        let mut named = shown(What::Broken(hostile.into()));
+        named.account = hostile.into();
+        assert!(!human(&named, Colour::None).contains(is_hostile));
+        let value = json!({"message": hostile, "and": "\\", "\u{1b}": [1.50, "\""]});
+        let pretty = serde_json::to_string_pretty(&value).unwrap();
+        let line = one_line(&pretty);
+        assert!(!line.contains(is_hostile) && !line.contains('\n'), "{line:?}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap(), value, "and it means the same");
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let line = human(&shown(event(&"ä".repeat(1000), 1)), Colour::None);
+        assert!(line.ends_with(&format!("  {}…", "ä".repeat(MAX_MESSAGE))), "{line}");
+    }
+
+    #[test]
+    fn raw_has_envelope_and_source_on_one_line_without_secrets() {
+        let line = raw(&shown(event("m", 1)), &Options::default()).unwrap();
+        assert!(!line.contains(['\n', '\u{9b}']) && !line.contains("hunter2"), "{line}");
+        let value: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&value["account"], &value["lane"], &value["seq"]), (&json!("acme"), &json!("live"), &json!(7)));
+        assert_eq!((&value["tenant_uid"], &value["envelope"]["native_id"]), (&json!("contoso"), &json!("a-1")));
+        assert_eq!(value["source"], json!({"alertUid": "a-1", "text": "two  spaces \" \u{9b}31m"}));
+        let held: Value =
+            serde_json::from_str(&raw(&shown(What::Held("why".into())), &Options::default()).unwrap()).unwrap();
+        assert_eq!((&held["tenant_uid"], &held["held"]), (&Value::Null, &json!("why")));
+    }
+}
