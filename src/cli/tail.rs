@@ -1,7 +1,12 @@
 //! `vintner tail`: new events of the journal as they come, for people; as JSON; or the records behind them.
 
+use std::fs::File;
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::time::Duration;
+
+use tokio::io::Interest;
+use tokio::net::unix::pipe;
 
 use crate::app::AppError;
 use crate::app::assemble::told;
@@ -85,6 +90,7 @@ impl Tail {
         tokio::select! {
             outcome = self.follow() => outcome,
             () = signals.stop() => Ok(()),
+            () = reader_gone() => Ok(()),
         }
     }
 
@@ -167,6 +173,16 @@ fn complain(step: &Step) {
             "{} records were left out since no event can be made of them: --raw shows them",
             step.broken
         ));
+    }
+}
+
+/// Ends once nobody can read what is printed any more, also while nothing is. Of a file that cannot be seen, nor does it matter.
+async fn reader_gone() {
+    let stdout = std::io::stdout().as_fd().try_clone_to_owned().map(File::from);
+    // Only watched: nothing is written through it, and its mode stays as it is.
+    let Ok(stdout) = stdout.and_then(pipe::Sender::from_file_unchecked) else { return std::future::pending().await };
+    if stdout.ready(Interest::ERROR).await.is_err() {
+        std::future::pending().await
     }
 }
 

@@ -206,6 +206,18 @@ fn hostile_text_is_shown_as_text_and_a_closed_pipe_ends_quietly() {
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert_eq!((code.code(), said.as_str()), (Some(0), ""));
 
+    // Nothing is printed, and the reader goes away all the same; with a reader, or into a file, it waits on.
+    let quiet = || place.command(&["tail", "-n", "0"]).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut left, mut kept, mut filed) = (quiet(), quiet(), place.spawn(&["tail", "-n", "0"], "filed"));
+    drop(left.stdout.take());
+    assert_eq!(wait_for(PATIENCE, || left.try_wait().unwrap()).code(), Some(0));
+    std::thread::sleep(Duration::from_secs(1));
+    for child in [&mut kept, &mut filed] {
+        assert!(child.try_wait().unwrap().is_none());
+        signal(child, "-INT");
+        assert_eq!(wait_for(PATIENCE, || child.try_wait().unwrap()).code(), Some(0));
+    }
+
     // Nobody reads, the pipe is full: a signal still ends it.
     let mut child = place.command(&["tail", "-n", "100000", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
     std::thread::sleep(Duration::from_secs(1));
