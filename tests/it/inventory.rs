@@ -6,7 +6,7 @@ use crate::simulated::Simulated;
 use crate::workplace::{Workplace, account, ids};
 
 /// A world in which nothing happens by itself.
-fn quiet() -> Simulated {
+pub(crate) fn quiet() -> Simulated {
     Simulated::start(&json!({
         "sites": 5, "devices": 14, "open_alerts": 0, "resolved_alerts": 0, "activity_history": 0,
         "alert_rate_per_hour": 0.0, "resolve_rate_per_hour": 0.0, "update_rate_per_hour": 0.0, "oddity_share": 0.0,
@@ -18,7 +18,7 @@ fn of_class(events: &[Value], class: u64) -> Vec<&Value> {
     events.iter().filter(|event| event["class_uid"] == class).collect()
 }
 
-fn tag<'a>(event: &'a Value, name: &str) -> &'a Value {
+pub(crate) fn tag<'a>(event: &'a Value, name: &str) -> &'a Value {
     let tags = event["metadata"]["tags"].as_array().unwrap();
     tags.iter().find(|tag| tag["name"] == name).map_or(&Value::Null, |tag| &tag["value"])
 }
@@ -32,7 +32,7 @@ fn some_device(simulated: &Simulated) -> (String, String) {
     (device["uid"].as_str().unwrap().to_owned(), device["site"].as_str().unwrap().to_owned())
 }
 
-fn act(simulated: &Simulated, command: Value) {
+pub(crate) fn act(simulated: &Simulated, command: Value) {
     let done = simulated.post("/sim/events", &json!([command]));
     assert!(done[0].get("error").is_none(), "{done}");
 }
