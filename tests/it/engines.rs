@@ -7,19 +7,27 @@ mod kafka;
 mod kafka_crash;
 mod otlp;
 
-use std::path::PathBuf;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs a script of `$VINTNER_ENGINES` and gives what it printed.
+/// Runs a script of `tests/engines` and gives what it printed.
 fn script(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> String {
-    let folder = std::env::var("VINTNER_ENGINES").expect("VINTNER_ENGINES names the folder of the engines' scripts");
-    let output = Command::new(PathBuf::from(folder).join(name))
+    let output = try_script(name, arguments, environment);
+    output.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The same; what it said on standard error if it failed.
+fn try_script(name: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Result<String, String> {
+    let output = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/engines").join(name))
         .args(arguments)
         .envs(environment.iter().copied())
         .output()
         .expect("the script starts");
-    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).expect("UTF-8")
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+    }
+    Ok(String::from_utf8(output.stdout).expect("UTF-8"))
 }
 
 /// Where the engines keep their data.
@@ -35,9 +43,25 @@ fn printed(output: &str, key: &str) -> String {
     found.unwrap_or_else(|| panic!("no {key} in {output}")).to_owned()
 }
 
-/// Ends a process by its id, with SIGKILL.
-fn kill_hard(pid: &str) {
-    assert!(Command::new("kill").args(["-9", pid]).status().expect("kill").success(), "kill -9 {pid}");
+/// Ports of 127.0.0.1 that nobody listens on. They lie below those that the system gives to clients: one of these could get
+/// the port of an engine that is down for a moment.
+fn free_ports<const N: usize>() -> [u16; N] {
+    let mut found = [0; N];
+    let mut held = Vec::new();
+    for port in &mut found {
+        let (listener, free) = (0..1000)
+            .map(|_| fastrand::u16(20_000..32_000))
+            .find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok().map(|listener| (listener, port)))
+            .expect("a free port");
+        held.push(listener);
+        *port = free;
+    }
+    found
+}
+
+/// Sends a process a signal, e.g. `-KILL`, by its id.
+fn signal(pid: &str, signal: &str) {
+    assert!(Command::new("kill").args([signal, pid]).status().expect("kill").success(), "kill {signal} {pid}");
 }
 
 /// A number that the caller's environment may set.

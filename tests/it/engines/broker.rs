@@ -1,5 +1,7 @@
 //! Apache Kafka on loopback: started once, killed and started again by the tests.
 
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::ClientConfig;
@@ -9,12 +11,17 @@ use rdkafka::message::{Headers, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use serde_json::Value;
 
-use super::{data, kill_hard, number, printed, script};
+use super::{data, free_ports, printed, script, signal};
+
+/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller.
+static PORTS: Mutex<Option<[u16; 3]>> = Mutex::new(None);
 
 /// A running broker.
 pub(crate) struct Broker {
-    /// `host:port`.
+    /// `host:port`; whoever comes by it may do everything.
     pub(crate) endpoint: String,
+    /// `host:port` for SASL with PLAIN: user `vintner`, password `secret`, who may do what an ACL allows.
+    pub(crate) sasl: String,
     pid: String,
 }
 
@@ -29,24 +36,56 @@ pub(crate) struct Read {
 impl Broker {
     /// The broker, started unless it runs.
     pub(crate) fn start() -> Self {
-        let port = number("VINTNER_KAFKA_PORT", 23_092).to_string();
+        let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
+        let [plain, sasl, controller] = *ports.get_or_insert_with(free_ports);
         let folder = data("kafka");
-        let settings = [("KAFKA_HEAP", "300m"), ("KAFKA_CONF", "auto.create.topics.enable=false\nnum.partitions=3")];
-        let output = script("apache-kafka-up", &[&folder.to_string_lossy(), &port], &settings);
-        Self { endpoint: printed(&output, "endpoint"), pid: printed(&output, "pid") }
+        let running = std::fs::read_to_string(folder.join("pid")).ok();
+        let running = running.filter(|pid| PathBuf::from(format!("/proc/{}", pid.trim())).exists());
+        let pid = running.map_or_else(
+            || {
+                let ports = [plain, sasl, controller].map(|port| port.to_string());
+                let output = script("kafka-up", &[&folder.to_string_lossy(), &ports[0], &ports[1], &ports[2]], &[]);
+                printed(&output, "pid")
+            },
+            |pid| pid.trim().to_owned(),
+        );
+        Self { endpoint: format!("127.0.0.1:{plain}"), sasl: format!("127.0.0.1:{sasl}"), pid }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&self) {
+        signal(&self.pid, "-KILL");
+        // Reaped by nobody: it is the child of a script that has ended.
+        crate::workplace::wait_for(Duration::from_secs(30), || {
+            let state = std::fs::read_to_string(format!("/proc/{}/stat", self.pid)).unwrap_or_default();
+            (state.is_empty() || state.contains(") Z ")).then_some(())
+        });
+        drop(std::fs::remove_file(data("kafka").join("pid")));
     }
 
     /// SIGKILL, silence, and a new start on the same data.
     pub(crate) fn crash(&mut self, silence: Duration) {
-        kill_hard(&self.pid);
+        self.kill();
         std::thread::sleep(silence);
         *self = Self::start();
+    }
+
+    /// The process stands still until the guard goes.
+    pub(crate) fn freeze(&self) -> Frozen<'_> {
+        signal(&self.pid, "-STOP");
+        Frozen(self)
     }
 
     /// One of Kafka's own programs.
     pub(crate) fn tool(&self, name: &str, arguments: &[&str]) -> String {
         let all = [&[name, "--bootstrap-server", &self.endpoint], arguments].concat();
         script("kafka-tool", &all, &[])
+    }
+
+    /// Gives the SASL user rights: the words of an `AclCommand`, e.g. `--topic events --operation Write`.
+    pub(crate) fn allow(&self, words: &str) {
+        let arguments = format!("--add --allow-principal User:vintner {words}");
+        self.tool("AclCommand", &arguments.split(' ').collect::<Vec<_>>());
     }
 
     /// A client's settings.
@@ -100,6 +139,15 @@ impl Broker {
         let arguments =
             ["--topic", topic, "--from-beginning", "--isolation-level", "read_committed", "--timeout-ms", "8000"];
         self.tool("ConsoleConsumer", &arguments).lines().filter(|line| line.starts_with('{')).count()
+    }
+}
+
+/// A broker that stands still (SIGSTOP); goes on when this goes.
+pub(crate) struct Frozen<'a>(&'a Broker);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        signal(&self.0.pid, "-CONT");
     }
 }
 

@@ -5,36 +5,38 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::{data, kill_hard, printed, script};
+use super::{data, free_ports, printed, script, signal};
 
 /// A running Collector; it ends with its owner.
 pub(crate) struct Collector {
+    /// Its port for gRPC.
+    pub(crate) grpc: u16,
+    /// Its port for HTTP.
+    pub(crate) http: u16,
     folder: String,
-    ports: (u16, u16),
     environment: Vec<(&'static str, &'static str)>,
     pid: String,
 }
 
 impl Collector {
     /// Starts one with its data in the folder `name`.
-    pub(crate) fn start(name: &str, ports: (u16, u16), environment: &[(&'static str, &'static str)]) -> Self {
+    pub(crate) fn start(name: &str, environment: &[(&'static str, &'static str)]) -> Self {
         let folder = data(name).to_string_lossy().into_owned();
-        let mut collector = Self { folder, ports, environment: environment.to_vec(), pid: String::new() };
+        let [grpc, http] = free_ports();
+        let mut collector = Self { grpc, http, folder, environment: environment.to_vec(), pid: String::new() };
         collector.up();
         collector
     }
 
     fn up(&mut self) {
-        let (grpc, http) = (self.ports.0.to_string(), self.ports.1.to_string());
-        let environment = [&[("DEBUG", "none")], self.environment.as_slice()].concat();
-        let output = script("otelcol-up", &[&self.folder, &grpc, &http], &environment);
+        let (grpc, http) = (self.grpc.to_string(), self.http.to_string());
+        let output = script("collector-up", &[&self.folder, &grpc, &http], &self.environment);
         self.pid = printed(&output, "pid");
-        std::fs::write(format!("{}/pid", self.folder), &self.pid).expect("written");
     }
 
     /// SIGKILL, silence, and a new start on the same data.
     pub(crate) fn crash(&mut self, silence: Duration) {
-        kill_hard(&self.pid);
+        signal(&self.pid, "-KILL");
         std::thread::sleep(silence);
         self.up();
     }

@@ -29,10 +29,10 @@ fn archived(place: &Workplace) -> Vec<Value> {
 #[test]
 #[ignore = "needs the OpenTelemetry Collector: tests/engines/run"]
 fn every_event_arrives_over_both_protocols_and_every_encoding() {
-    let collector = Collector::start("otlp-plain", (24_317, 24_318), &[]);
+    let collector = Collector::start("otlp-plain", &[]);
     let simulated = Simulated::start(&small_world());
     let mut sinks = String::from(ARCHIVE);
-    for (protocol, port) in [("grpc", 24_317), ("http", 24_318)] {
+    for (protocol, port) in [("grpc", collector.grpc), ("http", collector.http)] {
         for compression in ["gzip", "zstd", "none"] {
             sinks += &format!(
                 "[sinks.otlp.{protocol}-{compression}]\nendpoint = \"http://127.0.0.1:{port}\"\nprotocol = \"{protocol}\"\ncompression = \"{compression}\"\n"
@@ -54,7 +54,7 @@ fn every_event_arrives_over_both_protocols_and_every_encoding() {
 #[ignore = "needs the OpenTelemetry Collector: tests/engines/run"]
 fn mutual_tls_a_token_and_the_other_bodies() {
     let environment = [("TLS", "mutual"), ("AUTH", "s3cr3t")];
-    let collector = Collector::start("otlp-tls", (24_327, 24_328), &environment);
+    let collector = Collector::start("otlp-tls", &environment);
     let simulated = Simulated::start(&small_world());
     let tls = format!(
         "tls = {{ ca_file = \"{}\", cert_file = \"{}\", key_file = \"{}\" }}",
@@ -63,7 +63,7 @@ fn mutual_tls_a_token_and_the_other_bodies() {
         collector.file("tls/client.key")
     );
     let sink = |name: &str, more: &str| {
-        format!("[sinks.otlp.{name}]\nendpoint = \"https://127.0.0.1:24327\"\nbody = \"{name}\"\n{tls}\n{more}\n")
+        format!("[sinks.otlp.{name}]\nendpoint = \"https://127.0.0.1:{}\"\nbody = \"{name}\"\n{tls}\n{more}\n", collector.grpc)
     };
     let token = "headers = { authorization = { file = \"token\" } }";
     let place = Workplace::new(&simulated, &format!("{ARCHIVE}{}{}", sink("json", token), sink("message", token)));
@@ -91,12 +91,12 @@ fn mutual_tls_a_token_and_the_other_bodies() {
 #[test]
 #[ignore = "needs the OpenTelemetry Collector: tests/engines/run"]
 fn a_receiver_with_a_small_limit_gets_everything_in_parts() {
-    let collector = Collector::start("otlp-small", (24_337, 24_338), &[("MAX_MIB", "1")]);
+    let collector = Collector::start("otlp-small", &[("MAX_MIB", "1")]);
     let simulated = Simulated::start(&crate::once::still_world());
     let sink = |name: &str, port: u16| {
         format!("[sinks.otlp.{name}]\nendpoint = \"http://127.0.0.1:{port}\"\nprotocol = \"{name}\"\n")
     };
-    let place = Workplace::new(&simulated, &format!("{ARCHIVE}{}{}", sink("grpc", 24_337), sink("http", 24_338)));
+    let place = Workplace::new(&simulated, &format!("{ARCHIVE}{}{}", sink("grpc", collector.grpc), sink("http", collector.http)));
     place.once();
     let arrived = collector.ids();
     assert_eq!(arrived.keys().collect::<Vec<_>>(), ids(&archived(&place)).keys().collect::<Vec<_>>());
@@ -109,12 +109,13 @@ fn nothing_is_lost_over_kills_of_both_ends() {
     let (kills, collector_kills) = (number("VINTNER_KILLS", 20), number("VINTNER_BROKER_KILLS", 3));
     let seed = number("VINTNER_SEED", 5);
     println!("kills {kills} collector kills {collector_kills} seed {seed}");
-    let mut collector = Collector::start("otlp-kills", (24_347, 24_348), &[]);
+    let mut collector = Collector::start("otlp-kills", &[]);
     let simulated = Simulated::start(&super::kafka_crash::live_world(seed));
     let place = Workplace::new(
         &simulated,
         &format!(
-            "{ARCHIVE}[sinks.otlp.collector]\nendpoint = \"http://127.0.0.1:24347\"\n[accounts.acme.poll]\nalerts = \"1s\"\nactivity = \"1s\"\n"
+            "{ARCHIVE}[sinks.otlp.collector]\nendpoint = \"http://127.0.0.1:{}\"\n[accounts.acme.poll]\nalerts = \"1s\"\nactivity = \"1s\"\n",
+            collector.grpc
         ),
     );
     let mut random = fastrand::Rng::with_seed(seed);
