@@ -20,6 +20,7 @@ pub mod simulated;
 pub mod sinks;
 pub mod stop;
 pub mod tail;
+pub mod verify;
 
 /// Why the program ended, by its exit code (contract.md section 1).
 #[derive(Debug, thiserror::Error)]

@@ -26,6 +26,7 @@ mod simulate;
 mod status;
 mod table;
 mod tail;
+mod verify;
 
 /// Collects security telemetry from Datto RMM and delivers it to a SIEM: everything, once, per customer.
 #[derive(Debug, Parser)]
@@ -60,6 +61,8 @@ enum Command {
     Replay(replay::Replay),
     /// Records that could not be delivered
     DeadLetters(dead_letters::DeadLetters),
+    /// Compare a Kafka topic with the journal: lost, repeated, foreign, expired
+    Verify(verify::Verify),
     /// Show which source field became which event field, by which rule, and what stayed unmapped
     Explain(explain::Explain),
     /// Print the JSON Schema of events, or of the configuration
@@ -112,6 +115,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Tail(command) => on_runtime(command.run()),
         Command::Replay(command) => on_runtime(command.run()),
         Command::DeadLetters(command) => on_runtime(command.run()),
+        Command::Verify(command) => on_runtime(command.run()),
         Command::Explain(command) => on_runtime(command.run()),
         Command::Schema(command) => command.run(),
         Command::Simulate(command) => on_runtime(command.run()),

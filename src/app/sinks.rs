@@ -19,6 +19,7 @@ use crate::journal::StartAt;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
 use crate::sink::file::FileSink;
+use crate::sink::kafka::Settings;
 use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::exactly_once::ExactlyOnce;
 use crate::sink::otlp::OtlpSink;
@@ -115,7 +116,16 @@ impl Planned {
         })
     }
 
-    fn route(&self) -> Route {
+    /// How a Kafka sink is set up; `None` for another kind. Must be called on the runtime.
+    pub fn kafka(&self, journal: Uuid, clock: &Clock) -> Option<Settings> {
+        match &self.config.kind {
+            SinkKind::Kafka(config) => Some(kafka::settings(&self.config, config, journal, clock)),
+            SinkKind::Stdout | SinkKind::File { .. } | SinkKind::Otlp(_) => None,
+        }
+    }
+
+    /// Which events it takes.
+    pub fn route(&self) -> Route {
         self.config.route.as_ref().map_or_else(Route::default, |route| Route {
             streams: route.streams.as_ref().map(|streams| streams.iter().copied().collect()),
             orgs: route.orgs.as_ref().map(|orgs| orgs.iter().cloned().collect()),

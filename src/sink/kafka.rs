@@ -23,6 +23,7 @@ mod failure;
 mod message;
 mod offsets;
 mod producer;
+pub mod read;
 #[cfg(test)]
 mod tests;
 mod thread;

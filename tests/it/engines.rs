@@ -6,6 +6,7 @@ mod collector;
 mod kafka;
 mod kafka_crash;
 mod otlp;
+mod verify;
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

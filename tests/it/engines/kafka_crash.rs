@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::broker::Broker;
 use super::number;
+use super::verify::verify;
 use crate::crash::{assert_told, epoch_ms};
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, alert_steps, ids};
@@ -61,4 +62,8 @@ fn nothing_is_lost_and_nothing_is_repeated_over_kills_of_both_ends() {
         assert!(!steps.contains(&3) || steps.last() == Some(&3), "alert {alert}: {steps:?}");
     }
     assert_eq!(broker.count_by_console_consumer(&topic), events.len(), "Kafka's own consumer agrees");
+    let (code, report, said) = verify(&place);
+    println!("verify: {report}");
+    assert_eq!((code, &report["lost"], &report["repeated"]), (0, &json!(0), &json!(0)), "{report} {said}");
+    assert_eq!((&report["found"], &report["sent"]), (&json!(events.len()), &json!(events.len())), "{report}");
 }

@@ -1,0 +1,160 @@
+//! Each word of a report, by a topic that has just that fault.
+
+use super::*;
+use crate::record::AccountUid;
+
+const ACCOUNT: &str = "ab1c0002";
+
+fn partition() -> Partition {
+    Partition { account: AccountUid::new(ACCOUNT), lane: Lane::Live }
+}
+
+fn id(seq: u64) -> Uuid {
+    Uuid::from_u128(u128::from(seq))
+}
+
+/// Records 1 to `last`, all of one alert; `skipped` says which the route does not name.
+fn journal(first: u64, last: u64, skipped: &[u64]) -> Comparison {
+    let mut comparison = Comparison::new([ACCOUNT.to_owned()].into());
+    for seq in first..=last {
+        let (is_wanted, received_at) = (!skipped.contains(&seq), Millis(i64::try_from(seq).unwrap() * 1000));
+        comparison.know(Entry { id: id(seq), partition: partition(), seq, alert: Some(1), received_at, is_wanted });
+    }
+    comparison
+}
+
+fn range(from: u64, to: u64, sent: u64, skipped: u64, dead: u64) -> Delivered {
+    Delivered { partition: partition(), from, to, version: 1, sent, skipped, dead }
+}
+
+fn message(seq: u64, offset: i64) -> Seen {
+    let time = Some(Millis(i64::try_from(seq).unwrap() * 1000));
+    Seen { id: Some(id(seq)), account: Some(ACCOUNT.into()), is_replay: false, partition: 0, offset, time }
+}
+
+fn topic(start: i64) -> [TopicPartition; 1] {
+    [TopicPartition { topic: "t".into(), number: 0, start, end: 1000 }]
+}
+
+/// Shows these records, in this order.
+fn show(comparison: &mut Comparison, seqs: impl IntoIterator<Item = u64>) {
+    for (offset, seq) in (0..).zip(seqs) {
+        comparison.see(&message(seq, offset));
+    }
+}
+
+#[test]
+fn everything_there_once_and_in_order_is_good() {
+    let mut all = journal(1, 10, &[4, 5]);
+    show(&mut all, [1, 2, 3, 6, 7, 8, 9, 10]);
+    let report = all.report(&[range(1, 6, 4, 2, 0), range(7, 10, 4, 0, 0)], &topic(0), true);
+    let expected = Report { messages: 8, sent: 8, found: 8, skipped: 2, ..Report::default() };
+    assert_eq!(report, expected);
+    assert!(report.is_good());
+}
+
+#[test]
+fn a_missing_record_is_lost_and_named_where_it_is_certain() {
+    let mut one = journal(1, 6, &[2]);
+    show(&mut one, [1, 3, 5, 6]);
+    let report = one.report(&[range(1, 6, 5, 1, 0)], &topic(0), true);
+    assert_eq!((report.lost, report.found, report.lost_ids.clone()), (1, 4, vec![id(4)]));
+    assert!(!report.is_good());
+
+    // The mapping changed since: which of the two was skipped then, nobody knows.
+    let mut moved = journal(1, 6, &[]);
+    show(&mut moved, [1, 3, 5, 6]);
+    let report = moved.report(&[range(1, 6, 5, 1, 0)], &topic(0), true);
+    assert_eq!((report.lost, report.lost_ids.len()), (1, 0));
+
+    // A dead letter is no loss, and one that should be there is.
+    let mut dead = journal(1, 3, &[]);
+    show(&mut dead, [1]);
+    assert_eq!(dead.report(&[range(1, 3, 2, 0, 1)], &topic(0), true).lost, 1);
+    assert_eq!(dead.report(&[range(1, 3, 1, 0, 2)], &topic(0), true).lost, 0);
+}
+
+#[test]
+fn what_is_not_delivered_yet_is_neither_lost_nor_foreign() {
+    let mut behind = journal(1, 10, &[]);
+    show(&mut behind, [1, 2, 3, 4, 5]);
+    let report = behind.report(&[range(1, 4, 4, 0, 0)], &topic(0), true);
+    assert_eq!((report.lost, report.foreign, report.found), (0, 0, 4));
+}
+
+#[test]
+fn a_repeat_counts_unless_it_was_meant() {
+    let mut twice = journal(1, 3, &[]);
+    show(&mut twice, [1, 2, 3, 2]);
+    twice.see(&Seen { is_replay: true, ..message(1, 9) });
+    let replayed = Delivered { partition: Partition { lane: Lane::Replayed, ..partition() }, ..range(1, 1, 1, 0, 0) };
+    let report = twice.report(&[range(1, 3, 3, 0, 0), replayed], &topic(0), true);
+    assert_eq!((report.repeated, report.repeated_ids.clone(), report.lost), (1, vec![id(2)], 0));
+    assert_eq!((report.replays_sent, report.replays_found), (1, 1));
+    assert!(!report.is_good());
+}
+
+#[test]
+fn order_counts_within_an_alert_and_a_partition_of_the_topic() {
+    let mut mixed = journal(1, 4, &[]);
+    show(&mut mixed, [1, 3, 2, 4]);
+    assert_eq!(mixed.report(&[range(1, 4, 4, 0, 0)], &topic(0), true).out_of_order, 1);
+    let mut apart = journal(1, 2, &[]);
+    apart.see(&message(2, 0));
+    apart.see(&Seen { partition: 1, ..message(1, 5) });
+    assert_eq!(apart.report(&[range(1, 2, 2, 0, 0)], &topic(0), true).out_of_order, 0);
+}
+
+#[test]
+fn what_retention_took_is_expired_and_what_is_younger_is_lost() {
+    let mut cut = journal(1, 8, &[]);
+    show(&mut cut, [5, 6, 8]);
+    let report = cut.report(&[range(1, 8, 8, 0, 0)], &topic(40), true);
+    assert_eq!((report.expired, report.lost, report.lost_ids.clone()), (4, 1, vec![id(7)]));
+    // Without a cut beginning nothing expires, and an empty topic that had one lost everything to it.
+    assert_eq!(cut.report(&[range(1, 8, 8, 0, 0)], &topic(0), true).lost, 5);
+    let empty = journal(1, 8, &[]).report(&[range(1, 8, 8, 0, 0)], &topic(40), true);
+    assert_eq!((empty.expired, empty.lost), (8, 0));
+}
+
+#[test]
+fn strangers_are_foreign_unless_the_journal_may_have_forgotten_them() {
+    let mut mixed = journal(11, 13, &[]);
+    show(&mut mixed, [9, 10, 11, 12, 13]);
+    mixed.see(&Seen { account: Some("other".into()), ..message(1, 7) });
+    mixed.see(&Seen { id: None, ..message(1, 8) });
+    // Ten were sent of which seven are trimmed; two of those are still there.
+    let report = mixed.report(&[range(4, 13, 10, 0, 0)], &topic(0), true);
+    assert_eq!((report.earlier, report.trimmed, report.foreign, report.lost), (2, 7, 2, 0));
+    // A newer one cannot be forgotten already.
+    mixed.see(&message(99, 9));
+    assert_eq!(mixed.report(&[range(4, 13, 10, 0, 0)], &topic(0), true).foreign, 3);
+    // Nothing was trimmed: nothing is forgotten.
+    assert_eq!(mixed.report(&[range(11, 13, 3, 0, 0)], &topic(0), true).foreign, 5);
+}
+
+#[test]
+fn a_range_that_is_trimmed_in_part_is_not_guessed_at() {
+    let mut part = journal(5, 10, &[]);
+    show(&mut part, [5, 6, 7]);
+    let report = part.report(&[range(1, 10, 6, 4, 0)], &topic(0), true);
+    assert_eq!((report.unclear, report.lost, report.found), (3, 0, 3));
+    let report = part.report(&[range(1, 10, 9, 1, 0)], &topic(0), true);
+    assert_eq!((report.unclear, report.lost), (1, 2), "at most one was skipped");
+}
+
+#[test]
+fn a_record_that_is_learnt_after_its_message_is_no_stranger() {
+    let mut late = journal(1, 2, &[]);
+    show(&mut late, [1, 2, 3]);
+    late.know(Entry {
+        id: id(3),
+        partition: partition(),
+        seq: 3,
+        alert: None,
+        received_at: Millis(3000),
+        is_wanted: true,
+    });
+    let report = late.report(&[range(1, 2, 2, 0, 0)], &topic(0), true);
+    assert_eq!((report.foreign, report.lost, report.repeated), (0, 0, 0));
+}

@@ -1,0 +1,91 @@
+//! `vintner verify`: compares a Kafka topic with the journal.
+
+use crate::app::AppError;
+use crate::app::verify::{Verified, texts, verify};
+use crate::cli::open::Purpose;
+use crate::cli::{ConfigFile, open, table};
+use crate::config::settings::{Config, SinkConfig, SinkKind};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Verify {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// The Kafka sink; not needed if there is only one
+    #[arg(long)]
+    sink: Option<String>,
+    /// One JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl Verify {
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
+        let config = open::configuration(&self.file, Purpose::Look)?;
+        let sink = chosen(&config, self.sink.as_deref())?;
+        let journal = open::reader(&config.journal.path)?;
+        let verified = verify(&journal, sink).await?;
+        let text = if self.json { serde_json::to_string(&verified)? + "\n" } else { human(&verified) };
+        table::print(&text)?;
+        let report = &verified.report;
+        if report.is_good() {
+            return Ok(());
+        }
+        let (lost, repeated) = (report.lost, report.repeated);
+        Err(AppError::Failed(format!("sink {}: {lost} lost, {repeated} repeated", verified.sink)).into())
+    }
+}
+
+/// The sink that is named, or the only one of its kind.
+fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c SinkConfig, AppError> {
+    let is_kafka = |sink: &&SinkConfig| matches!(sink.kind, SinkKind::Kafka(_));
+    if let Some(name) = name {
+        let named = config.sinks.iter().find(|sink| sink.name == name);
+        return named.ok_or_else(|| AppError::Configuration(format!("there is no sink `{name}` in the configuration")));
+    }
+    match config.sinks.iter().filter(is_kafka).collect::<Vec<_>>().as_slice() {
+        [one] => Ok(one),
+        [] => Err(AppError::Configuration("the configuration has no Kafka sink".to_owned())),
+        several => {
+            let names: Vec<&str> = several.iter().map(|sink| sink.name.as_str()).collect();
+            Err(AppError::Configuration(format!("name one of the Kafka sinks with --sink: {}", names.join(", "))))
+        }
+    }
+}
+
+fn human(verified: &Verified) -> String {
+    let report = &verified.report;
+    let rows = [
+        ("sent", report.sent, "by the journal, and still retained there"),
+        ("found", report.found, "of these, in Kafka at read_committed"),
+        ("lost", report.lost, "neither found nor expired"),
+        ("repeated", report.repeated, "there more than once, deliberate repeats apart"),
+        ("out of order", report.out_of_order, "before an earlier event of their alert"),
+        ("expired", report.expired, "gone with the beginning of a partition"),
+        ("foreign", report.foreign, "messages that this journal cannot have sent"),
+        ("earlier", report.earlier, "found, and no longer retained by the journal"),
+        ("trimmed", report.trimmed, "sent, and no longer retained: only counted"),
+        ("unclear", report.unclear, "missing, skipped or lost: their range is trimmed in part"),
+        ("skipped", report.skipped, "not named by the route"),
+        ("dead", report.dead, "dead letters"),
+        ("replays sent", report.replays_sent, "deliberate repeats"),
+        ("replays found", report.replays_found, "messages with the header vintner-replay"),
+        ("pending", verified.pending, "wait for the sink"),
+    ];
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|(what, count, means)| vec![(*what).to_owned(), count.to_string(), (*means).to_owned()])
+        .collect();
+    let mut text = format!("sink {}: {} messages in {}\n", verified.sink, report.messages, topics(&verified.topics));
+    text += &table::table(&["WHAT", "RECORDS", "MEANS"], &rows);
+    for (what, ids) in [("lost", &report.lost_ids), ("repeated", &report.repeated_ids)] {
+        text.extend(texts(ids).iter().map(|id| format!("{what} {id}\n")));
+    }
+    text
+}
+
+fn topics(names: &[String]) -> String {
+    match names {
+        [one] => table::printable(one),
+        several => format!("{} topics", several.len()),
+    }
+}
