@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Settings;
 use super::client::producer_config;
 use super::message::Message;
-use super::producer::Producer;
+use super::producer::{Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics};
@@ -109,7 +109,7 @@ impl Lane {
         let whole = 0..messages.len();
         let mut open = vec![whole];
         while let Some(range) = open.pop() {
-            let failures = producer.send_all(messages.get(range.clone()).unwrap_or_default());
+            let failures = producer.send_all(messages.get(range.clone()).unwrap_or_default(), Wait::ForAll);
             let place = |index: usize| range.start.saturating_add(index);
             refused.extend(failures.refused().into_iter().map(|(index, reason)| (place(index), reason)));
             let Some((first, reason)) = failures.first_refused(settings.timestamp)? else { continue };

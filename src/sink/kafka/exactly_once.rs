@@ -13,7 +13,7 @@ use super::client::producer_config;
 use super::failure::{Meaning, code, meaning, words};
 use super::message::Message;
 use super::offsets;
-use super::producer::Producer;
+use super::producer::{Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics, largest_batch};
@@ -168,7 +168,7 @@ impl Lane {
         let began = Began { at: Instant::now(), wall: settings.clock.now() };
         let ended = |error: KafkaError| lost(&error, &began, settings, *timeout);
         producer.inner.begin_transaction().map_err(ended)?;
-        let failures = producer.send_all(messages);
+        let failures = producer.send_all(messages, Wait::UntilFailure);
         if failures.is_empty() {
             return commit(producer).map_err(ended);
         }

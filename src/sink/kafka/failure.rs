@@ -29,7 +29,7 @@ pub(super) fn meaning(code: Code) -> Meaning {
         | Code::InvalidRecord
         | Code::PolicyViolation => Meaning::Refused,
         Code::InvalidTimestamp => Meaning::Time,
-        Code::PurgeQueue | Code::PurgeInflight | Code::Fatal => Meaning::Follows,
+        Code::PurgeQueue | Code::PurgeInflight | Code::Fatal | Code::OutOfOrderSequenceNumber => Meaning::Follows,
         _ => Meaning::Passing,
     }
 }

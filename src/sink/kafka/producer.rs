@@ -7,6 +7,7 @@ use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, Producer as _};
+use tokio::time::Instant;
 
 use super::client::Context;
 use super::failure::{Meaning, meaning, told, words};
@@ -18,6 +19,19 @@ use crate::sink::Trouble;
 const TURN: Duration = Duration::from_millis(2);
 /// How long it waits while the library's own queue is full.
 const FULL: Duration = Duration::from_millis(20);
+
+/// How long the reports behind a first failure are waited for where the transaction is lost anyway.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
+
+/// How long reports are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// Until each message is confirmed or has failed.
+    ForAll,
+    /// The same, but only for a moment once one has failed: the transaction must be aborted, which purges the rest. Until then the
+    /// library may send again and again what the broker cannot take for want of the one before it.
+    UntilFailure,
+}
 
 /// A producer and what it tells.
 pub(super) struct Producer {
@@ -53,9 +67,8 @@ impl Producer {
         self.inner.context()
     }
 
-    /// Sends all messages, in order, and waits until each is confirmed or has failed. The library bounds the wait
-    /// (`message.timeout.ms`).
-    pub(super) fn send_all(&self, messages: &[Message]) -> Failures {
+    /// Sends all messages, in order, and waits for their reports. The library bounds the wait (`message.timeout.ms`).
+    pub(super) fn send_all(&self, messages: &[Message], wait: Wait) -> Failures {
         self.settle();
         let mut failures = Failures::default();
         let mut open = 0_usize;
@@ -65,11 +78,19 @@ impl Producer {
                 Err(code) => failures.named.push((index, code)),
             }
         }
+        let mut failed_at: Option<Instant> = (!failures.is_empty()).then(Instant::now);
         while open > 0 {
             self.poll(TURN);
+            let is_late = failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE);
+            if wait == Wait::UntilFailure && is_late {
+                break;
+            }
             for (index, failed) in self.context().take_reports() {
                 open = open.saturating_sub(1);
                 failures.reported.extend(failed.map(|code| (index, code)));
+            }
+            if failed_at.is_none() && !failures.is_empty() {
+                failed_at = Some(Instant::now());
             }
         }
         failures.reported.sort_unstable_by_key(|(index, _)| *index);
