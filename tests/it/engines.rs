@@ -5,6 +5,7 @@ mod broker;
 mod collector;
 mod kafka;
 mod kafka_crash;
+mod kafka_faults;
 mod otlp;
 mod verify;
 

@@ -124,19 +124,22 @@ impl Lane {
                 config.set(key, value);
             }
         }
-        if config.get("batch.size").is_none()
-            && let Some(bytes) = fixed(&settings.topic).and_then(|topic| largest_batch(settings, topic))
-        {
-            config.set("batch.size", bytes.clamp(1, BATCH_BYTES).to_string());
-        }
         let timeout = config.get("transaction.timeout.ms").and_then(|text| text.parse().ok());
         self.timeout = timeout.map_or(TRANSACTION_TIMEOUT, Duration::from_millis);
-        let producer = Producer::open(&config, settings, trouble).map_err(TransactionError::Retry)?;
+        let mut producer = Producer::open(&config, settings, trouble).map_err(TransactionError::Retry)?;
         topics
             .require(&settings.offsets_topic, Purpose::Positions, &producer, settings)
             .map_err(TransactionError::Retry)?;
         if let Some(topic) = fixed(&settings.topic) {
             topics.require(topic, Purpose::Events, &producer, settings).map_err(TransactionError::Retry)?;
+        }
+        // Asked once a producer has shown that the brokers can be reached: this client tells nothing of what goes wrong.
+        if config.get("batch.size").is_none()
+            && let Some(bytes) = fixed(&settings.topic).and_then(|topic| largest_batch(settings, topic))
+            && bytes < BATCH_BYTES
+        {
+            config.set("batch.size", bytes.max(1).to_string());
+            producer = Producer::open(&config, settings, trouble).map_err(TransactionError::Retry)?;
         }
         init(&producer)?;
         let positions = offsets::read_back(settings, trouble)?;

@@ -51,15 +51,20 @@ pub(super) fn words(error: &KafkaError) -> String {
         }
         KafkaError::ClientConfig(_, _, key, _) => format!("the Kafka library does not accept the value of `{key}`"),
         KafkaError::ClientCreation(text) => format!("the Kafka client cannot be made: {text}"),
-        KafkaError::Transaction(error) => format!("{} ({})", error.string(), error.name()),
+        KafkaError::Transaction(error) => format!("{} ({}){}", error.string(), error.name(), hint(error.code())),
         error => code(error).map_or_else(|| error.to_string(), told),
     }
 }
 
 /// A code in words, with what to do where that is known.
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library has a hundred codes, and a new one is told like these")]
 pub(super) fn told(code: Code) -> String {
-    let hint = match code {
+    format!("{code}{}", hint(code))
+}
+
+/// What to do, where that is known.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library has a hundred codes, and a new one is told like these")]
+fn hint(code: Code) -> &'static str {
+    match code {
         Code::UnknownTopicOrPartition | Code::UnknownTopic => ": create the topic, or set create_topics = true",
         Code::TopicAuthorizationFailed => ": this user may not use the topic; an ACL for Describe and Write is missing",
         Code::TransactionalIdAuthorizationFailed => {
@@ -69,8 +74,7 @@ pub(super) fn told(code: Code) -> String {
         Code::Authentication | Code::SaslAuthenticationFailed => ": check `sasl`",
         Code::MessageTimedOut => ": the brokers did not confirm it in time",
         _ => "",
-    };
-    format!("{code}{hint}")
+    }
 }
 
 #[cfg(test)]
