@@ -63,7 +63,10 @@ fn mutual_tls_a_token_and_the_other_bodies() {
         collector.file("tls/client.key")
     );
     let sink = |name: &str, more: &str| {
-        format!("[sinks.otlp.{name}]\nendpoint = \"https://127.0.0.1:{}\"\nbody = \"{name}\"\n{tls}\n{more}\n", collector.grpc)
+        format!(
+            "[sinks.otlp.{name}]\nendpoint = \"https://127.0.0.1:{}\"\nbody = \"{name}\"\n{tls}\n{more}\n",
+            collector.grpc
+        )
     };
     let token = "headers = { authorization = { file = \"token\" } }";
     let place = Workplace::new(&simulated, &format!("{ARCHIVE}{}{}", sink("json", token), sink("message", token)));
@@ -96,7 +99,10 @@ fn a_receiver_with_a_small_limit_gets_everything_in_parts() {
     let sink = |name: &str, port: u16| {
         format!("[sinks.otlp.{name}]\nendpoint = \"http://127.0.0.1:{port}\"\nprotocol = \"{name}\"\n")
     };
-    let place = Workplace::new(&simulated, &format!("{ARCHIVE}{}{}", sink("grpc", collector.grpc), sink("http", collector.http)));
+    let place = Workplace::new(
+        &simulated,
+        &format!("{ARCHIVE}{}{}", sink("grpc", collector.grpc), sink("http", collector.http)),
+    );
     place.once();
     let arrived = collector.ids();
     assert_eq!(arrived.keys().collect::<Vec<_>>(), ids(&archived(&place)).keys().collect::<Vec<_>>());
