@@ -31,12 +31,27 @@ pub(super) struct Context {
     tokens: Option<Arc<dyn Tokens>>,
     trouble: Trouble,
     reports: Mutex<Vec<(usize, Option<Code>)>>,
+    /// Why the last transaction failed: the library says it nowhere but in its log.
+    transaction: Mutex<Option<String>>,
 }
+
+/// The facility under which the library logs why a transaction failed.
+const TRANSACTION_FAILED: &str = "TXNERR";
 
 impl Context {
     /// A context that tells `trouble` what goes wrong.
     pub(super) fn new(settings: &Settings, trouble: &Trouble) -> Self {
-        Self { tokens: settings.tokens.clone(), trouble: trouble.clone(), reports: Mutex::default() }
+        Self {
+            tokens: settings.tokens.clone(),
+            trouble: trouble.clone(),
+            reports: Mutex::default(),
+            transaction: Mutex::default(),
+        }
+    }
+
+    /// Why a transaction failed since the last call.
+    pub(super) fn take_transaction_failure(&self) -> Option<String> {
+        self.transaction.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Where it tells what goes wrong.
@@ -108,6 +123,11 @@ impl ClientContext for Context {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What fails is told by the deliverer, once, not by every attempt to connect.
         tracing::debug!(?level, facility, message, "Kafka client");
+        if facility == TRANSACTION_FAILED {
+            let text = message.split_once("]: ").map_or(message, |(_, text)| text);
+            // What follows from the first failure says less.
+            self.transaction.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text.to_owned());
+        }
     }
 
     fn stats(&self, _statistics: Statistics) {}

@@ -170,6 +170,7 @@ impl Lane {
         }
         let began = Began { at: Instant::now(), wall: settings.clock.now() };
         let ended = |error: KafkaError| lost(&error, &began, settings, *timeout);
+        drop(producer.context().take_transaction_failure());
         producer.inner.begin_transaction().map_err(ended)?;
         let failures = producer.send_all(messages, Wait::UntilFailure);
         if failures.is_empty() {
@@ -178,7 +179,13 @@ impl Lane {
         if failures.is_fenced() {
             return Err(fenced(&began, settings, *timeout));
         }
-        abort(producer).map_err(ended)?;
+        // Why a message failed says more than that its transaction, which the brokers may never have begun, cannot be ended.
+        abort(producer).map_err(ended).map_err(|error| {
+            match (error, failures.why().or_else(|| producer.context().take_transaction_failure())) {
+                (TransactionError::Restart(text), Some(why)) => TransactionError::Restart(format!("{why}; {text}")),
+                (error, _) => error,
+            }
+        })?;
         let named = failures.refused();
         match failures.first_refused(settings.timestamp) {
             // The position is the last message: a broker that refuses it refuses no event.

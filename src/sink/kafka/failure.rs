@@ -29,7 +29,9 @@ pub(super) fn meaning(code: Code) -> Meaning {
         | Code::InvalidRecord
         | Code::PolicyViolation => Meaning::Refused,
         Code::InvalidTimestamp => Meaning::Time,
-        Code::PurgeQueue | Code::PurgeInflight | Code::Fatal | Code::OutOfOrderSequenceNumber => Meaning::Follows,
+        Code::PurgeQueue | Code::PurgeInflight | Code::Fatal | Code::OutOfOrderSequenceNumber | Code::State => {
+            Meaning::Follows
+        }
         _ => Meaning::Passing,
     }
 }

@@ -136,6 +136,12 @@ impl Failures {
         named.map(|(index, code)| (*index, told(*code))).collect()
     }
 
+    /// Why the first message failed that did not fail for another's sake.
+    pub(super) fn why(&self) -> Option<String> {
+        let mut causes = self.named.iter().chain(&self.reported).filter(|(_, code)| meaning(*code) != Meaning::Follows);
+        causes.next().map(|(_, code)| told(*code))
+    }
+
     /// Whether another producer took over.
     pub(super) fn is_fenced(&self) -> bool {
         self.named.iter().chain(&self.reported).any(|(_, code)| meaning(*code) == Meaning::Fenced)

