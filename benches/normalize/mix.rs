@@ -69,30 +69,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(format: Format) -> Self {
-        let account = AccountUid::new(ACCOUNT);
-        let site = Site {
-            account: account.clone(),
-            uid: SITE.into(),
-            id: Some(884_411),
-            name: "Contoso Dental - HQ".into(),
-            site_type: SiteType::Managed,
-            autotask: None,
-        };
-        let msp = Account {
-            uid: account.clone(),
-            name: "northwind".into(),
-            display_name: "Northwind IT Services".into(),
-            platform: "vidal".into(),
-            api_host: "vidal-api.centrastage.net".into(),
-        };
-        let device = Device {
-            account,
-            uid: DEVICE.into(),
-            id: Some(1_048_576),
-            site_uid: Some(SITE.into()),
-            hostname: Some("CDHQ-FS01".into()),
-            source: device().to_string().into(),
-        };
+        let (msp, site, device) = inventory();
         Self {
             directory: Directory::new(1, Arc::new(Policy::default()), vec![msp], vec![site]),
             options: Options { format, ..Options::default() },
@@ -109,6 +86,35 @@ impl World {
     pub(crate) fn device(&self, record: &Record) -> Option<&KnownDevice> {
         (record.envelope.device != DeviceRef::None).then_some(&self.device)
     }
+}
+
+/// The account, its site and its device, as the journal's inventory has them.
+pub(crate) fn inventory() -> (Account, Site, Device) {
+    let account = AccountUid::new(ACCOUNT);
+    let msp = Account {
+        uid: account.clone(),
+        name: "northwind".into(),
+        display_name: "Northwind IT Services".into(),
+        platform: "vidal".into(),
+        api_host: "vidal-api.centrastage.net".into(),
+    };
+    let site = Site {
+        account: account.clone(),
+        uid: SITE.into(),
+        id: Some(884_411),
+        name: "Contoso Dental - HQ".into(),
+        site_type: SiteType::Managed,
+        autotask: None,
+    };
+    let device = Device {
+        account,
+        uid: DEVICE.into(),
+        id: Some(1_048_576),
+        site_uid: Some(SITE.into()),
+        hostname: Some("CDHQ-FS01".into()),
+        source: device().to_string().into(),
+    };
+    (msp, site, device)
 }
 
 fn tenant(id: &str, name: &str, rule: Rule) -> Tenant {
