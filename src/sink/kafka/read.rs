@@ -34,7 +34,7 @@ pub struct Seen {
     pub account: Option<String>,
     /// It has the header `vintner-replay`: a deliberate repeat.
     pub is_replay: bool,
-    /// Index of its partition in what [`partitions`] gave.
+    /// Index of its partition in what [`Reader::partitions`] gave.
     pub partition: usize,
     /// Its offset.
     pub offset: i64,
