@@ -206,9 +206,9 @@ async fn open_journal(config: &Config, clock: &Clock, accepted: &[String]) -> Re
     if change.released > 0 || change.dropped > 0 {
         tracing::info!(released = change.released, dropped = change.dropped, "the mapping decided on held records");
     }
-    if !change.changes.is_empty() {
-        changes::log(&*journal.directory().await?, &change.changes);
-    }
+    let directory = journal.directory().await?;
+    changes::log(&directory, &change.changes);
+    changes::warn_of_ambiguities(&[], &directory);
     Ok(journal)
 }
 

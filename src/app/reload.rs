@@ -106,6 +106,7 @@ impl<E: Environment + Sync> Reloader<E> {
             "the mapping is in force: held records that it maps go before newer ones"
         );
         changes::log(&directory, &change.changes);
+        changes::warn_of_ambiguities(&[], &directory);
         Ok(())
     }
 }

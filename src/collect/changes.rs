@@ -1,7 +1,7 @@
 //! Changes of who sees what, in the log: the same that vintner's own events tell (contract.md section 3).
 
 use crate::org::audit::{About, Change, Owner};
-use crate::org::directory::Directory;
+use crate::org::directory::{Ambiguity, Directory};
 
 /// Most changes that the log names one by one; the events tell all.
 const MOST_TOLD: usize = 50;
@@ -17,6 +17,19 @@ pub fn log(directory: &Directory, changes: &[Change]) {
         tracing::info!(
             changes = changes.len(),
             "so many sites and devices changed; the rest is not logged: see `vintner orgs list`, and the events of the stream vintner"
+        );
+    }
+}
+
+/// Warns of sites that stay without an organization since rules or names do not tell them apart, unless `before` had the same.
+pub fn warn_of_ambiguities(before: &[Ambiguity], directory: &Directory) {
+    for ambiguity in directory.ambiguities().iter().filter(|ambiguity| !before.contains(ambiguity)) {
+        let sites: Vec<&str> = ambiguity.sites.iter().map(|(_, uid)| uid.as_str()).take(MOST_TOLD).collect();
+        tracing::warn!(
+            name = ambiguity.name,
+            sites = sites.join(", "),
+            reason = ambiguity.reason,
+            "these sites have no organization: what claims them does not tell them apart"
         );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::collect::changes;
 use crate::collect::inventory::look::Telling;
 use crate::collect::inventory::sight::{self, Origin, Sight, Unusable};
 use crate::collect::inventory::{Listed, settle};
@@ -89,7 +90,9 @@ impl Source {
             }
         }
         let seen = sights.keys().cloned().collect();
+        let before = self.journal.directory().await?;
         let postponed = self.store_sites(sights.into_values().collect(), rejected).await?;
+        changes::warn_of_ambiguities(before.ambiguities(), &*self.journal.directory().await?);
         let is_complete = !walk.is_looped && !walk.has_hole;
         Ok(Listed { requests: walk.requests, postponed, seen, is_complete })
     }

@@ -8,7 +8,7 @@ use crate::config::places::{Problems, join};
 use crate::config::settings::{Config, SinkKind};
 use crate::org::{Rules, Unmapped};
 
-mod claims;
+pub(crate) mod claims;
 
 /// Adds what is wrong with a configuration as a whole.
 pub(crate) fn check(config: &Config, problems: &Problems) {

@@ -16,6 +16,7 @@ use crate::config::secrets::Environment;
 use crate::config::settings::Config;
 use crate::config::{check, raw};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::org::directory::Directory;
 
 /// Where a configuration is looked for, in this order.
 const SEARCHED: [&str; 2] = ["./vintner.toml", "/etc/vintner/vintner.toml"];
@@ -102,6 +103,14 @@ impl Loaded {
                 let hint = "chmod 600, or 640 with vintner's own group".to_owned();
                 self.places.warn_at(&secret.key, format!("every user may read {}", secret.origin), Some(hint));
             }
+        }
+        self.places.take()
+    }
+
+    /// Entries of the mapping that no known site has, as warnings.
+    pub fn unknown_sites(&self, directory: &Directory) -> Vec<Diagnostic> {
+        if let Some(rules) = &self.config.policy.orgs {
+            check::claims::unknown(rules, directory, &self.places);
         }
         self.places.take()
     }

@@ -190,3 +190,28 @@ fn an_exported_mapping_is_the_mapping() {
         assert_eq!(after, before, "{form}");
     }
 }
+
+/// Guarantees: what a mapping cannot tell apart, and what no site has, is told with its place and delivered to nobody.
+#[test]
+fn an_unknown_site_and_two_sites_of_one_name_are_told_and_nothing_is_guessed() {
+    let simulated = Simulated::start(&still_world());
+    let truth = simulated.get("/sim/truth");
+    let (uid, name) = (truth["sites"][0]["uid"].as_str().unwrap(), truth["sites"][0]["name"].as_str().unwrap());
+    simulated.post("/sim/events", &json!([{"kind": "add_site", "name": name}]));
+    let place = Workplace::new(&simulated, "");
+    let account = account("acme", simulated.text("api_url"));
+    place.configure(&format!("{account}\n[orgs]\nfile = \"orgs.csv\"\n"));
+    let unknown = "11111111-2222-4333-8444-555555555555";
+    std::fs::write(place.path("orgs.csv"), format!("\u{feff}id;name;site\r\none;One;{name}\r\ntwo;Two;{unknown}\r\n"))
+        .unwrap();
+    let output = place.run(&["run", "--once"]);
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert!(log.contains("list them by uid") && log.contains(uid), "{log}");
+    let told: BTreeSet<String> = tenants(&events(&output.stdout)).into_keys().collect();
+    assert_eq!(told, ["msp".to_owned()].into(), "what two sites share a name for goes to nobody");
+    let plan = place.run(&["orgs", "plan"]);
+    let said = String::from_utf8_lossy(&plan.stderr).into_owned();
+    assert!(said.contains("orgs.csv:3:") && said.contains(unknown) && said.contains("orgs list"), "{said}");
+    assert!(!said.contains("orgs.csv:2:"), "{said}");
+}

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::config::nearest::nearest;
 use crate::config::places::{Problems, join};
+use crate::org::directory::Directory;
 use crate::org::{Org, Rules, names};
 
 /// An entry of a site list, and where it stands.
@@ -60,6 +61,31 @@ fn accounts(org: &Org, problems: &Problems) {
             };
             problems.error_at(&path, format!("there is no [{table}]"), Some(hint));
         }
+    }
+}
+
+/// Adds the entries that no known site has: a slip of the pen, or a site that is gone or not there yet. Nothing is told while no
+/// site is known.
+pub(crate) fn unknown(rules: &Rules, directory: &Directory, problems: &Problems) {
+    let known: Vec<_> = directory.listing();
+    if known.is_empty() {
+        return;
+    }
+    let is_known = |entry: &str, org: Option<&Org>| {
+        let key = names::key(entry);
+        let mut covered = known.iter().filter(|row| org.is_none_or(|org| org.covers(Some(&row.account))));
+        covered.any(|row| row.site.uid == entry.trim() || names::key(&row.site.name) == key)
+    };
+    let hint = || Some("`vintner orgs list` shows the sites that there are, by uid and name".to_owned());
+    for org in &rules.list {
+        for (index, entry) in org.sites.iter().enumerate().filter(|(_, entry)| !is_known(entry, Some(org))) {
+            let path = format!("{}.sites.{index}", join("orgs.list", &org.id));
+            problems.warn_at(&path, format!("no known site of `{}` has the uid or name {entry:?}", org.id), hint());
+        }
+    }
+    for (index, entry) in rules.ignore.iter().enumerate().filter(|(_, entry)| !is_known(entry, None)) {
+        let message = format!("no known site has the uid or name {entry:?}");
+        problems.warn_at(&format!("orgs.ignore.sites.{index}"), message, hint());
     }
 }
 
