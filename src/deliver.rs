@@ -9,4 +9,6 @@ pub mod transactional;
 pub mod turns;
 
 #[cfg(test)]
+mod away_tests;
+#[cfg(test)]
 mod tests;

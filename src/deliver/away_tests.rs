@@ -1,0 +1,225 @@
+//! A sink that is away for ten simulated minutes while collecting goes on: what is held in memory stays one batch, the journal
+//! grows, nobody else waits, and afterwards everything arrives once and in order.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::route::Route;
+use super::runner::{LIMIT, Runner};
+use super::status::SinkStatus;
+use super::turns::Turns;
+use crate::clock::{Clock, Millis};
+use crate::event::Event;
+use crate::inventory::{Site, SiteType};
+use crate::journal::sqlite::{Journal, Options as JournalOptions};
+use crate::journal::{DatedRecord, Lane, Page, StartAt};
+use crate::normalize::Options;
+use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::sink::{Delivered, Sink, SinkError};
+use crate::telemetry::Metrics;
+
+const START: Millis = Millis(1_795_214_400_000);
+const AWAY: Duration = Duration::from_secs(600);
+/// The longest wait between two attempts.
+const LONGEST: Duration = Duration::from_secs(30);
+/// Records of each page; one page is taken in each second.
+const PAGE: usize = 5;
+/// Why it refuses.
+const WHY: &str = "connection refused";
+
+/// What a sink saw.
+#[derive(Default)]
+struct Seen {
+    is_away: bool,
+    /// When it refused a batch.
+    refusals: Vec<Instant>,
+    /// The most events of one call.
+    largest: usize,
+    /// What it accepted, by the subject of the event, and when.
+    got: Vec<(String, Millis)>,
+}
+
+struct Fake {
+    seen: Arc<Mutex<Seen>>,
+    clock: Clock,
+}
+
+impl Sink for Fake {
+    async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
+        let mut seen = self.seen.lock().unwrap();
+        seen.largest = seen.largest.max(events.len());
+        if seen.is_away {
+            seen.refusals.push(Instant::now());
+            return Err(SinkError::Retry(WHY.into()));
+        }
+        let now = self.clock.now();
+        seen.got.extend(events.iter().map(|event| (event.pivots.subject.clone(), now)));
+        Ok(Delivered::default())
+    }
+
+    async fn healthcheck(&mut self) -> Result<(), SinkError> {
+        if self.seen.lock().unwrap().is_away { Err(SinkError::Retry(WHY.into())) } else { Ok(()) }
+    }
+}
+
+fn account() -> AccountUid {
+    AccountUid::new("ab1c0002")
+}
+
+/// The id of the record that was taken in as number `number`; ids sort as they were taken in.
+fn id(number: usize) -> String {
+    format!("{number:06}")
+}
+
+async fn journal(folder: &tempfile::TempDir, clock: &Clock) -> Journal {
+    let day = Duration::from_secs(86_400);
+    let options = JournalOptions { retain: 7 * day, max_bytes: 1 << 30, hold_for: day };
+    let journal = Journal::open(&folder.path().join("vintner.db"), options, clock.clone()).unwrap();
+    let site = Site {
+        account: account(),
+        uid: "site".into(),
+        id: None,
+        name: "Site".into(),
+        site_type: SiteType::Managed,
+        autotask: None,
+    };
+    journal.store_sites(&account(), vec![site]).await.unwrap();
+    journal.use_sinks(["away", "beside"].map(|name| (name.to_owned(), StartAt::Oldest)).to_vec()).await.unwrap();
+    journal
+}
+
+async fn take_in(journal: &Journal, first: usize, at: Millis) {
+    let records = (first..first + PAGE).map(|number| {
+        let id = id(number);
+        let envelope = Envelope {
+            account: account(),
+            kind: RecordKind::ActivityDevice,
+            native_id: id.clone(),
+            marker: Marker::Once,
+            site: SiteRef::Uid("site".into()),
+            device: DeviceRef::None,
+            path: "/v2/activity-logs".into(),
+            received_at: at,
+            changed: Vec::new(),
+            synthesized: false,
+        };
+        let source = format!(
+            r#"{{"id":"{id}","entity":"DEVICE","category":"job","action":"create","date":1795214400.125,"site":null,"deviceId":null,"hostname":null,"user":null,"details":"{{}}"}}"#
+        );
+        DatedRecord { record: Record { envelope, source: RawValue::from_string(source).unwrap() }, dated: at }
+    });
+    let page = Page {
+        account: account(),
+        stream: Stream::Activity,
+        lane: Lane::Live,
+        received_at: at,
+        cursors: Vec::new(),
+        alerts: Vec::new(),
+        records: records.collect(),
+        rejected: Vec::new(),
+    };
+    assert_eq!(journal.commit(page).await.unwrap().taken, PAGE as u64);
+}
+
+fn runner(name: &str, journal: &Journal, clock: &Clock) -> (Runner<Fake>, Arc<Mutex<Seen>>) {
+    let seen = Arc::new(Mutex::new(Seen::default()));
+    let runner = Runner {
+        name: name.to_owned(),
+        sink: Fake { seen: Arc::clone(&seen), clock: clock.clone() },
+        route: Route::default(),
+        options: Options::default(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        metrics: Metrics::default(),
+        status: SinkStatus::default(),
+    };
+    (runner, seen)
+}
+
+async fn pending(journal: &Journal, sink: &str) -> u64 {
+    journal.backlog(sink).await.unwrap().iter().map(|entry| entry.pending).sum()
+}
+
+/// Waits until `sink` has everything; fails after `limit` of simulated time.
+async fn drained(journal: &Journal, sink: &str, limit: Duration) {
+    let until = Instant::now() + limit;
+    while pending(journal, sink).await > 0 {
+        assert!(Instant::now() < until, "{sink} is not drained after {limit:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_is_away_for_ten_minutes_costs_one_batch_of_memory_and_gets_everything_once_in_order() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Clock::manual(START);
+    let journal = journal(&folder, &clock).await;
+    let (mut away, away_seen) = runner("away", &journal, &clock);
+    let (mut beside, beside_seen) = runner("beside", &journal, &clock);
+    let status = away.status.clone();
+    away_seen.lock().unwrap().is_away = true;
+    let stop = CancellationToken::new();
+    let deliver = |stop: CancellationToken| async move {
+        let (mut first, mut second) = (Turns::default(), Turns::default());
+        let (a, b) = tokio::join!(away.run(&stop, &mut first), beside.run(&stop, &mut second));
+        a.and(b)
+    };
+    let delivering = tokio::spawn(deliver(stop.clone()));
+
+    let (gone, mut taken, mut due) = (Instant::now(), 0, Vec::new());
+    while gone.elapsed() < AWAY {
+        take_in(&journal, taken, clock.now()).await;
+        taken += PAGE;
+        // The sink beside takes the page at once: it waits for nobody.
+        drained(&journal, "beside", Duration::from_secs(1)).await;
+        due.push((taken, clock.now()));
+        assert_eq!(pending(&journal, "away").await, taken as u64, "the journal keeps what the sink misses");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(taken > 3 * LIMIT.records / 2, "{taken} records are more than a batch");
+
+    // What status and the log are told.
+    let (since, why) = status.get().failing.expect("it is told to be down");
+    assert!(since.since(START) < Duration::from_secs(5), "down since {since}");
+    assert_eq!(why, WHY);
+    assert_eq!(status.get().sent, 0);
+
+    // Attempts come ever more rarely, but never more than the longest wait apart.
+    {
+        let seen = away_seen.lock().unwrap();
+        let gaps: Vec<_> = seen.refusals.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let second = Duration::from_secs(1);
+        assert!((20..=60).contains(&seen.refusals.len()), "{} attempts", seen.refusals.len());
+        assert!(gaps.iter().all(|gap| *gap <= LONGEST + second), "{gaps:?}");
+        assert!(gaps[gaps.len() - 5..].iter().all(|gap| *gap >= LONGEST - second), "{gaps:?}");
+        assert_eq!(seen.got, []);
+    }
+
+    away_seen.lock().unwrap().is_away = false;
+    let back = clock.now();
+    drained(&journal, "away", LONGEST + Duration::from_secs(5)).await;
+    let state = status.get();
+    assert_eq!((state.failing, state.sent), (None, taken as u64));
+    stop.cancel();
+    delivering.await.unwrap().unwrap();
+
+    let expected: Vec<_> = (0..taken).map(id).collect();
+    for (name, seen) in [("away", &away_seen), ("beside", &beside_seen)] {
+        let seen = seen.lock().unwrap();
+        let ids: Vec<_> = seen.got.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(ids, expected, "{name} gets everything once and in order");
+        assert!(seen.largest <= LIMIT.records, "{name} was given {} events at once", seen.largest);
+    }
+    let seen = away_seen.lock().unwrap();
+    assert!(seen.largest == LIMIT.records, "a full batch was tried: {}", seen.largest);
+    assert!(seen.got.iter().all(|(_, at)| *at >= back));
+    let seen = beside_seen.lock().unwrap();
+    for (number, (_, at)) in seen.got.iter().enumerate() {
+        let (_, by) = due.iter().find(|(taken, _)| number < *taken).unwrap();
+        assert!(at <= by, "record {number} was late at the sink beside");
+    }
+}
