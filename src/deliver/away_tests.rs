@@ -168,7 +168,8 @@ async fn a_sink_that_is_away_for_ten_minutes_costs_one_batch_of_memory_and_gets_
         let (a, b) = tokio::join!(away.run(&stop, &mut first), beside.run(&stop, &mut second));
         a.and(b)
     };
-    let delivering = tokio::spawn(deliver(stop.clone()));
+    let mut delivering = tokio::task::JoinSet::new();
+    delivering.spawn(deliver(stop.clone()));
 
     let (gone, mut taken, mut due) = (Instant::now(), 0, Vec::new());
     while gone.elapsed() < AWAY {
@@ -205,7 +206,7 @@ async fn a_sink_that_is_away_for_ten_minutes_costs_one_batch_of_memory_and_gets_
     let state = status.get();
     assert_eq!((state.failing, state.sent), (None, taken as u64));
     stop.cancel();
-    delivering.await.unwrap().unwrap();
+    delivering.join_next().await.unwrap().unwrap().unwrap();
 
     let expected: Vec<_> = (0..taken).map(id).collect();
     for (name, seen) in [("away", &away_seen), ("beside", &beside_seen)] {
