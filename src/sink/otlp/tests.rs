@@ -26,6 +26,7 @@ use crate::sink::{Sink, SinkError};
 
 mod contract_of_sinks;
 mod grpc;
+mod order;
 
 /// How the receiver answers one request.
 #[derive(Clone, Debug)]
@@ -158,7 +159,8 @@ fn settings(endpoint: &str, protocol: Protocol, compression: Compression) -> Set
         endpoint: endpoint.parse().unwrap(),
         protocol,
         compression,
-        headers: Box::new(Token),
+        concurrency: 4,
+        headers: Arc::new(Token),
         tls: Tls::default(),
         body: Body::Structured,
         clock: Clock::system(),
