@@ -5,5 +5,7 @@ pub mod retry;
 pub mod route;
 pub mod runner;
 pub mod status;
+#[cfg(test)]
+mod testing;
 pub mod transactional;
 pub mod turns;

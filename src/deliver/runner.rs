@@ -12,7 +12,7 @@ use crate::deliver::route::Route;
 use crate::deliver::status::{SinkStatus, Watch};
 use crate::deliver::turns::Turns;
 use crate::journal::sqlite::Journal;
-use crate::journal::{Attempt, BatchLimit, JournalError, Partition, Refused, RefusedKind, Settlement};
+use crate::journal::{Attempt, Backlog, BatchLimit, JournalError, Partition, Refused, RefusedKind, Settlement};
 use crate::normalize::Options;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::{EventFate, Metrics};
@@ -77,6 +77,20 @@ impl<S> Runner<S> {
         Watch { name: self.name.clone(), clock: self.clock.clone(), status: self.status.clone(), trouble }
     }
 
+    /// How the sink stands in each partition, which is noted for what is told of it.
+    pub(super) async fn look(&self) -> Result<Vec<Backlog>, RunnerError> {
+        let backlog = self.journal.backlog(&self.name).await?;
+        self.status.set(|state| state.waiting = backlog.iter().map(|entry| entry.pending).sum());
+        Ok(backlog)
+    }
+
+    /// Tells that the sink is down, and how much waits for it by now.
+    pub(super) async fn failed(&self, watch: &Watch, reason: &str) -> Result<(), RunnerError> {
+        self.look().await?;
+        watch.failed(reason);
+        Ok(())
+    }
+
     /// Counts what a finished prefix held.
     pub(super) fn count(&self, sent: u64, skipped: u64, dead: u64) {
         self.status.set(|state| state.sent = state.sent.saturating_add(sent));
@@ -100,7 +114,7 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
-        self.prove(stop).await;
+        self.prove(stop).await?;
         while !stop.is_cancelled() {
             changed.mark_unchanged();
             match self.turn(turns, stop).await? {
@@ -118,21 +132,22 @@ impl<S: Sink> Runner<S> {
     }
 
     /// Asks the sink whether it could accept events, so that it counts as working before the first one comes.
-    async fn prove(&mut self, stop: &CancellationToken) {
+    async fn prove(&mut self, stop: &CancellationToken) -> Result<(), RunnerError> {
         if self.status.get().is_proven {
-            return;
+            return Ok(());
         }
         let watch = self.watch(self.sink.trouble());
         match watch.wait(stop, self.sink.healthcheck()).await {
             Some(Ok(())) => self.status.set(|state| state.is_proven = true),
-            Some(Err(error)) => watch.failed(&error.to_string()),
+            Some(Err(error)) => self.failed(&watch, &error.to_string()).await?,
             None => {}
         }
+        Ok(())
     }
 
     /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes.
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
-        let Some(partition) = turns.next(&self.journal.backlog(&self.name).await?) else {
+        let Some(partition) = turns.next(&self.look().await?) else {
             return Ok(Turn::Idle);
         };
         let mut retry = Retry::default();
@@ -150,7 +165,7 @@ impl<S: Sink> Runner<S> {
                 Some(Err(again)) => again,
                 None => return Ok(Turn::Idle),
             };
-            watch.failed(&again.reason);
+            self.failed(&watch, &again.reason).await?;
             let at = Instant::now() + retry.next_delay().max(again.after);
             tokio::select! {
                 () = tokio::time::sleep_until(at) => {}
@@ -244,3 +259,6 @@ fn accepted_prefix(attempt: &Attempt, batch: &Batch, accepted: usize) -> Option<
     };
     Some((last_done.seq, done))
 }
+
+#[cfg(test)]
+mod tests;

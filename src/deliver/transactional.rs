@@ -68,7 +68,7 @@ impl<S: TransactionalSink> Runner<S> {
             };
             match next {
                 Next::Go => {}
-                Next::Again(reason) | Next::Reopen(reason) => self.pause(&reason, &mut retry, stop).await,
+                Next::Again(reason) | Next::Reopen(reason) => self.pause(&reason, &mut retry, stop).await?,
                 Next::Stop(reason) => {
                     self.watch(self.sink.trouble()).stopped(&reason);
                     return Ok(Ended::Stopped);
@@ -128,7 +128,7 @@ impl<S: TransactionalSink> Runner<S> {
         let mut suspects = Suspects::default();
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            let Some(partition) = turns.next(&self.journal.backlog(&self.name).await?) else {
+            let Some(partition) = turns.next(&self.look().await?) else {
                 tokio::select! {
                     _ = changed.changed() => {}
                     () = tokio::time::sleep(IDLE) => {}
@@ -138,7 +138,7 @@ impl<S: TransactionalSink> Runner<S> {
             };
             match self.deliver_batch(&partition, &mut suspects, stop).await? {
                 Next::Go => *retry = Retry::default(),
-                Next::Again(reason) => self.pause(&reason, retry, stop).await,
+                Next::Again(reason) => self.pause(&reason, retry, stop).await?,
                 next @ (Next::Reopen(_) | Next::Stop(_) | Next::Asked) => return Ok(next),
             }
         }
@@ -207,13 +207,14 @@ impl<S: TransactionalSink> Runner<S> {
         }
     }
 
-    async fn pause(&self, reason: &str, retry: &mut Retry, stop: &CancellationToken) {
-        self.watch(self.sink.trouble()).failed(reason);
+    async fn pause(&self, reason: &str, retry: &mut Retry, stop: &CancellationToken) -> Result<(), RunnerError> {
+        self.failed(&self.watch(self.sink.trouble()), reason).await?;
         let at = Instant::now() + retry.next_delay();
         tokio::select! {
             () = tokio::time::sleep_until(at) => {}
             () = stop.cancelled() => {}
         }
+        Ok(())
     }
 }
 
