@@ -10,6 +10,7 @@
     reason = "tests of real processes in real time; a panic is how a test fails"
 )]
 
+mod away;
 mod bad_input;
 mod commands;
 mod crash;
@@ -17,6 +18,7 @@ mod day;
 mod engines;
 mod inventory;
 mod once;
+mod receiver;
 mod reload;
 mod requests;
 mod simulated;
