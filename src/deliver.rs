@@ -1,5 +1,6 @@
 //! From the journal to a sink: one deliverer per sink, each at its own position.
 
+mod ahead;
 pub mod batch;
 pub mod retry;
 pub mod route;

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::deliver::batch::{Batch, decide, refused};
+use crate::deliver::ahead::{Ahead, Decided};
+use crate::deliver::batch::{Batch, refused};
 use crate::deliver::retry::Retry;
 use crate::deliver::route::Route;
 use crate::deliver::status::{SinkStatus, Watch};
@@ -114,10 +115,11 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
+        let mut ahead = Ahead::default();
         self.prove(stop).await?;
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            match self.turn(turns, stop).await? {
+            match self.turn_with(turns, &mut ahead, stop).await? {
                 Turn::Moved => {}
                 Turn::Idle => {
                     tokio::select! {
@@ -147,17 +149,28 @@ impl<S: Sink> Runner<S> {
 
     /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes.
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
-        let Some(partition) = turns.next(&self.look().await?) else {
-            return Ok(Turn::Idle);
-        };
+        self.turn_with(turns, &mut Ahead::default(), stop).await
+    }
+
+    async fn turn_with(
+        &mut self,
+        turns: &mut Turns,
+        ahead: &mut Ahead,
+        stop: &CancellationToken,
+    ) -> Result<Turn, RunnerError> {
+        let backlog = self.look().await?;
+        let Some(partition) = turns.next(&backlog) else { return Ok(Turn::Idle) };
+        let mut backlog = Some(backlog);
         let mut retry = Retry::default();
         let watch = self.watch(self.sink.trouble());
         loop {
             // Read and decided anew on every attempt: the mapping may have changed meanwhile.
-            let Some(attempt) = self.journal.read(&self.name, &partition, LIMIT).await? else {
-                return Ok(Turn::Moved);
-            };
-            let again = match self.attempt(&partition, &attempt, &watch, stop).await? {
+            let Some(decided) = self.next_batch(ahead, &partition, LIMIT).await? else { return Ok(Turn::Moved) };
+            // Only beside the first attempt: what is read beside a sink that fails would be old when it is needed.
+            if let Some(backlog) = backlog.take() {
+                self.read_ahead(ahead, &decided.attempt, turns, backlog);
+            }
+            let again = match self.attempt(&partition, &decided, &watch, stop).await? {
                 Some(Ok(())) => {
                     watch.succeeded();
                     return Ok(Turn::Moved);
@@ -165,6 +178,7 @@ impl<S: Sink> Runner<S> {
                 Some(Err(again)) => again,
                 None => return Ok(Turn::Idle),
             };
+            ahead.forget();
             self.failed(&watch, &again.reason).await?;
             let at = Instant::now() + retry.next_delay().max(again.after);
             tokio::select! {
@@ -178,11 +192,10 @@ impl<S: Sink> Runner<S> {
     async fn attempt(
         &mut self,
         partition: &Partition,
-        attempt: &Attempt,
+        Decided { attempt, batch }: &Decided,
         watch: &Watch,
         stop: &CancellationToken,
     ) -> Result<Option<Result<(), Again>>, RunnerError> {
-        let batch = decide(attempt, &self.route, &self.options, self.clock.now());
         let delivered = if batch.events.is_empty() {
             Some(Ok(Delivered::default()))
         } else {
@@ -191,14 +204,14 @@ impl<S: Sink> Runner<S> {
         let Some(outcome) = delivered else { return Ok(None) };
         match outcome {
             Ok(delivered) => {
-                let done = finished(attempt, &batch, &delivered.refused);
+                let done = finished(attempt, batch, &delivered.refused);
                 self.settle(partition, attempt, attempt.to, done).await?;
                 Ok(Some(Ok(())))
             }
             Err(SinkError::Retry(reason)) => Ok(Some(Err(Again { reason, after: Duration::ZERO }))),
             Err(SinkError::Later { reason, after }) => Ok(Some(Err(Again { reason, after }))),
             Err(SinkError::Closed { accepted }) => {
-                if let Some((to, done)) = accepted_prefix(attempt, &batch, accepted) {
+                if let Some((to, done)) = accepted_prefix(attempt, batch, accepted) {
                     self.settle(partition, attempt, to, done).await?;
                 }
                 Err(RunnerError::Closed)

@@ -1,6 +1,7 @@
 //! A sink that is away for ten minutes: collecting goes on, the journal grows and nothing else does, and afterwards everything
 //! arrives in order. Time is simulated.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -17,6 +18,9 @@ use crate::deliver::turns::Turns;
 use crate::event::Event;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
+use crate::org::directory::Decision;
+use crate::org::{Org, Policy, Rules, Unmapped};
+use crate::record::{AccountUid, SiteRef};
 use crate::sink::{Delivered, Sink, SinkError};
 use crate::telemetry::Metrics;
 
@@ -35,6 +39,8 @@ enum Mood {
     LosesAnswers,
     /// Never answers.
     Hangs,
+    /// Takes it, and before it says so the site is mapped to another organization.
+    Maps,
 }
 
 #[derive(Debug)]
@@ -44,18 +50,23 @@ struct Destination {
     calls: usize,
     most_events: usize,
     most_bytes: usize,
+    /// The organizations of each batch, and the one in force when it came.
+    tenants: Vec<(BTreeSet<String>, String)>,
 }
 
-struct Fake(Arc<Mutex<Destination>>);
+struct Fake {
+    destination: Arc<Mutex<Destination>>,
+    journal: Journal,
+}
 
 impl Sink for Fake {
     async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
         let mood = {
-            let mut destination = self.0.lock().unwrap();
+            let mut destination = self.destination.lock().unwrap();
             destination.calls += 1;
             destination.most_events = destination.most_events.max(events.len());
             destination.most_bytes = destination.most_bytes.max(events.iter().map(|event| event.json.len()).sum());
-            if matches!(destination.mood, Mood::Takes | Mood::LosesAnswers) {
+            if matches!(destination.mood, Mood::Takes | Mood::LosesAnswers | Mood::Maps) {
                 destination.arrived.extend(events.iter().map(|event| event.pivots.subject.clone()));
             }
             destination.mood
@@ -68,12 +79,45 @@ impl Sink for Fake {
                 tokio::time::sleep(Duration::from_secs(30)).await;
                 Err(SinkError::Retry("no connection: refused".into()))
             }
+            Mood::Maps => {
+                let told = events.iter().map(|event| event.pivots.tenant_uid.clone()).collect();
+                let in_force = self.tenant().await;
+                let batches = {
+                    let mut destination = self.destination.lock().unwrap();
+                    destination.tenants.push((told, in_force));
+                    destination.tenants.len()
+                };
+                // Long enough for the next batch to be read meanwhile.
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                self.journal.set_policy(mapped(&format!("org-{batches}"))).await.unwrap();
+                Ok(Delivered::default())
+            }
         }
     }
 
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
         Ok(())
     }
+}
+
+impl Fake {
+    /// The organization of the site by the mapping in force.
+    async fn tenant(&self) -> String {
+        let directory = self.journal.directory().await.unwrap();
+        match directory.decide(&AccountUid::new("ab1c0002"), &SiteRef::Uid("site".into())) {
+            Decision::Org(tenant) => tenant.id.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// A policy that maps the site to `org`.
+fn mapped(org: &str) -> Policy {
+    let (sites, labels) = (vec!["site".to_owned()], BTreeMap::new());
+    let org = Org { id: org.to_owned(), name: org.to_owned(), accounts: None, sites, labels };
+    let (ignore, unmapped) = (Vec::new(), Unmapped::Hold);
+    let rules = Rules { list: vec![org], ignore, auto_match: false, autotask: false, unmapped };
+    Policy { orgs: Some(rules), accounts: BTreeMap::new() }
 }
 
 /// The log of one test.
@@ -143,12 +187,19 @@ async fn play(scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
     let journal = journal(folder.path(), &clock).await;
-    let destination = Destination { mood: Mood::Takes, arrived: Vec::new(), calls: 0, most_events: 0, most_bytes: 0 };
+    let destination = Destination {
+        mood: Mood::Takes,
+        arrived: Vec::new(),
+        calls: 0,
+        most_events: 0,
+        most_bytes: 0,
+        tenants: Vec::new(),
+    };
     let destination = Arc::new(Mutex::new(destination));
     let status = SinkStatus::default();
     let mut runner = Runner {
         name: "k".into(),
-        sink: Fake(Arc::clone(&destination)),
+        sink: Fake { destination: Arc::clone(&destination), journal: journal.clone() },
         route: Route::default(),
         options: Options::default(),
         journal: journal.clone(),
@@ -233,10 +284,30 @@ async fn a_sink_that_hangs_for_ten_minutes_is_told_and_loses_nothing() {
 async fn lost_answers_repeat_the_batch_in_hand_and_no_more() {
     let (world, _) = ten_minutes(Mood::LosesAnswers).await;
     let destination = world.destination.lock().unwrap();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let first: Vec<String> = destination.arrived.iter().filter(|id| seen.insert(*id)).cloned().collect();
     assert_eq!(first, ids(world.taken), "everything, in order of first arrival");
     let in_hand = PAGE + LIMIT.records;
     let late = destination.arrived.iter().filter(|id| ids(in_hand).last().unwrap() < *id).count();
     assert_eq!(late, world.taken - in_hand, "what was behind the batch in hand came once");
+}
+
+/// A batch is read and decided while the one before it is under way; what changes meanwhile decides it nevertheless.
+#[tokio::test(start_paused = true)]
+async fn a_mapping_that_changes_beside_a_delivery_decides_the_next_batch() {
+    let (world, _) = play(async |world: &mut World| {
+        world.journal.set_policy(mapped("org-0")).await.unwrap();
+        world.turn(Mood::Maps);
+        // More than one batch at once, so that there is something to read ahead.
+        world.take_in(5 * LIMIT.records).await;
+        world.drained().await;
+    })
+    .await;
+    let destination = world.destination.lock().unwrap();
+    assert_eq!(destination.arrived, ids(world.taken), "everything once, in order");
+    assert!(destination.tenants.len() >= 5, "{} batches", destination.tenants.len());
+    for (number, (told, in_force)) in destination.tenants.iter().enumerate() {
+        assert_eq!(in_force, &format!("org-{number}"));
+        assert_eq!(told, &BTreeSet::from([in_force.clone()]), "batch {number}");
+    }
 }
