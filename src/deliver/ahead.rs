@@ -23,7 +23,9 @@ pub(super) struct Decided {
 
 /// The batch that is being read ahead, if one is.
 #[derive(Debug, Default)]
-pub(super) struct Ahead(Option<(Partition, JoinSet<Result<Option<Decided>, JournalError>>)>);
+pub(super) struct Ahead(Option<(Partition, JoinSet<Read>)>);
+
+type Read = Result<Option<Decided>, JournalError>;
 
 /// What reading a batch takes.
 struct Reader {
@@ -40,7 +42,7 @@ impl Ahead {
         self.0 = None;
     }
 
-    async fn take(&mut self, partition: &Partition) -> Result<Option<Decided>, JournalError> {
+    async fn take(&mut self, partition: &Partition) -> Read {
         let Some((_, mut reading)) = self.0.take().filter(|(of, _)| of == partition) else { return Ok(None) };
         // A reader that broke off is as good as none: the batch is read anew.
         reading.join_next().await.and_then(Result::ok).unwrap_or(Ok(None))
@@ -92,12 +94,7 @@ impl<S> Runner<S> {
 
 impl Reader {
     /// Reads the batch behind `after`, or behind the position, and decides it.
-    async fn read(
-        self,
-        partition: &Partition,
-        after: Option<u64>,
-        limit: BatchLimit,
-    ) -> Result<Option<Decided>, JournalError> {
+    async fn read(self, partition: &Partition, after: Option<u64>, limit: BatchLimit) -> Read {
         let read = match after {
             Some(after) => self.journal.read_behind(&self.sink, partition, after, limit).await?,
             None => self.journal.read(&self.sink, partition, limit).await?,

@@ -15,6 +15,8 @@ use crate::sink::{Delivered, Sink, SinkError};
 /// Copies of one batch that a sink may have in hand when its deliveries are dropped one after the other: being written, waiting
 /// behind it, and the last, which is confirmed.
 const MOST_COPIES: usize = 3;
+/// Attempts until a destination that is back must be found.
+const RETRIES: usize = 20;
 /// Drops of a delivery while the destination stands still.
 const DROPS: usize = 20;
 
@@ -143,19 +145,22 @@ async fn a_refused_event_is_named_and_the_others_arrive(destination: &impl Desti
 
 async fn a_lost_answer_leads_to_a_repeat_with_equal_ids(destination: &impl Destination) {
     let mut sink = destination.sink();
-    sink.healthcheck().await.expect("the destination is there");
+    assert_eq!(sink.deliver(&events(3000..3001)).await, Ok(Delivered::default()));
     if let Err(Cannot(why)) = destination.lose_answers().await {
         return println!("it loses no answer: {why}");
     }
-    let batch = events(3000..3050);
+    let batch = events(3001..3050);
     let lost = sink.deliver(&batch).await;
     assert!(matches!(lost, Err(SinkError::Retry(_) | SinkError::Later { .. })), "an open outcome confirms: {lost:?}");
     destination.recover().await;
     let before = arrived_of(destination, &batch).await;
     assert_eq!(before, as_sent(&batch), "the first delivery was taken");
-    assert_eq!(sink.deliver(&batch).await, Ok(Delivered::default()));
-    let both = [as_sent(&batch), as_sent(&batch)].concat();
-    assert_eq!(arrived_of(destination, &batch).await, both, "the repeat has equal ids and bodies");
+    until_delivered(&mut sink, &batch).await;
+    let arrived = arrived_of(destination, &batch).await;
+    assert!(arrived.len() >= 2 * batch.len(), "it came again");
+    for copy in arrived.chunks(batch.len()) {
+        assert_eq!(copy, as_sent(&batch), "a repeat has equal ids and bodies");
+    }
 }
 
 async fn a_dropped_delivery_is_repeated_whole(destination: &impl Destination) {
@@ -202,10 +207,21 @@ pub(crate) async fn check_absent(destination: &impl Destination) {
     let failed = sink.deliver(&batch).await;
     assert!(matches!(failed, Err(SinkError::Retry(_) | SinkError::Later { .. })), "it is tried again: {failed:?}");
     destination.recover().await;
+    until_delivered(&mut sink, &batch).await;
     sink.healthcheck().await.expect("the same sink sees that it is back");
-    assert_eq!(sink.deliver(&batch).await, Ok(Delivered::default()));
     let arrived = arrived_of(destination, &batch).await;
     assert!(arrived.ends_with(&as_sent(&batch)), "nothing was given up: {arrived:?}");
+}
+
+/// Tries again as a deliverer does: a client may need a moment to find that its destination is back.
+async fn until_delivered(sink: &mut impl Sink, batch: &[Event]) {
+    for _ in 0..RETRIES {
+        match sink.deliver(batch).await {
+            Err(SinkError::Retry(_) | SinkError::Later { .. }) => tokio::time::sleep(Duration::from_millis(200)).await,
+            outcome => return assert_eq!(outcome, Ok(Delivered::default())),
+        }
+    }
+    panic!("it does not recover");
 }
 
 /// What arrived of these events.

@@ -11,9 +11,9 @@ use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::{Options, Settings};
 
 /// The library gives a message up after this, so that a lost answer is soon seen.
-const MESSAGE_TIMEOUT_MS: &str = "1000";
+const MESSAGE_TIMEOUT_MS: &str = "2500";
 /// An answer that comes later than that is lost.
-const LOST: Duration = Duration::from_millis(2500);
+const LOST: Duration = Duration::from_millis(4500);
 /// An answer that comes late, but comes.
 const LATE: Duration = Duration::from_millis(900);
 
