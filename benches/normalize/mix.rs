@@ -13,12 +13,12 @@ use vintner::org::Policy;
 use vintner::org::directory::{Directory, Rule, Tenant};
 use vintner::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
 
-pub(crate) const ACCOUNT: &str = "ab1c0002";
-pub(crate) const SITE: &str = "5b6f0a52-93c4-4d0b-8a7e-2f1f7f6f4c11";
-pub(crate) const DEVICE: &str = "9c1b7f52-0d3e-4a76-8f21-5e0c44d1a7b3";
+const ACCOUNT: &str = "ab1c0002";
+const SITE: &str = "5b6f0a52-93c4-4d0b-8a7e-2f1f7f6f4c11";
+const DEVICE: &str = "9c1b7f52-0d3e-4a76-8f21-5e0c44d1a7b3";
 /// Records of a mix: allocations per hundred read easily as allocations per record.
 pub(crate) const COUNT: usize = 100;
-pub(crate) const RECEIVED_AT: i64 = 1_795_212_371_250;
+const RECEIVED_AT: i64 = 1_795_212_371_250;
 
 /// A mix of records.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +115,7 @@ fn tenant(id: &str, name: &str, rule: Rule) -> Tenant {
     Tenant { id: id.into(), name: Some(name.into()), labels: [("tier".to_owned(), "gold".to_owned())].into(), rule }
 }
 
-pub(crate) fn device() -> Value {
+fn device() -> Value {
     json!({ "id": 1_048_576, "uid": DEVICE, "siteId": 884_411, "siteUid": SITE, "siteName": "Contoso Dental - HQ",
         "deviceType": { "category": "Server", "type": "Main System Chassis" }, "hostname": "CDHQ-FS01",
         "intIpAddress": "10.20.0.5", "operatingSystem": "Microsoft Windows Server 2022 Standard 10.0.20348",
