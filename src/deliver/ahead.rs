@@ -21,9 +21,12 @@ pub(super) struct Decided {
     pub(super) batch: Batch,
 }
 
-/// The batch that is being read ahead, if one is.
+/// What is read ahead: nothing, unless it is switched on.
 #[derive(Debug, Default)]
-pub(super) struct Ahead(Option<(Partition, JoinSet<Read>)>);
+pub(super) struct Ahead {
+    is_on: bool,
+    reading: Option<(Partition, JoinSet<Read>)>,
+}
 
 type Read = Result<Option<Decided>, JournalError>;
 
@@ -37,13 +40,18 @@ struct Reader {
 }
 
 impl Ahead {
+    /// For a deliverer that goes on to the next batch by itself.
+    pub(super) fn on() -> Self {
+        Self { is_on: true, reading: None }
+    }
+
     /// Forgets what was read ahead.
     pub(super) fn forget(&mut self) {
-        self.0 = None;
+        self.reading = None;
     }
 
     async fn take(&mut self, partition: &Partition) -> Read {
-        let Some((_, mut reading)) = self.0.take().filter(|(of, _)| of == partition) else { return Ok(None) };
+        let Some((_, mut reading)) = self.reading.take().filter(|(of, _)| of == partition) else { return Ok(None) };
         // A reader that broke off is as good as none: the batch is read anew.
         reading.join_next().await.and_then(Result::ok).unwrap_or(Ok(None))
     }
@@ -68,12 +76,15 @@ impl<S> Runner<S> {
 
     /// Begins to read the batch whose turn it is once `attempt` is done; `backlog` is from before it.
     pub(super) fn read_ahead(&self, ahead: &mut Ahead, attempt: &Attempt, turns: &Turns, mut backlog: Vec<Backlog>) {
+        if !ahead.is_on {
+            return;
+        }
         for entry in backlog.iter_mut().filter(|entry| entry.partition == attempt.partition) {
             entry.pending = entry.pending.saturating_sub(u64::try_from(attempt.items.len()).unwrap_or(u64::MAX));
         }
         // A replay's references may be taken back until they are delivered.
         let next = turns.clone().next(&backlog).filter(|next| next.lane != Lane::Replayed);
-        ahead.0 = next.map(|next| {
+        ahead.reading = next.map(|next| {
             let after = (next == attempt.partition).then_some(attempt.to);
             let (reader, partition, mut reading) = (self.reader(), next.clone(), JoinSet::new());
             reading.spawn(async move { reader.read(&partition, after, LIMIT).await });

@@ -115,7 +115,7 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
-        let mut ahead = Ahead::default();
+        let mut ahead = Ahead::on();
         self.prove(stop).await?;
         while !stop.is_cancelled() {
             changed.mark_unchanged();
@@ -147,7 +147,8 @@ impl<S: Sink> Runner<S> {
         Ok(())
     }
 
-    /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes.
+    /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes. Nothing is read
+    /// ahead, as [`Runner::run`] does.
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
         self.turn_with(turns, &mut Ahead::default(), stop).await
     }

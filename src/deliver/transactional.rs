@@ -126,7 +126,7 @@ impl<S: TransactionalSink> Runner<S> {
         retry: &mut Retry,
     ) -> Result<Next, RunnerError> {
         let mut changed = self.journal.changed();
-        let (mut suspects, mut ahead) = (Suspects::default(), Ahead::default());
+        let (mut suspects, mut ahead) = (Suspects::default(), Ahead::on());
         while !stop.is_cancelled() {
             changed.mark_unchanged();
             let backlog = self.look().await?;
