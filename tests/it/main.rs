@@ -10,7 +10,6 @@
     reason = "tests of real processes in real time; a panic is how a test fails"
 )]
 
-mod away;
 mod bad_input;
 mod commands;
 mod crash;
@@ -18,6 +17,7 @@ mod day;
 mod engines;
 mod inventory;
 mod once;
+mod outage;
 mod receiver;
 mod reload;
 mod requests;
