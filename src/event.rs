@@ -46,3 +46,11 @@ pub struct Pivots {
     /// `finding_info.uid`, else `device.uid`, else `metadata.original_event_uid`.
     pub subject: String,
 }
+
+impl Pivots {
+    /// What orders this event: the alert or item that it tells of, and its device. Of events that share one of these, the
+    /// earlier must reach a sink first.
+    pub fn order_keys(&self) -> impl Iterator<Item = &str> {
+        [Some(self.subject.as_str()), self.device_uid.as_deref()].into_iter().flatten()
+    }
+}

@@ -6,13 +6,14 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
-use crate::deliver::batch::{Batch, decide, refused};
+use crate::deliver::ahead::{Ahead, Decided};
+use crate::deliver::batch::{Batch, refused};
 use crate::deliver::retry::Retry;
 use crate::deliver::route::Route;
 use crate::deliver::status::{SinkStatus, Watch};
 use crate::deliver::turns::Turns;
 use crate::journal::sqlite::Journal;
-use crate::journal::{Attempt, BatchLimit, JournalError, Partition, Refused, RefusedKind, Settlement};
+use crate::journal::{Attempt, Backlog, BatchLimit, JournalError, Partition, Refused, RefusedKind, Settlement};
 use crate::normalize::Options;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::{EventFate, Metrics};
@@ -77,6 +78,20 @@ impl<S> Runner<S> {
         Watch { name: self.name.clone(), clock: self.clock.clone(), status: self.status.clone(), trouble }
     }
 
+    /// How the sink stands in each partition, which is noted for what is told of it.
+    pub(super) async fn look(&self) -> Result<Vec<Backlog>, RunnerError> {
+        let backlog = self.journal.backlog(&self.name).await?;
+        self.status.set(|state| state.waiting = backlog.iter().map(|entry| entry.pending).sum());
+        Ok(backlog)
+    }
+
+    /// Tells that the sink is down, and how much waits for it by now.
+    pub(super) async fn failed(&self, watch: &Watch, reason: &str) -> Result<(), RunnerError> {
+        self.look().await?;
+        watch.failed(reason);
+        Ok(())
+    }
+
     /// Counts what a finished prefix held.
     pub(super) fn count(&self, sent: u64, skipped: u64, dead: u64) {
         self.status.set(|state| state.sent = state.sent.saturating_add(sent));
@@ -100,10 +115,11 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
-        self.prove(stop).await;
+        let mut ahead = Ahead::on();
+        self.prove(stop).await?;
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            match self.turn(turns, stop).await? {
+            match self.turn_with(turns, &mut ahead, stop).await? {
                 Turn::Moved => {}
                 Turn::Idle => {
                     tokio::select! {
@@ -118,31 +134,44 @@ impl<S: Sink> Runner<S> {
     }
 
     /// Asks the sink whether it could accept events, so that it counts as working before the first one comes.
-    async fn prove(&mut self, stop: &CancellationToken) {
+    async fn prove(&mut self, stop: &CancellationToken) -> Result<(), RunnerError> {
         if self.status.get().is_proven {
-            return;
+            return Ok(());
         }
         let watch = self.watch(self.sink.trouble());
         match watch.wait(stop, self.sink.healthcheck()).await {
             Some(Ok(())) => self.status.set(|state| state.is_proven = true),
-            Some(Err(error)) => watch.failed(&error.to_string()),
+            Some(Err(error)) => self.failed(&watch, &error.to_string()).await?,
             None => {}
         }
+        Ok(())
     }
 
-    /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes.
+    /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes. Nothing is read
+    /// ahead, as [`Runner::run`] does.
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
-        let Some(partition) = turns.next(&self.journal.backlog(&self.name).await?) else {
-            return Ok(Turn::Idle);
-        };
+        self.turn_with(turns, &mut Ahead::default(), stop).await
+    }
+
+    async fn turn_with(
+        &mut self,
+        turns: &mut Turns,
+        ahead: &mut Ahead,
+        stop: &CancellationToken,
+    ) -> Result<Turn, RunnerError> {
+        let backlog = self.look().await?;
+        let Some(partition) = turns.next(&backlog) else { return Ok(Turn::Idle) };
+        let mut backlog = Some(backlog);
         let mut retry = Retry::default();
         let watch = self.watch(self.sink.trouble());
         loop {
             // Read and decided anew on every attempt: the mapping may have changed meanwhile.
-            let Some(attempt) = self.journal.read(&self.name, &partition, LIMIT).await? else {
-                return Ok(Turn::Moved);
-            };
-            let again = match self.attempt(&partition, &attempt, &watch, stop).await? {
+            let Some(decided) = self.next_batch(ahead, &partition, LIMIT).await? else { return Ok(Turn::Moved) };
+            // Only beside the first attempt: what is read beside a sink that fails would be old when it is needed.
+            if let Some(backlog) = backlog.take() {
+                self.read_ahead(ahead, &decided.attempt, turns, backlog);
+            }
+            let again = match self.attempt(&partition, &decided, &watch, stop).await? {
                 Some(Ok(())) => {
                     watch.succeeded();
                     return Ok(Turn::Moved);
@@ -150,7 +179,8 @@ impl<S: Sink> Runner<S> {
                 Some(Err(again)) => again,
                 None => return Ok(Turn::Idle),
             };
-            watch.failed(&again.reason);
+            ahead.forget();
+            self.failed(&watch, &again.reason).await?;
             let at = Instant::now() + retry.next_delay().max(again.after);
             tokio::select! {
                 () = tokio::time::sleep_until(at) => {}
@@ -163,11 +193,10 @@ impl<S: Sink> Runner<S> {
     async fn attempt(
         &mut self,
         partition: &Partition,
-        attempt: &Attempt,
+        Decided { attempt, batch }: &Decided,
         watch: &Watch,
         stop: &CancellationToken,
     ) -> Result<Option<Result<(), Again>>, RunnerError> {
-        let batch = decide(attempt, &self.route, &self.options, self.clock.now());
         let delivered = if batch.events.is_empty() {
             Some(Ok(Delivered::default()))
         } else {
@@ -176,14 +205,14 @@ impl<S: Sink> Runner<S> {
         let Some(outcome) = delivered else { return Ok(None) };
         match outcome {
             Ok(delivered) => {
-                let done = finished(attempt, &batch, &delivered.refused);
+                let done = finished(attempt, batch, &delivered.refused);
                 self.settle(partition, attempt, attempt.to, done).await?;
                 Ok(Some(Ok(())))
             }
             Err(SinkError::Retry(reason)) => Ok(Some(Err(Again { reason, after: Duration::ZERO }))),
             Err(SinkError::Later { reason, after }) => Ok(Some(Err(Again { reason, after }))),
             Err(SinkError::Closed { accepted }) => {
-                if let Some((to, done)) = accepted_prefix(attempt, &batch, accepted) {
+                if let Some((to, done)) = accepted_prefix(attempt, batch, accepted) {
                     self.settle(partition, attempt, to, done).await?;
                 }
                 Err(RunnerError::Closed)
@@ -244,3 +273,6 @@ fn accepted_prefix(attempt: &Attempt, batch: &Batch, accepted: usize) -> Option<
     };
     Some((last_done.seq, done))
 }
+
+#[cfg(test)]
+mod tests;

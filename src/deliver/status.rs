@@ -11,6 +11,8 @@ use crate::sink::Trouble;
 
 /// A sink that takes longer to confirm a batch is told to be down.
 const SLOW: Duration = Duration::from_secs(10);
+/// A sink that stays down is told again after this.
+const REMIND: Duration = Duration::from_secs(300);
 /// How often a slow sink, and a stop while one is slow, is looked after.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -29,6 +31,10 @@ pub struct SinkState {
     pub is_proven: bool,
     /// Events that it confirmed since the start.
     pub sent: u64,
+    /// Records that waited for it when its deliverer last looked.
+    pub waiting: u64,
+    /// When the log last said that it is down.
+    told_at: Option<Millis>,
 }
 
 /// What a deliverer tells of its sink.
@@ -91,17 +97,18 @@ impl Watch {
         });
     }
 
-    /// The sink is down.
+    /// The sink is down. The log says so at once, again when the reason changes, and from time to time as long as it lasts.
     pub(crate) fn failed(&self, reason: &str) {
         let now = self.clock.now();
         self.status.set(|state| {
-            let is_new = state.failing.as_ref().is_none_or(|(_, last)| last != reason);
             let since = state.failing.as_ref().map_or(now, |(since, _)| *since);
-            if is_new {
+            let is_new = state.failing.as_ref().is_none_or(|(_, last)| last != reason);
+            if is_new || state.told_at.is_none_or(|told| now.since(told) >= REMIND) {
                 tracing::warn!(
-                    sink = self.name, %since, reason,
+                    sink = self.name, %since, reason, backlog = state.waiting,
                     "sink is down: collecting goes on, the journal keeps what it misses, and it is tried again"
                 );
+                state.told_at = Some(now);
             }
             state.failing = Some((since, reason.to_owned()));
         });

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::deliver::batch::{Batch, decide, refused};
+use crate::deliver::ahead::{Ahead, Decided};
+use crate::deliver::batch::{Batch, refused};
 use crate::deliver::retry::Retry;
 use crate::deliver::runner::{IDLE, LIMIT, Runner, RunnerError};
 use crate::deliver::turns::Turns;
@@ -68,7 +69,7 @@ impl<S: TransactionalSink> Runner<S> {
             };
             match next {
                 Next::Go => {}
-                Next::Again(reason) | Next::Reopen(reason) => self.pause(&reason, &mut retry, stop).await,
+                Next::Again(reason) | Next::Reopen(reason) => self.pause(&reason, &mut retry, stop).await?,
                 Next::Stop(reason) => {
                     self.watch(self.sink.trouble()).stopped(&reason);
                     return Ok(Ended::Stopped);
@@ -125,10 +126,11 @@ impl<S: TransactionalSink> Runner<S> {
         retry: &mut Retry,
     ) -> Result<Next, RunnerError> {
         let mut changed = self.journal.changed();
-        let mut suspects = Suspects::default();
+        let (mut suspects, mut ahead) = (Suspects::default(), Ahead::on());
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            let Some(partition) = turns.next(&self.journal.backlog(&self.name).await?) else {
+            let backlog = self.look().await?;
+            let Some(partition) = turns.next(&backlog) else {
                 tokio::select! {
                     _ = changed.changed() => {}
                     () = tokio::time::sleep(IDLE) => {}
@@ -136,25 +138,28 @@ impl<S: TransactionalSink> Runner<S> {
                 }
                 continue;
             };
-            match self.deliver_batch(&partition, &mut suspects, stop).await? {
+            let limit = suspects.limit(&partition);
+            let Some(decided) = self.next_batch(&mut ahead, &partition, limit).await? else { continue };
+            self.read_ahead(&mut ahead, &decided.attempt, turns, backlog);
+            match self.deliver_batch(decided, &mut suspects, stop).await? {
                 Next::Go => *retry = Retry::default(),
-                Next::Again(reason) => self.pause(&reason, retry, stop).await,
+                Next::Again(reason) => {
+                    ahead.forget();
+                    self.pause(&reason, retry, stop).await?;
+                }
                 next @ (Next::Reopen(_) | Next::Stop(_) | Next::Asked) => return Ok(next),
             }
         }
         Ok(Next::Asked)
     }
 
-    /// One attempt at one batch, read and decided anew: the mapping may have changed since the last one.
+    /// One attempt at one batch, which was read and decided for it: the mapping may have changed since the last one.
     async fn deliver_batch(
         &mut self,
-        partition: &Partition,
+        Decided { attempt, mut batch }: Decided,
         suspects: &mut Suspects,
         stop: &CancellationToken,
     ) -> Result<Next, RunnerError> {
-        let limit = suspects.limit(partition);
-        let Some(attempt) = self.journal.read(&self.name, partition, limit).await? else { return Ok(Next::Go) };
-        let mut batch = decide(&attempt, &self.route, &self.options, self.clock.now());
         suspects.bury(&attempt, &mut batch);
         match self.transact(&attempt, &batch, stop).await? {
             None => Ok(Next::Asked),
@@ -207,13 +212,14 @@ impl<S: TransactionalSink> Runner<S> {
         }
     }
 
-    async fn pause(&self, reason: &str, retry: &mut Retry, stop: &CancellationToken) {
-        self.watch(self.sink.trouble()).failed(reason);
+    async fn pause(&self, reason: &str, retry: &mut Retry, stop: &CancellationToken) -> Result<(), RunnerError> {
+        self.failed(&self.watch(self.sink.trouble()), reason).await?;
         let at = Instant::now() + retry.next_delay();
         tokio::select! {
             () = tokio::time::sleep_until(at) => {}
             () = stop.cancelled() => {}
         }
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::journal::batches::{self, Batch};
 use crate::journal::fail::{Done, Fail};
 use crate::journal::inventory::find_device;
 use crate::journal::partitions::{self, Stored};
+use crate::journal::policy;
 use crate::journal::replay;
 use crate::journal::sinks;
 use crate::journal::sqlite::Journal;
@@ -27,15 +28,50 @@ impl Journal {
         limit: BatchLimit,
     ) -> Result<Option<Attempt>, JournalError> {
         let (sink, partition) = (sink.to_owned(), partition.clone());
-        self.look(move |view| read(view, &sink, partition, limit)).await
+        self.look(move |view| read(view, &sink, partition, None, limit)).await
+    }
+
+    /// The batch behind `after`, to which the sink's position may still have to come: [`Journal::is_current`] tells whether it may
+    /// be delivered.
+    pub async fn read_behind(
+        &self,
+        sink: &str,
+        partition: &Partition,
+        after: u64,
+        limit: BatchLimit,
+    ) -> Result<Option<Attempt>, JournalError> {
+        let (sink, partition) = (sink.to_owned(), partition.clone());
+        self.look(move |view| read(view, &sink, partition, Some(after), limit)).await
+    }
+
+    /// Whether the sink's position is where `attempt` starts, and the mapping in force is the one that it was read with.
+    pub async fn is_current(&self, sink: &str, attempt: &Attempt) -> Result<bool, JournalError> {
+        let (sink, partition) = (sink.to_owned(), attempt.partition.clone());
+        let (from, version) = (attempt.from, attempt.directory.version);
+        self.look(move |view| {
+            let sink = sinks::present(view.connection, &sink)?;
+            let Some(stored) = partitions::find(view.connection, &partition, &sink.name)? else { return Ok(false) };
+            let position = sinks::position(view.connection, &sink, stored.id)?;
+            Ok(position == from && policy::version(view.connection)? == version)
+        })
+        .await
     }
 }
 
-fn read(view: &View<'_>, sink: &str, partition: Partition, limit: BatchLimit) -> Done<Option<Attempt>> {
+fn read(
+    view: &View<'_>,
+    sink: &str,
+    partition: Partition,
+    after: Option<u64>,
+    limit: BatchLimit,
+) -> Done<Option<Attempt>> {
     let connection = view.connection;
     let sink = sinks::present(connection, sink)?;
     let Some(stored) = partitions::find(connection, &partition, &sink.name)? else { return Ok(None) };
-    let from = sinks::position(connection, &sink, stored.id)?;
+    let from = match after {
+        Some(after) => after,
+        None => sinks::position(connection, &sink, stored.id)?,
+    };
     let mut gather = Gather { limit, bytes: 0, items: Vec::new() };
     match partition.lane {
         Lane::Live | Lane::Backfill => gather.records(connection, stored, &partition, from)?,

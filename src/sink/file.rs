@@ -132,7 +132,7 @@ fn last_line_end(file: &mut File, length: u64) -> std::io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sink::contract;
+    use crate::sink::contract::{self, Arrived, Cannot};
     use crate::sink::lines::tests::event;
 
     #[tokio::test]
@@ -167,19 +167,61 @@ mod tests {
         assert!(matches!(&error, SinkError::Retry(text) if text.contains("no/such/file")), "{error:?}");
     }
 
-    struct Lines(PathBuf);
+    /// A file in a folder that can be moved away.
+    struct Folder {
+        holder: tempfile::TempDir,
+    }
 
-    impl contract::Destination for Lines {
-        async fn arrived(&self) -> Vec<String> {
-            let text = std::fs::read_to_string(&self.0).unwrap();
-            text.lines().map(str::to_owned).collect()
+    impl Folder {
+        fn path(&self) -> PathBuf {
+            self.holder.path().join("here/events.ndjson")
+        }
+
+        fn rename(&self, from: &str, to: &str) {
+            let place = |name: &str| self.holder.path().join(name);
+            if place(from).exists() {
+                std::fs::rename(place(from), place(to)).unwrap();
+            }
+        }
+    }
+
+    impl contract::Destination for Folder {
+        type Sink = FileSink;
+
+        fn sink(&self) -> FileSink {
+            FileSink::new(self.path())
+        }
+
+        async fn arrived(&self) -> Vec<Arrived> {
+            std::fs::read_to_string(self.path()).unwrap().lines().map(contract::of_line).collect()
+        }
+
+        fn poisoned(&self, _: Event) -> Result<Event, Cannot> {
+            Err(Cannot("a file takes every line"))
+        }
+
+        async fn lose_answers(&self) -> Result<(), Cannot> {
+            Err(Cannot("the answer of a file is the end of the system call"))
+        }
+
+        async fn stand_still(&self) -> Result<(), Cannot> {
+            Err(Cannot("a disk answers or fails"))
+        }
+
+        async fn go_away(&self) -> Result<&'static str, Cannot> {
+            self.rename("here", "away");
+            Ok("events.ndjson cannot be written")
+        }
+
+        async fn recover(&self) {
+            self.rename("away", "here");
         }
     }
 
     #[tokio::test]
     async fn it_keeps_the_contract_of_sinks() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("events.ndjson");
-        contract::check(FileSink::new(path.clone()), &Lines(path)).await;
+        let folder = Folder { holder: tempfile::tempdir().unwrap() };
+        std::fs::create_dir(folder.holder.path().join("here")).unwrap();
+        contract::check(&folder).await;
     }
 }

@@ -1,17 +1,13 @@
 //! OTLP logs over gRPC or HTTP, without loss: an event counts as delivered once the receiver said so (architecture.md section 7).
 
-use std::collections::HashMap;
 use std::fmt;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
 use url::Url;
 
 use self::answer::Verdict;
-use self::request::Prepared;
+use self::course::Exchange;
 use self::transport::Transport;
 use crate::clock::Clock;
 use crate::event::Event;
@@ -20,19 +16,14 @@ use crate::sink::{Delivered, Sink, SinkError};
 
 mod answer;
 mod compress;
+mod course;
+mod lanes;
 mod record;
 mod request;
 #[cfg(test)]
 mod tests;
 mod transport;
 mod value;
-
-/// A receiver that speaks of the connection is asked again after this.
-const DOWN_PAUSE: Duration = Duration::from_secs(30);
-/// A lone record that a receiver would not take for want of room is tried so often before it is given up.
-const LONE_TRIES: u32 = 4;
-/// Pause between these tries.
-const LONE_PAUSE: Duration = Duration::from_millis(500);
 
 /// How an OTLP sink is set up.
 pub struct Settings {
@@ -42,8 +33,10 @@ pub struct Settings {
     pub protocol: Protocol,
     /// Compression of requests.
     pub compression: Compression,
-    /// What authenticates, read anew for each delivery, so that a rotated token is picked up.
-    pub headers: Box<dyn Headers>,
+    /// Most requests at once, at least 1. Events of one alert, and of one device, keep their order.
+    pub concurrency: u32,
+    /// What authenticates, read anew for each request, so that a rotated token is picked up.
+    pub headers: Arc<dyn Headers>,
     /// Roots and client certificate, read at the first delivery and after each lost connection.
     pub tls: Tls,
     /// Form of the log body.
@@ -106,10 +99,12 @@ pub struct OtlpSink {
     transport: Option<Transport>,
 }
 
-/// What became of the parts of one delivery so far.
-#[derive(Default)]
-struct Progress {
-    refused: HashMap<usize, String>,
+/// A way to the receiver, one for all requests of a delivery.
+#[derive(Clone)]
+struct Link {
+    transport: Transport,
+    compression: Compression,
+    headers: Arc<dyn Headers>,
 }
 
 impl OtlpSink {
@@ -118,152 +113,61 @@ impl OtlpSink {
         Self { settings, transport: None }
     }
 
-    /// Sends the records of `range`.
-    async fn send(&mut self, prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Verdict, SinkError> {
-        let (prepared, compression) = (Arc::clone(prepared), self.settings.compression);
-        let encoded = tokio::task::spawn_blocking(move || compression.encode(prepared.encode(range))).await;
-        let encoded = encoded.map_err(std::io::Error::other).flatten();
-        self.exchange(encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?).await
-    }
-
-    /// Sends an empty request, which tells whether the receiver takes any.
-    async fn probe(&mut self) -> Result<Verdict, SinkError> {
-        let encoded = self.settings.compression.encode(Vec::new());
-        self.exchange(encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?).await
-    }
-
-    async fn exchange(&mut self, request: Vec<u8>) -> Result<Verdict, SinkError> {
-        let headers = self.settings.headers.headers().map_err(SinkError::Retry)?;
+    fn link(&mut self) -> Result<Link, SinkError> {
         let transport = match self.transport.take() {
             Some(transport) => transport,
             None => Transport::open(&self.settings).map_err(SinkError::Retry)?,
         };
-        let verdict = transport.send(request, &headers).await;
-        // After a failure certificates are read anew: they may have been replaced.
-        if !matches!(verdict, Verdict::Later(..) | Verdict::Down(_)) {
-            self.transport = Some(transport);
-        }
-        Ok(verdict)
+        let link = Link {
+            transport: transport.clone(),
+            compression: self.settings.compression,
+            headers: Arc::clone(&self.settings.headers),
+        };
+        self.transport = Some(transport);
+        Ok(link)
     }
 
-    /// Delivers the records of `range`; in halves as long as the receiver may mean that it is too much. The halves go in
-    /// order, so that an alert's events stay in theirs.
-    async fn deliver_range(
-        &mut self,
-        prepared: &Arc<Prepared>,
-        range: Range<usize>,
-        events: &[Event],
-        progress: &mut Progress,
-    ) -> Result<(), SinkError> {
-        let mut open = vec![range];
-        while let Some(range) = open.pop() {
-            let (reason, lone) = match self.send(prepared, range.clone()).await? {
-                Verdict::Accepted(partial) => {
-                    progress.note(partial.as_ref(), range, events);
-                    continue;
-                }
-                Verdict::Later(reason, Some(after)) => return Err(SinkError::Later { reason, after }),
-                Verdict::Later(reason, None) => return Err(SinkError::Retry(reason)),
-                Verdict::Down(reason) => return Err(SinkError::Later { reason, after: DOWN_PAUSE }),
-                Verdict::Smaller(reason) => (reason, Lone::Refused),
-                Verdict::Throttled(reason) => (reason, Lone::Throttled),
-            };
-            if range.len() > 1 {
-                let middle = range.start.midpoint(range.end);
-                open.push(middle..range.end);
-                open.push(range.start..middle);
-                continue;
-            }
-            self.judge_alone(prepared, range, events, (lone, reason), progress).await?;
+    /// After a failure certificates are read anew: they may have been replaced.
+    fn settle<T>(&mut self, outcome: Result<T, SinkError>) -> Result<T, SinkError> {
+        if outcome.is_err() {
+            self.transport = None;
         }
-        Ok(())
-    }
-
-    /// One record is still refused alone. It is given up only if the receiver takes others: else the receiver is down.
-    async fn judge_alone(
-        &mut self,
-        prepared: &Arc<Prepared>,
-        range: Range<usize>,
-        events: &[Event],
-        (lone, mut reason): (Lone, String),
-        progress: &mut Progress,
-    ) -> Result<(), SinkError> {
-        let tries = if lone == Lone::Throttled { LONE_TRIES } else { 1 };
-        for _ in 1..tries {
-            tokio::time::sleep(LONE_PAUSE).await;
-            match self.send(prepared, range.clone()).await? {
-                Verdict::Accepted(partial) => {
-                    progress.note(partial.as_ref(), range, events);
-                    return Ok(());
-                }
-                Verdict::Throttled(again) | Verdict::Smaller(again) => reason = again,
-                Verdict::Later(reason, _) | Verdict::Down(reason) => return Err(SinkError::Retry(reason)),
-            }
-        }
-        match self.probe().await? {
-            Verdict::Accepted(_) => {
-                progress.refused.insert(range.start, reason);
-                Ok(())
-            }
-            Verdict::Later(..) | Verdict::Down(_) | Verdict::Smaller(_) | Verdict::Throttled(_) => {
-                Err(SinkError::Later { reason, after: DOWN_PAUSE })
-            }
-        }
+        outcome
     }
 }
 
-/// Why a lone record was not taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Lone {
-    /// The receiver spoke of the request.
-    Refused,
-    /// The receiver may only be busy.
-    Throttled,
-}
-
-impl Progress {
-    /// A receiver that took only a part gives a number and a message, never names: one dead letter holds the ids of all.
-    fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>, events: &[Event]) {
-        let Some(partial) = partial else { return };
-        let message = answer::words(&partial.error_message);
-        let count = usize::try_from(partial.rejected_log_records).unwrap_or(0);
-        if count == 0 {
-            tracing::warn!(message, "the OTLP receiver took everything and warns");
-        } else if count >= range.len() {
-            self.refused.extend(range.map(|index| (index, format!("the receiver rejected it: {message}"))));
-        } else {
-            let ids: Vec<_> = events.get(range.clone()).unwrap_or_default().iter().map(|e| e.id.to_string()).collect();
-            let (total, ids) = (range.len(), ids.join(" "));
-            let reason =
-                format!("the receiver rejected {count} of {total} without naming them: {message}; one of: {ids}");
-            self.refused.insert(range.start, reason);
-        }
+impl Exchange for Link {
+    async fn exchange(&self, request: Vec<u8>) -> Result<Verdict, SinkError> {
+        let headers = self.headers.headers().map_err(SinkError::Retry)?;
+        let compression = self.compression;
+        // Megabytes are much to compress: the runtime's threads have other work.
+        let encoded = tokio::task::spawn_blocking(move || compression.encode(request)).await;
+        let encoded = encoded.map_err(std::io::Error::other).flatten();
+        let encoded = encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?;
+        Ok(self.transport.send(encoded, &headers).await)
     }
 }
 
 impl Sink for OtlpSink {
     async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
-        let (owned, body) = (events.to_vec(), self.settings.body);
-        // Thousands of events are much to encode: the runtime's threads have other work.
-        let prepared = tokio::task::spawn_blocking(move || Prepared::new(&owned, body)).await;
-        let prepared = Arc::new(prepared.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?);
-        let mut progress = Progress::default();
-        for range in prepared.requests() {
-            self.deliver_range(&prepared, range, events, &mut progress).await?;
-        }
-        let mut refused: Vec<_> = progress.refused.into_iter().collect();
-        refused.sort_unstable();
-        Ok(Delivered { refused })
+        let (link, body, concurrency) = (self.link()?, self.settings.body, self.settings.concurrency.max(1));
+        let outcome = course::deliver(&link, events, body, concurrency).await;
+        self.settle(outcome)
     }
 
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
-        match self.probe().await? {
-            Verdict::Accepted(_) => Ok(()),
-            Verdict::Later(reason, _)
-            | Verdict::Down(reason)
-            | Verdict::Smaller(reason)
-            | Verdict::Throttled(reason) => Err(SinkError::Retry(reason)),
-        }
+        // An empty request tells whether the receiver takes any.
+        let outcome = match self.link()?.exchange(Vec::new()).await {
+            Ok(Verdict::Accepted(_)) => Ok(()),
+            Ok(
+                Verdict::Later(reason, _)
+                | Verdict::Down(reason)
+                | Verdict::Smaller(reason)
+                | Verdict::Throttled(reason),
+            ) => Err(SinkError::Retry(reason)),
+            Err(error) => Err(error),
+        };
+        self.settle(outcome)
     }
 
     fn reopen(&mut self) {
@@ -273,11 +177,12 @@ impl Sink for OtlpSink {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, protocol, compression, tls, body, headers: _, clock: _ } = self;
+        let Self { endpoint, protocol, compression, concurrency, tls, body, headers: _, clock: _ } = self;
         f.debug_struct("Settings")
             .field("endpoint", &endpoint.host_str())
             .field("protocol", protocol)
             .field("compression", compression)
+            .field("concurrency", concurrency)
             .field("tls", tls)
             .field("body", body)
             .finish_non_exhaustive()

@@ -94,10 +94,10 @@ fn write(writer: &mut impl Write, job: &Job) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Condvar, Mutex};
 
     use super::*;
-    use crate::sink::contract;
+    use crate::sink::contract::{self, Arrived, Cannot};
     use crate::sink::lines::tests::event;
 
     /// A pipe whose reader goes away after `room` bytes.
@@ -141,16 +141,69 @@ mod tests {
         assert_eq!(*seen.lock().unwrap(), b"{}\n[]\n");
     }
 
-    impl contract::Destination for Pipe {
-        async fn arrived(&self) -> Vec<String> {
+    /// A reader that can stop reading.
+    #[derive(Clone, Default)]
+    struct Reader {
+        seen: Arc<Mutex<Vec<u8>>>,
+        gate: Arc<(Mutex<bool>, Condvar)>,
+    }
+
+    impl Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let closed = self.gate.0.lock().unwrap();
+            drop(self.gate.1.wait_while(closed, |is_closed| *is_closed).unwrap());
+            self.seen.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Reader {
+        fn close(&self, is_closed: bool) {
+            *self.gate.0.lock().unwrap() = is_closed;
+            self.gate.1.notify_all();
+        }
+    }
+
+    impl contract::Destination for Reader {
+        type Sink = Stdout;
+
+        fn sink(&self) -> Stdout {
+            Stdout::on(self.clone()).unwrap()
+        }
+
+        async fn arrived(&self) -> Vec<Arrived> {
             let seen = self.seen.lock().unwrap();
-            std::str::from_utf8(&seen).unwrap().lines().map(str::to_owned).collect()
+            std::str::from_utf8(&seen).unwrap().lines().map(contract::of_line).collect()
+        }
+
+        fn poisoned(&self, _: Event) -> Result<Event, Cannot> {
+            Err(Cannot("a pipe takes every line"))
+        }
+
+        async fn lose_answers(&self) -> Result<(), Cannot> {
+            Err(Cannot("the answer of a pipe is the end of the system call"))
+        }
+
+        async fn stand_still(&self) -> Result<(), Cannot> {
+            self.close(true);
+            Ok(())
+        }
+
+        async fn go_away(&self) -> Result<&'static str, Cannot> {
+            Err(Cannot("a reader that has gone does not come back: the program ends"))
+        }
+
+        async fn recover(&self) {
+            self.close(false);
         }
     }
 
     #[tokio::test]
     async fn it_keeps_the_contract_of_sinks() {
-        let pipe = Pipe { room: 10 << 20, seen: Arc::default() };
-        contract::check(Stdout::on(pipe.clone()).unwrap(), &pipe).await;
+        contract::check(&Reader::default()).await;
     }
 }

@@ -19,6 +19,8 @@ mod engines;
 mod inventory;
 mod many_sites;
 mod once;
+mod outage;
+mod receiver;
 mod reload;
 mod requests;
 mod simulated;

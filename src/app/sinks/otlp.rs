@@ -1,6 +1,7 @@
 //! An OTLP sink as the configuration says it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::config::load::ProcessEnvironment;
@@ -26,7 +27,8 @@ pub(super) fn settings(config: &OtlpConfig, clock: &Clock) -> Settings {
             OtlpCompression::Zstd => Compression::Zstd,
             OtlpCompression::None => Compression::None,
         },
-        headers: Box::new(FromConfig(config.headers.clone())),
+        concurrency: config.concurrency,
+        headers: Arc::new(FromConfig(config.headers.clone())),
         tls,
         body: match config.body {
             OtlpBody::Structured => Body::Structured,
@@ -37,7 +39,7 @@ pub(super) fn settings(config: &OtlpConfig, clock: &Clock) -> Settings {
     }
 }
 
-/// Reads the headers' secrets anew for each delivery.
+/// Reads the headers' secrets anew for each request.
 struct FromConfig(BTreeMap<String, SecretText>);
 
 impl Headers for FromConfig {

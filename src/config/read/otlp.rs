@@ -13,6 +13,10 @@ const COMPRESSIONS: [(&str, OtlpCompression); 3] =
     [("gzip", OtlpCompression::Gzip), ("zstd", OtlpCompression::Zstd), ("none", OtlpCompression::None)];
 const BODIES: [(&str, OtlpBody); 3] =
     [("structured", OtlpBody::Structured), ("json", OtlpBody::Json), ("message", OtlpBody::Message)];
+/// Requests at once, unless the operator says otherwise.
+const CONCURRENCY: u32 = 4;
+/// Most requests at once: each holds a part of one batch, so more would not be used.
+const MAX_CONCURRENCY: u32 = 64;
 /// Headers that vintner sets, or that belong to the connection.
 const RESERVED: [&str; 8] = [
     "connection",
@@ -34,6 +38,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
     let protocol = section.parse("protocol", |text| values::word(text, &PROTOCOLS)).unwrap_or(OtlpProtocol::Grpc);
     let compression = section.parse("compression", |text| values::word(text, &COMPRESSIONS));
     let body = section.parse("body", |text| values::word(text, &BODIES)).unwrap_or(OtlpBody::Structured);
+    let concurrency = section.item("concurrency").and_then(|item| concurrency(&item)).unwrap_or(CONCURRENCY);
     let headers = section.section("headers").map(headers).unwrap_or_default();
     let tls_item = section.item("tls");
     let tls = tls_item.as_ref().and_then(Item::section).map(kafka::tls);
@@ -48,7 +53,17 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
         section.problems.warn_at(&format!("{}.endpoint", section.path), message, Some("use https://".to_owned()));
     }
     let compression = compression.unwrap_or(OtlpCompression::Gzip);
-    Some(OtlpConfig { endpoint: url?, protocol, compression, headers, tls, body })
+    Some(OtlpConfig { endpoint: url?, protocol, compression, concurrency, headers, tls, body })
+}
+
+fn concurrency(item: &Item<'_>) -> Option<u32> {
+    let number = item.number()?;
+    let found = (1..=MAX_CONCURRENCY).find(|whole| f64::from(*whole) == number);
+    if found.is_none() {
+        let hint = "with 1, each request waits for the answer to the one before";
+        item.error(format!("this must be a whole number from 1 to {MAX_CONCURRENCY}"), Some(hint));
+    }
+    found
 }
 
 fn headers(section: Section<'_>) -> BTreeMap<String, SecretText> {

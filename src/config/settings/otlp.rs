@@ -16,6 +16,8 @@ pub struct OtlpConfig {
     pub protocol: OtlpProtocol,
     /// Compression of requests.
     pub compression: OtlpCompression,
+    /// Most requests at once, 1 to 64.
+    pub concurrency: u32,
     /// Headers of every request, by name in lower case.
     pub headers: BTreeMap<String, SecretText>,
     /// `None`: the system's roots, if the endpoint is https.

@@ -5,27 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Ended;
-use crate::clock::{Clock, Millis};
+use crate::clock::Clock;
 use crate::deliver::route::Route;
 use crate::deliver::runner::Runner;
 use crate::deliver::status::SinkStatus;
+use crate::deliver::testing::{START, journal, take_in};
 use crate::deliver::turns::Turns;
 use crate::event::Event;
-use crate::inventory::{Site, SiteType};
 use crate::journal::dead::DeadFilter;
-use crate::journal::sqlite::{Journal, Options as JournalOptions};
-use crate::journal::{DatedRecord, Lane, Page, StartAt};
+use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
 use crate::sink::{Position, TransactionError, TransactionalSink, Trouble};
 use crate::telemetry::Metrics;
-
-const START: Millis = Millis(1_795_214_400_000);
 
 /// What survives a crash of the deliverer.
 struct Broker {
@@ -116,61 +111,6 @@ impl TransactionalSink for Fake {
     }
 }
 
-fn account() -> AccountUid {
-    AccountUid::new("ab1c0002")
-}
-
-async fn journal(folder: &tempfile::TempDir, clock: &Clock) -> Journal {
-    let day = Duration::from_secs(86_400);
-    let options = JournalOptions { retain: 7 * day, max_bytes: 1 << 30, hold_for: day };
-    let journal = Journal::open(&folder.path().join("vintner.db"), options, clock.clone()).unwrap();
-    let site = Site {
-        account: account(),
-        uid: "site".into(),
-        id: None,
-        name: "Site".into(),
-        site_type: SiteType::Managed,
-        autotask: None,
-    };
-    journal.store_sites(&account(), vec![site]).await.unwrap();
-    journal.use_sinks(vec![("k".into(), StartAt::Oldest)]).await.unwrap();
-    journal
-}
-
-/// A page of `count` activity records whose ids sort as they were taken in.
-async fn take_in(journal: &Journal, first: usize, count: usize) {
-    let records = (first..first + count).map(|number| {
-        let id = format!("{number:05}");
-        let envelope = Envelope {
-            account: account(),
-            kind: RecordKind::ActivityDevice,
-            native_id: id.clone(),
-            marker: Marker::Once,
-            site: SiteRef::Uid("site".into()),
-            device: DeviceRef::None,
-            path: "/v2/activity-logs".into(),
-            received_at: START,
-            changed: Vec::new(),
-            synthesized: false,
-        };
-        let source = format!(
-            r#"{{"id":"{id}","entity":"DEVICE","category":"job","action":"create","date":1795214400.125,"site":null,"deviceId":null,"hostname":null,"user":null,"details":"{{}}"}}"#
-        );
-        DatedRecord { record: Record { envelope, source: RawValue::from_string(source).unwrap() }, dated: START }
-    });
-    let page = Page {
-        account: account(),
-        stream: Stream::Activity,
-        lane: Lane::Live,
-        received_at: START,
-        cursors: Vec::new(),
-        alerts: Vec::new(),
-        records: records.collect(),
-        rejected: Vec::new(),
-    };
-    journal.commit(page).await.unwrap();
-}
-
 fn runner(journal: &Journal, broker: &Arc<Mutex<Broker>>, clock: &Clock) -> Runner<Fake> {
     Runner {
         name: "k".into(),
@@ -217,7 +157,7 @@ async fn each_record_is_told_once_or_is_a_dead_letter_whatever_fails() {
     for seed in 0..12 {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
-        let journal = journal(&folder, &clock).await;
+        let journal = journal(folder.path(), &clock).await;
         let mut dice = fastrand::Rng::with_seed(seed);
         let refused: BTreeSet<_> = (0..dice.usize(0..4)).map(|_| format!("{:05}", dice.usize(0..60))).collect();
         let broker = broker(seed, 60, refused.clone());
@@ -239,7 +179,7 @@ async fn each_record_is_told_once_or_is_a_dead_letter_whatever_fails() {
 async fn a_position_that_this_journal_did_not_write_stops_the_sink_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
-    let journal = journal(&folder, &clock).await;
+    let journal = journal(folder.path(), &clock).await;
     let broker = broker(1, 0, BTreeSet::new());
     take_in(&journal, 0, 10).await;
     deliver_all(&journal, &broker, &clock).await;

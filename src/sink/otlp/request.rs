@@ -3,9 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
-use opentelemetry_proto::tonic::logs::v1::{LogRecord, ResourceLogs, ScopeLogs};
+use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
@@ -14,33 +13,46 @@ use super::record::{Fields, log_record};
 use super::value::{pair, text};
 use crate::event::Event;
 use crate::normalize::json::Json;
+use crate::record::EventId;
 
 /// Largest request before compression. Receivers count after decompression, and 4 MiB is where gRPC servers refuse.
 const MAX_BYTES: usize = 3 * 1024 * 1024;
 
-/// Events made ready, so that a part of them can be sent again without making them anew.
+// Keys of length-delimited fields (opentelemetry/proto/logs/v1/logs.proto).
+/// `ExportLogsServiceRequest.resource_logs`.
+const RESOURCE_LOGS: u8 = 1 << 3 | 2;
+/// `ResourceLogs.scope_logs`.
+const SCOPE_LOGS: u8 = 2 << 3 | 2;
+/// `ScopeLogs.log_records`.
+const LOG_RECORDS: u8 = 2 << 3 | 2;
+
+/// Events of one lane made ready, so that a part of them can be sent again without encoding them anew.
 pub(super) struct Prepared {
     records: Vec<Ready>,
 }
 
 /// One record and the account that its resource names.
 struct Ready {
-    record: LogRecord,
+    /// The encoded `LogRecord`.
+    bytes: Vec<u8>,
+    id: EventId,
+    /// Its index in the batch.
+    origin: usize,
     account: String,
     platform: String,
-    bytes: usize,
 }
 
 impl Prepared {
-    /// Makes the records of `events`, in order.
-    pub(super) fn new(events: &[Event], body: Body) -> Self {
-        let ready = |event: &Event| {
+    /// Makes the records of those `events` that are `members`, in order.
+    pub(super) fn new(events: &[Event], members: &[usize], body: Body) -> Self {
+        let ready = |origin: usize| {
+            let event = events.get(origin)?;
             let fields = Fields::of(event);
-            let record = log_record(event, &fields, body);
-            let bytes = record.encoded_len();
-            Ready { record, account: event.pivots.account_uid.clone(), platform: platform(&fields), bytes }
+            let bytes = log_record(event, &fields, body).encode_to_vec();
+            let (account, platform) = (event.pivots.account_uid.clone(), platform(&fields));
+            Some(Ready { bytes, id: event.id, origin, account, platform })
         };
-        Self { records: events.iter().map(ready).collect() }
+        Self { records: members.iter().copied().filter_map(ready).collect() }
     }
 
     /// Ranges of records that fit into one request each; a record that is too large stands alone.
@@ -48,11 +60,11 @@ impl Prepared {
         let mut ranges = Vec::new();
         let (mut start, mut bytes) = (0, 0_usize);
         for (index, ready) in self.records.iter().enumerate() {
-            if index > start && bytes.saturating_add(ready.bytes) > MAX_BYTES {
+            if index > start && bytes.saturating_add(ready.bytes.len()) > MAX_BYTES {
                 ranges.push(start..index);
                 (start, bytes) = (index, 0);
             }
-            bytes = bytes.saturating_add(ready.bytes);
+            bytes = bytes.saturating_add(ready.bytes.len());
         }
         if start < self.records.len() {
             ranges.push(start..self.records.len());
@@ -60,25 +72,65 @@ impl Prepared {
         ranges
     }
 
-    /// The encoded request of a range.
+    /// The index in the batch of a record.
+    pub(super) fn origin(&self, place: usize) -> Option<usize> {
+        self.records.get(place).map(|ready| ready.origin)
+    }
+
+    /// The ids of a range, with blanks between them.
+    pub(super) fn ids(&self, range: Range<usize>) -> String {
+        let ids = self.records.get(range).unwrap_or_default().iter().map(|ready| ready.id.to_string());
+        ids.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The encoded request of a range: an `ExportLogsServiceRequest` around records that are encoded already.
     pub(super) fn encode(&self, range: Range<usize>) -> Vec<u8> {
-        let mut request = ExportLogsServiceRequest::default();
-        let mut last: Option<(&str, &str)> = None;
-        for ready in self.records.get(range).unwrap_or_default() {
-            let owner = (ready.account.as_str(), ready.platform.as_str());
-            if last != Some(owner) {
-                request.resource_logs.push(resource_logs(owner));
-                last = Some(owner);
+        let mut request = Vec::new();
+        let records = self.records.get(range).unwrap_or_default();
+        for same in records.chunk_by(|one, other| one.owner() == other.owner()) {
+            let Some(first) = same.first() else { continue };
+            let mut scope_logs = scope_logs().encode_to_vec();
+            scope_logs.reserve(same.iter().map(|ready| ready.bytes.len().saturating_add(6)).sum());
+            for ready in same {
+                push(LOG_RECORDS, &ready.bytes, &mut scope_logs);
             }
-            let scope = request.resource_logs.last_mut().and_then(|logs| logs.scope_logs.last_mut());
-            if let Some(scope) = scope {
-                scope.log_records.push(ready.record.clone());
-            }
+            let mut resource_logs = resource_logs(first.owner()).encode_to_vec();
+            push(SCOPE_LOGS, &scope_logs, &mut resource_logs);
+            push(RESOURCE_LOGS, &resource_logs, &mut request);
         }
-        request.encode_to_vec()
+        request
     }
 }
 
+impl Ready {
+    fn owner(&self) -> (&str, &str) {
+        (&self.account, &self.platform)
+    }
+}
+
+/// Appends a length-delimited field. Protobuf lets the fields of a message stand in any order, and its parts be joined.
+fn push(key: u8, bytes: &[u8], message: &mut Vec<u8>) {
+    message.push(key);
+    let mut length = bytes.len();
+    while length > 0x7f {
+        message.push(0x80 | (length & 0x7f) as u8);
+        length >>= 7;
+    }
+    message.push(length as u8);
+    message.extend_from_slice(bytes);
+}
+
+/// Everything of a `ScopeLogs` but its records.
+fn scope_logs() -> ScopeLogs {
+    let scope = InstrumentationScope {
+        name: "vintner".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        ..InstrumentationScope::default()
+    };
+    ScopeLogs { scope: Some(scope), ..ScopeLogs::default() }
+}
+
+/// Everything of a `ResourceLogs` but its records.
 fn resource_logs((account, platform): (&str, &str)) -> ResourceLogs {
     let mut attributes = vec![
         pair("service.name", text("datto-rmm")),
@@ -88,16 +140,7 @@ fn resource_logs((account, platform): (&str, &str)) -> ResourceLogs {
     if !platform.is_empty() {
         attributes.push(pair("datto.platform", text(platform)));
     }
-    let scope = InstrumentationScope {
-        name: "vintner".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        ..InstrumentationScope::default()
-    };
-    ResourceLogs {
-        resource: Some(Resource { attributes, ..Resource::default() }),
-        scope_logs: vec![ScopeLogs { scope: Some(scope), ..ScopeLogs::default() }],
-        schema_url: String::new(),
-    }
+    ResourceLogs { resource: Some(Resource { attributes, ..Resource::default() }), ..ResourceLogs::default() }
 }
 
 /// The platform that the event's tags name, if they do.
@@ -113,6 +156,8 @@ fn platform(fields: &Fields<'_>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+
     use super::*;
     use crate::sink::lines::tests::event;
 
@@ -126,8 +171,9 @@ mod tests {
     fn each_account_has_its_resource_and_order_is_kept() {
         let tagged = r#"{"metadata":{"tags":[{"name":"datto.platform","value":"vidal"}]}}"#;
         let events = [of("a", tagged), of("a", tagged), of("b", "{}"), of("a", tagged)];
-        let bytes = Prepared::new(&events, Body::Json).encode(0..4);
+        let bytes = Prepared::new(&events, &[0, 1, 2, 3], Body::Json).encode(0..4);
         let request = ExportLogsServiceRequest::decode(bytes.as_slice()).unwrap();
+        assert_eq!(request.encode_to_vec(), bytes, "as the library itself would encode it");
         let counts: Vec<_> = request.resource_logs.iter().map(|logs| logs.scope_logs[0].log_records.len()).collect();
         assert_eq!(counts, [2, 1, 1]);
         let resource = format!("{:?}", request.resource_logs[0].resource);
@@ -140,7 +186,7 @@ mod tests {
         let large = format!("\"{}\"", "x".repeat(MAX_BYTES / 2));
         let events =
             [of("a", &large), of("a", "1"), of("a", &large), of("a", &"9".repeat(MAX_BYTES + 1)), of("a", "2")];
-        let prepared = Prepared::new(&events, Body::Json);
+        let prepared = Prepared::new(&events, &[0, 1, 2, 3, 4], Body::Json);
         assert_eq!(prepared.requests(), [0..2, 2..3, 3..4, 4..5]);
     }
 }
