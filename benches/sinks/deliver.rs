@@ -1,4 +1,4 @@
-//! How long a deliverer takes until nothing waits for its sink any more. Connecting comes before.
+//! How long a deliverer takes until nothing waits for its sink any more.
 
 use std::time::Duration;
 
@@ -30,35 +30,39 @@ impl Sink for Nowhere {
 
 /// Delivers all `count` records.
 pub(crate) async fn drained<S: Sink>(runner: &mut Runner<S>, count: usize) -> Duration {
-    in_time(runner.sink.healthcheck()).await.unwrap();
-    let (stop, mut turns) = (CancellationToken::new(), Turns::default());
-    let status = runner.status.clone();
-    let began = Instant::now();
-    let done = async {
-        until(&status, |state| usize::try_from(state.sent) == Ok(count)).await;
-        stop.cancel();
-        began.elapsed()
-    };
-    // As the program runs it: the next batch is read while the sink has the one before.
-    let (ended, took) = tokio::join!(runner.run(&stop, &mut turns), in_time(done));
+    let (stop, mut turns, status) = (CancellationToken::new(), Turns::default(), runner.status.clone());
+    let watched = watched(&status, count, &stop);
+    let (ended, took) = tokio::join!(Box::pin(runner.run(&stop, &mut turns)), watched);
     ended.unwrap();
     took
 }
 
-/// The same with a sink that keeps the position itself; the time counts from when it is open.
+/// The same with a sink that keeps the position itself.
 pub(crate) async fn drained_transactional<S: TransactionalSink>(mut runner: Runner<S>, count: usize) -> Duration {
-    let (stop, mut turns) = (CancellationToken::new(), Turns::default());
-    let status = runner.status.clone();
-    let watching = async {
-        until(&status, |state| state.is_proven).await;
-        let began = Instant::now();
-        until(&status, |state| usize::try_from(state.sent) == Ok(count)).await;
-        stop.cancel();
-        began.elapsed()
-    };
-    let (ended, took) = tokio::join!(runner.run_transactional(&stop, &mut turns), in_time(watching));
+    let (stop, mut turns, status) = (CancellationToken::new(), Turns::default(), runner.status.clone());
+    let watched = watched(&status, count, &stop);
+    let (ended, took) = tokio::join!(Box::pin(runner.run_transactional(&stop, &mut turns)), watched);
     ended.unwrap();
     took
+}
+
+/// How long all records take at the pace behind the first batch, which waits for connections and for the id of an idempotent
+/// producer. Then the deliverer stops.
+async fn watched(status: &SinkStatus, count: usize, stop: &CancellationToken) -> Duration {
+    in_time(until(status, |state| state.sent > 0)).await;
+    let began = Instant::now();
+    let first = usize::try_from(status.get().sent).unwrap();
+    in_time(until(status, |state| usize::try_from(state.sent) == Ok(count))).await;
+    let took = began.elapsed();
+    stop.cancel();
+    paced(took, count - first, count)
+}
+
+/// How long `all` take at the pace of `measured`.
+#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+pub(crate) fn paced(took: Duration, measured: usize, all: usize) -> Duration {
+    assert!(measured > 0, "more than one batch is needed");
+    took.mul_f64(all as f64 / measured as f64)
 }
 
 async fn until(status: &SinkStatus, reached: impl Fn(&SinkState) -> bool) {

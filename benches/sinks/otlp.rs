@@ -27,6 +27,8 @@ use crate::filled::Filled;
 const PATH: &str = "opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// A gRPC message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
+/// Requests at once, as a configuration without a number has it.
+const CONCURRENCY: u32 = 4;
 
 /// Requests as they came in.
 type Seen = Arc<Mutex<Vec<Bytes>>>;
@@ -80,7 +82,7 @@ impl Endpoint {
             protocol: Protocol::Grpc,
             compression,
             headers: Arc::new(NoHeaders),
-            concurrency: 4,
+            concurrency: CONCURRENCY,
             tls: Tls::default(),
             body: LogBody::default(),
             clock: Clock::system(),
@@ -123,34 +125,45 @@ impl Requests {
         self.0.iter().map(records).sum()
     }
 
-    /// How long the HTTP client alone takes to compress and post the requests, one after the other, as the sink must. Connecting
-    /// comes before.
+    /// How long the HTTP client alone takes, once connected, to compress and post the requests, as many at once as the sink.
     pub(crate) async fn floor(&self, endpoint: &Endpoint, compression: Compression) -> Duration {
         // The only error means that a provider is already set, which serves as well.
         drop(rustls::crypto::ring::default_provider().install_default());
         let client = reqwest::Client::builder().http2_prior_knowledge().no_proxy().build().unwrap();
         let url = endpoint.url.join(PATH).unwrap();
-        let post = async |request: Bytes| {
-            let mut headers = HeaderMap::new();
-            headers.insert("content-type", HeaderValue::from_static("application/grpc"));
-            headers.insert("te", HeaderValue::from_static("trailers"));
-            if compression == Compression::Gzip {
-                headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
-            }
-            let response = client.post(url.clone()).headers(headers).body(request).send().await.unwrap();
-            let in_headers = response.headers().get("grpc-status").cloned();
-            let collected = reqwest::Body::from(response).collect().await.unwrap();
-            let status = in_headers.or_else(|| collected.trailers()?.get("grpc-status").cloned());
-            assert_eq!(status.expect("a gRPC status"), "0");
-        };
         // An empty message.
-        post(Bytes::from_static(&[0; PREFIX_BYTES])).await;
+        post(client.clone(), url.clone(), Bytes::from_static(&[0; PREFIX_BYTES]), compression).await;
         let began = Instant::now();
-        for request in &self.0 {
-            post(if compression == Compression::Gzip { zipped(request) } else { request.clone() }).await;
+        let at_once = usize::try_from(CONCURRENCY).unwrap();
+        let mut under_way = JoinSet::new();
+        for request in self.0.iter().cloned() {
+            if under_way.len() >= at_once {
+                under_way.join_next().await.unwrap().unwrap();
+            }
+            let (client, url) = (client.clone(), url.clone());
+            under_way.spawn(async move {
+                let request = if compression == Compression::Gzip { zipped(&request) } else { request };
+                post(client, url, request, compression).await;
+            });
         }
+        under_way.join_all().await;
         began.elapsed()
     }
+}
+
+/// One exchange, to the end of the answer.
+async fn post(client: reqwest::Client, url: Url, request: Bytes, compression: Compression) {
+    let mut headers = HeaderMap::new();
+    headers.insert("content-type", HeaderValue::from_static("application/grpc"));
+    headers.insert("te", HeaderValue::from_static("trailers"));
+    if compression == Compression::Gzip {
+        headers.insert("grpc-encoding", HeaderValue::from_static("gzip"));
+    }
+    let response = client.post(url).headers(headers).body(request).send().await.unwrap();
+    let in_headers = response.headers().get("grpc-status").cloned();
+    let collected = reqwest::Body::from(response).collect().await.unwrap();
+    let status = in_headers.or_else(|| collected.trailers()?.get("grpc-status").cloned());
+    assert_eq!(status.expect("a gRPC status"), "0");
 }
 
 /// The same message compressed as the sink does it, in gRPC's frame.
