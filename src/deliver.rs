@@ -12,6 +12,4 @@ pub mod transactional;
 pub mod turns;
 
 #[cfg(test)]
-mod away_tests;
-#[cfg(test)]
 mod tests;

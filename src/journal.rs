@@ -233,7 +233,7 @@ pub struct Backlog {
 }
 
 /// Bounds of one attempt; at least one record is always read.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchLimit {
     /// Most records.
     pub records: usize,

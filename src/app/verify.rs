@@ -4,13 +4,12 @@ pub mod compare;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use uuid::Uuid;
-
 use self::compare::{Comparison, Entry, Report};
 use crate::app::AppError;
 use crate::app::sinks::Planned;
 use crate::clock::Clock;
 use crate::config::settings::SinkConfig;
+use crate::deliver::route::Route;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Lane, Partition};
 use crate::org::directory::{Decision, Directory};
@@ -50,15 +49,15 @@ pub async fn verify(journal: &Journal, sink: &SinkConfig) -> Result<Verified, Ap
     backlog.retain(|entry| entry.partition.lane != Lane::Replayed);
     backlog.sort_by(|a, b| a.partition.cmp(&b.partition));
     let pending = backlog.iter().map(|entry| entry.pending).fold(0, u64::saturating_add);
-    let mut known = Vec::new();
+    let (route, mut known) = (planned.route(), Vec::new());
     for entry in &backlog {
-        let last = learn(journal, &entry.partition, 0, &mut comparison, &planned, &directory).await?;
+        let last = learn(journal, &entry.partition, 0, &mut comparison, &route, &directory).await?;
         known.push((entry.partition.clone(), last));
     }
     let times_are_logged = settings.timestamp == MessageTime::Logged;
     let (topics, mut comparison) = read(settings, comparison).await?;
     for (partition, last) in known {
-        learn(journal, &partition, last.saturating_add(1), &mut comparison, &planned, &directory).await?;
+        learn(journal, &partition, last.saturating_add(1), &mut comparison, &route, &directory).await?;
     }
     let report = comparison.report(&ranges, &topics, times_are_logged);
     let mut topics: Vec<String> = topics.into_iter().map(|partition| partition.topic).collect();
@@ -72,7 +71,7 @@ async fn learn(
     partition: &Partition,
     from: u64,
     comparison: &mut Comparison,
-    planned: &Planned,
+    route: &Route,
     directory: &Directory,
 ) -> Result<u64, AppError> {
     let (mut next, mut last) = (from, from.saturating_sub(1));
@@ -88,7 +87,7 @@ async fn learn(
                 seq,
                 alert: alert(envelope),
                 received_at: envelope.received_at,
-                is_wanted: is_wanted(planned, directory, envelope),
+                is_wanted: is_wanted(route, directory, envelope),
             });
         }
     }
@@ -103,9 +102,9 @@ fn alert(envelope: &Envelope) -> Option<u64> {
     Some(hasher.finish())
 }
 
-fn is_wanted(planned: &Planned, directory: &Directory, envelope: &Envelope) -> bool {
+fn is_wanted(route: &Route, directory: &Directory, envelope: &Envelope) -> bool {
     match directory.decide(&envelope.account, &envelope.site) {
-        Decision::Org(tenant) => planned.route().names(envelope.kind.stream(), &tenant.id),
+        Decision::Org(tenant) => route.names(envelope.kind.stream(), &tenant.id),
         Decision::Ignored | Decision::Dropped | Decision::Held(_) => false,
     }
 }
@@ -122,9 +121,4 @@ async fn read(settings: Settings, mut comparison: Comparison) -> Result<(Vec<Top
     let outcome: Result<Result<_, String>, _> = tokio::task::spawn_blocking(read).await;
     let outcome = outcome.unwrap_or_else(|_| Err("reading has stopped".to_owned()));
     outcome.map_err(|reason| AppError::Failed(format!("sink {sink}: its topics cannot be read: {reason}")))
-}
-
-/// The ids as text.
-pub fn texts(ids: &[Uuid]) -> Vec<String> {
-    ids.iter().map(Uuid::to_string).collect()
 }

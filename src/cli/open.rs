@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::app::AppError;
 use crate::cli::{ConfigFile, Reported, table};
 use crate::clock::Clock;
-use crate::config::load::{self, ProcessEnvironment};
+use crate::config::load::{self, Loaded, ProcessEnvironment};
 use crate::config::settings::Config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::journal::sqlite::Journal;
@@ -23,19 +23,19 @@ pub(crate) enum Purpose {
 
 /// Loads the configuration; prints every problem and warning to stderr.
 pub(crate) fn configuration(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<Config> {
-    Ok(configuration_at(file, purpose)?.1)
+    Ok(loaded(file, purpose)?.1.config)
 }
 
-/// The same, with the file that was read.
-pub(crate) fn configuration_at(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(PathBuf, Config)> {
+/// The same, with the file that was read and the places of what it says.
+pub(crate) fn loaded(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(PathBuf, Loaded)> {
     let path = load::find(file.config.as_deref()).map_err(|problem| {
         table::complain(&problem.to_string());
         Reported(2)
     })?;
-    let (config, found) = match load::load(&path) {
+    let (loaded, found) = match load::load(&path) {
         Ok(loaded) => {
-            let more = problems_for(&loaded, purpose);
-            (Some(loaded.config), [loaded.warnings, more].concat())
+            let found = [loaded.warnings.clone(), problems_for(&loaded, purpose)].concat();
+            (Some(loaded), found)
         }
         Err(problems) => (None, problems),
     };
@@ -43,8 +43,8 @@ pub(crate) fn configuration_at(file: &ConfigFile, purpose: Purpose) -> anyhow::R
         table::complain(&problem.to_string());
     }
     let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
-    match config {
-        Some(config) if errors == 0 => Ok((path, config)),
+    match loaded {
+        Some(loaded) if errors == 0 => Ok((path, loaded)),
         _ => {
             table::complain(&format!("{errors} error{} in {}", if errors == 1 { "" } else { "s" }, path.display()));
             Err(Reported(2).into())
@@ -52,7 +52,7 @@ pub(crate) fn configuration_at(file: &ConfigFile, purpose: Purpose) -> anyhow::R
     }
 }
 
-fn problems_for(loaded: &load::Loaded, purpose: Purpose) -> Vec<Diagnostic> {
+fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {
     let secrets = || loaded.secrets(&ProcessEnvironment);
     match purpose {
         Purpose::Look => Vec::new(),

@@ -19,8 +19,8 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let (file, config) = open::configuration_at(&self.file, Purpose::Act)?;
-        let environment = ProcessEnvironment;
+        let (file, loaded) = open::loaded(&self.file, Purpose::Act)?;
+        let (config, environment) = (loaded.config, ProcessEnvironment);
         let running = Running { file, config, environment, accept_user_activity_org: self.accept_user_activity_org };
         if self.once {
             running.once().await?

@@ -1,7 +1,7 @@
 //! `vintner verify`: compares a Kafka topic with the journal.
 
 use crate::app::AppError;
-use crate::app::verify::{Verified, texts, verify};
+use crate::app::verify::{Verified, verify};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open, table};
 use crate::config::settings::{Config, SinkConfig, SinkKind};
@@ -78,7 +78,7 @@ fn human(verified: &Verified) -> String {
     let mut text = format!("sink {}: {} messages in {}\n", verified.sink, report.messages, topics(&verified.topics));
     text += &table::table(&["WHAT", "RECORDS", "MEANS"], &rows);
     for (what, ids) in [("lost", &report.lost_ids), ("repeated", &report.repeated_ids)] {
-        text.extend(texts(ids).iter().map(|id| format!("{what} {id}\n")));
+        text.extend(ids.iter().map(|id| format!("{what} {id}\n")));
     }
     text
 }

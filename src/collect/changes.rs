@@ -1,6 +1,6 @@
 //! Changes of who sees what, in the log: the same that vintner's own events tell (contract.md section 3).
 
-use crate::org::audit::{About, Change, Owner};
+use crate::org::audit::{About, Change};
 use crate::org::directory::{Ambiguity, Directory};
 
 /// Most changes that the log names one by one; the events tell all.
@@ -37,36 +37,34 @@ pub fn warn_of_ambiguities(before: &[Ambiguity], directory: &Directory) {
 fn one(account: &str, about: &About) {
     match about {
         About::SiteCreated { site, to, why } => {
-            tracing::info!(account, site = site.name, site_uid = site.uid, to = word(to), why, "a site is new");
+            tracing::info!(account, site = site.name, site_uid = site.uid, %to, why, "a site is new");
         }
         About::SiteRenamed { site, previous_name } => {
             tracing::info!(account, site = site.name, site_uid = site.uid, previous_name, "a site has another name");
         }
         About::SiteMoved { site, from, to, why } => {
-            let (from, to) = (word(from), word(to));
             tracing::info!(
                 account,
                 site = site.name,
                 site_uid = site.uid,
-                from,
-                to,
+                %from,
+                %to,
                 why,
                 "records of this site go elsewhere from now on"
             );
         }
         About::SiteRemoved { site, from } => {
-            tracing::info!(account, site = site.name, site_uid = site.uid, from = word(from), "a site is gone");
+            tracing::info!(account, site = site.name, site_uid = site.uid, %from, "a site is gone");
         }
         About::DeviceMoved { uid, hostname, from_site, to_site, from, to } => {
-            let (from, to) = (word(from), word(to));
             tracing::info!(
                 account,
                 device = uid,
                 hostname,
                 from_site = from_site.name,
                 to_site = to_site.name,
-                from,
-                to,
+                %from,
+                %to,
                 "a device went to a site of another organization"
             );
         }
@@ -75,10 +73,4 @@ fn one(account: &str, about: &About) {
             tracing::info!(account, version, changed = changed.join(", "), sites, "the mapping changed");
         }
     }
-}
-
-/// An organization's id, or the state without one in brackets.
-fn word(owner: &Owner) -> String {
-    let state = || format!("({})", owner.state.unwrap_or("nobody"));
-    owner.uid.clone().unwrap_or_else(state)
 }

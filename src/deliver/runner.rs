@@ -148,12 +148,13 @@ impl<S: Sink> Runner<S> {
     }
 
     /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes. Nothing is read
-    /// ahead, as [`Runner::run`] does.
+    /// ahead, unlike in [`Runner::run`].
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
         self.turn_with(turns, &mut Ahead::default(), stop).await
     }
 
-    async fn turn_with(
+    /// The same, with the next batch read ahead as `ahead` says.
+    pub(super) async fn turn_with(
         &mut self,
         turns: &mut Turns,
         ahead: &mut Ahead,

@@ -18,8 +18,8 @@ fn account() -> AccountUid {
     AccountUid::new("ab1c0002")
 }
 
-/// A journal with one site and the sink `k`.
-pub(crate) async fn journal(folder: &Path, clock: &Clock) -> Journal {
+/// A journal with one site, and a position for each of `sinks`.
+pub(crate) async fn journal(folder: &Path, clock: &Clock, sinks: &[&str]) -> Journal {
     let day = Duration::from_secs(86_400);
     let options = JournalOptions { retain: 7 * day, max_bytes: 1 << 30, hold_for: day };
     let journal = Journal::open(&folder.join("vintner.db"), options, clock.clone()).unwrap();
@@ -32,7 +32,7 @@ pub(crate) async fn journal(folder: &Path, clock: &Clock) -> Journal {
         autotask: None,
     };
     journal.store_sites(&account(), vec![site]).await.unwrap();
-    journal.use_sinks(vec![("k".into(), StartAt::Oldest)]).await.unwrap();
+    journal.use_sinks(sinks.iter().map(|name| ((*name).to_owned(), StartAt::Oldest)).collect()).await.unwrap();
     journal
 }
 
@@ -67,5 +67,5 @@ pub(crate) async fn take_in(journal: &Journal, first: usize, count: usize) {
         records: records.collect(),
         rejected: Vec::new(),
     };
-    journal.commit(page).await.unwrap();
+    assert_eq!(journal.commit(page).await.unwrap().taken, count as u64);
 }

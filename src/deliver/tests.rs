@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use self::judge::{Fault, Judge, Shared, moved, owner, stream};
 use self::model::{ACCOUNTS, Model, NAMES, ORGS, Owner, SITES, account, number, uid};
 use crate::clock::{Clock, Millis};
+use crate::deliver::ahead::Ahead;
 use crate::deliver::route::Route;
 use crate::deliver::runner::{Runner, Turn};
 use crate::deliver::status::SinkStatus;
@@ -114,7 +115,7 @@ struct World {
     _folder: tempfile::TempDir,
     journal: Journal,
     shared: Arc<Mutex<Shared>>,
-    runners: Vec<(Runner<Judge>, Turns)>,
+    runners: Vec<(Runner<Judge>, Turns, Ahead)>,
     positions: HashMap<(usize, Partition), u64>,
     /// Numbers of activity records given out.
     rows: u64,
@@ -147,7 +148,7 @@ impl World {
                 status: SinkStatus::default(),
             }
         };
-        let runners = SINKS.map(|sink| (runner(sink), Turns::default())).into_iter().collect();
+        let runners = SINKS.map(|sink| (runner(sink), Turns::default(), Ahead::on())).into_iter().collect();
         Self { _folder: folder, journal, shared, runners, positions: HashMap::new(), rows: 0, taken: 0 }
     }
 
@@ -247,9 +248,12 @@ impl World {
     /// One turn of a deliverer; one that hangs is dropped, as a crash would.
     async fn turn(&mut self, sink: usize) -> bool {
         self.shared().accepted = None;
-        let (runner, turns) = &mut self.runners[sink];
+        let (runner, turns, ahead) = &mut self.runners[sink];
         let stop = CancellationToken::new();
-        let turn = tokio::time::timeout(HOUR, runner.turn(turns, &stop)).await;
+        let turn = tokio::time::timeout(HOUR, runner.turn_with(turns, ahead, &stop)).await;
+        if turn.is_err() {
+            *ahead = Ahead::on();
+        }
         self.settled(sink).await;
         matches!(turn.map(Result::unwrap), Ok(Turn::Moved))
     }

@@ -140,7 +140,10 @@ impl<S: TransactionalSink> Runner<S> {
             };
             let limit = suspects.limit(&partition);
             let Some(decided) = self.next_batch(&mut ahead, &partition, limit).await? else { continue };
-            self.read_ahead(&mut ahead, &decided.attempt, turns, backlog);
+            // Not while an unnamed record is searched for: what is read ahead would be more than the next batch may hold.
+            if limit == LIMIT {
+                self.read_ahead(&mut ahead, &decided.attempt, turns, backlog);
+            }
             match self.deliver_batch(decided, &mut suspects, stop).await? {
                 Next::Go => *retry = Retry::default(),
                 Next::Again(reason) => {

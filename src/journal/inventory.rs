@@ -125,13 +125,11 @@ pub(super) fn store_device(tx: &Tx<'_>, account: i64, device: &Device) -> Done<B
     let json = serde_json::to_string(device).map_err(|e| Fail::damaged(format!("a device: {e}")))?;
     let digest = seen::key(&[&json]);
     let sql = "SELECT digest, device FROM devices WHERE account = ?1 AND uid = ?2";
-    let stored = first(tx.connection, sql, (account, &device.uid), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let stored: Option<(seen::Key, Vec<u8>)> =
+        first(tx.connection, sql, (account, &device.uid), |row| Ok((row.get(0)?, row.get(1)?)))?;
     let before = match stored {
-        Some((known, _)) if seen::Key::eq(&known, &digest) => return Ok(Before::Same),
-        Some((_, packed)) => {
-            let packed: Vec<u8> = packed;
-            Before::Other(pack::unpack_json(&packed, || format!("device {}", device.uid))?)
-        }
+        Some((known, _)) if known == digest => return Ok(Before::Same),
+        Some((_, packed)) => Before::Other(pack::unpack_json(&packed, || format!("device {}", device.uid))?),
         None => Before::Nothing,
     };
     tx.execute(

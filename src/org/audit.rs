@@ -120,6 +120,16 @@ pub struct Owner {
     pub state: Option<&'static str>,
 }
 
+/// The organization's id, or the state without one in brackets.
+impl std::fmt::Display for Owner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.uid {
+            Some(uid) => f.write_str(uid),
+            None => write!(f, "({})", self.state.unwrap_or("nobody")),
+        }
+    }
+}
+
 /// Sites that go from one owner to another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Flow {

@@ -8,7 +8,6 @@ use crate::app::AppError;
 use crate::app::plan::{self, PlannedMove};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open, table};
-use crate::config::load;
 use crate::org::changes::{NearMiss, Standing};
 
 #[derive(Debug, clap::Args)]
@@ -54,13 +53,11 @@ struct Near<'a> {
 
 impl Plan {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let (path, config) = open::configuration_at(&self.file, Purpose::Look)?;
-        let journal = open::reader(&config.journal.path)?;
-        let plan = plan::plan(&journal, &config).await?;
+        let (_, loaded) = open::loaded(&self.file, Purpose::Look)?;
+        let journal = open::reader(&loaded.config.journal.path)?;
+        let plan = plan::plan(&journal, &loaded.config).await?;
         let directory = journal.directory().await.map_err(AppError::Journal)?;
-        if let Ok(loaded) = load::load(&path) {
-            loaded.unknown_sites(&directory).iter().for_each(|found| table::complain(&found.to_string()));
-        }
+        loaded.unknown_sites(&directory).iter().for_each(|found| table::complain(&found.to_string()));
         let printed = printed(&plan);
         if self.json {
             return table::print(&(serde_json::to_string(&printed)? + "\n"));

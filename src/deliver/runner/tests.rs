@@ -1,6 +1,8 @@
 //! A sink that is away for ten minutes: collecting goes on, the journal grows and nothing else does, and afterwards everything
 //! arrives in order. Time is simulated.
 
+mod beside;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex};
@@ -186,7 +188,7 @@ async fn play(scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
-    let journal = journal(folder.path(), &clock).await;
+    let journal = journal(folder.path(), &clock, &["k"]).await;
     let destination = Destination {
         mood: Mood::Takes,
         arrived: Vec::new(),

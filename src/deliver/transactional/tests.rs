@@ -157,7 +157,7 @@ async fn each_record_is_told_once_or_is_a_dead_letter_whatever_fails() {
     for seed in 0..12 {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::manual(START);
-        let journal = journal(folder.path(), &clock).await;
+        let journal = journal(folder.path(), &clock, &["k"]).await;
         let mut dice = fastrand::Rng::with_seed(seed);
         let refused: BTreeSet<_> = (0..dice.usize(0..4)).map(|_| format!("{:05}", dice.usize(0..60))).collect();
         let broker = broker(seed, 60, refused.clone());
@@ -179,7 +179,7 @@ async fn each_record_is_told_once_or_is_a_dead_letter_whatever_fails() {
 async fn a_position_that_this_journal_did_not_write_stops_the_sink_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
-    let journal = journal(folder.path(), &clock).await;
+    let journal = journal(folder.path(), &clock, &["k"]).await;
     let broker = broker(1, 0, BTreeSet::new());
     take_in(&journal, 0, 10).await;
     deliver_all(&journal, &broker, &clock).await;

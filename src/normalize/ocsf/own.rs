@@ -38,6 +38,13 @@ struct Owner<'a> {
     word: String,
 }
 
+/// A site, and whose its records were and are.
+struct SiteChange<'a> {
+    site: Site<'a>,
+    from: Owner<'a>,
+    to: Owner<'a>,
+}
+
 /// A site by uid and name.
 #[derive(Clone)]
 struct Site<'a> {
@@ -55,9 +62,13 @@ pub(crate) fn draft<'a>(kind: OwnKind, scope: &Scope<'a>, mut fields: Fields<'a>
         OwnKind::SiteMoved | OwnKind::DeviceMoved => 5,
     };
     let subject = match kind {
-        OwnKind::SiteCreated | OwnKind::SiteRenamed | OwnKind::SiteMoved | OwnKind::SiteRemoved => {
-            site(kind, scope, &mut fields, notes)
+        OwnKind::SiteCreated => SiteChange::take(scope, &mut fields, notes).created(),
+        OwnKind::SiteRenamed => {
+            let previous_name = fields.take_text("previous_name", notes);
+            SiteChange::take(scope, &mut fields, notes).renamed(previous_name)
         }
+        OwnKind::SiteMoved => SiteChange::take(scope, &mut fields, notes).moved(),
+        OwnKind::SiteRemoved => SiteChange::take(scope, &mut fields, notes).removed(),
         OwnKind::DeviceMoved => device(scope, &mut fields, notes),
         OwnKind::MappingChanged => mapping(&mut fields, notes),
     };
@@ -78,35 +89,37 @@ pub(crate) fn draft<'a>(kind: OwnKind, scope: &Scope<'a>, mut fields: Fields<'a>
     draft
 }
 
-/// A site that is new, has another name, another owner, or is gone.
-fn site<'a>(kind: OwnKind, scope: &Scope<'a>, fields: &mut Fields<'a>, notes: &mut Notes) -> Subject<'a> {
-    let (from, to) = (Owner::take(fields, "from", notes), Owner::take(fields, "to", notes));
-    let uid = fields.take_text("uid", notes).or_else(|| text(&scope.envelope.native_id));
-    let site = Site { uid, name: fields.take_text("name", notes) };
-    let (title, mut tags) = (site.title(), site.tags());
-    let entity = |site: &Site<'a>, org: Option<Named<'a>>| {
-        let mut entity = Entity::of(Choice::of(captions::ENTITY, ORGANIZATION));
-        (entity.uid, entity.name, entity.org) = (site.uid.clone(), site.name.clone(), org);
-        entity
-    };
-    let (entity, result, message) = match kind {
-        OwnKind::SiteRenamed => {
-            let before = Site { name: fields.take_text("previous_name", notes), ..site.clone() };
-            let message = format!("Site {} is named {title} from now on", before.title());
-            (entity(&before, None), Some(entity(&site, None)), message)
-        }
-        OwnKind::SiteMoved => {
-            tags.extend(to.tag());
-            let message = format!("Records of site {title} go to {} from now on, no longer to {}", to.word, from.word);
-            (entity(&site, from.org), Some(entity(&site, to.org)), message)
-        }
-        OwnKind::SiteRemoved => (entity(&site, from.org), None, format!("Site {title} is gone")),
-        OwnKind::SiteCreated | OwnKind::DeviceMoved | OwnKind::MappingChanged => {
-            let message = format!("Site {title} is new: its records go to {}", to.word);
-            (entity(&site, to.org), None, message)
-        }
-    };
-    Subject { entity, result, message, tags }
+impl<'a> SiteChange<'a> {
+    fn take(scope: &Scope<'a>, fields: &mut Fields<'a>, notes: &mut Notes) -> Self {
+        let (from, to) = (Owner::take(fields, "from", notes), Owner::take(fields, "to", notes));
+        let uid = fields.take_text("uid", notes).or_else(|| text(&scope.envelope.native_id));
+        Self { site: Site { uid, name: fields.take_text("name", notes) }, from, to }
+    }
+
+    fn created(self) -> Subject<'a> {
+        let message = format!("Site {} is new: its records go to {}", self.site.title(), self.to.word);
+        Subject { entity: self.site.entity(self.to.org), result: None, message, tags: self.site.tags() }
+    }
+
+    fn renamed(self, previous_name: Option<Text<'a>>) -> Subject<'a> {
+        let before = Site { name: previous_name, ..self.site.clone() };
+        let message = format!("Site {} is named {} from now on", before.title(), self.site.title());
+        let (entity, result) = (before.entity(None), Some(self.site.entity(None)));
+        Subject { entity, result, message, tags: self.site.tags() }
+    }
+
+    fn moved(self) -> Subject<'a> {
+        let (title, from, to) = (self.site.title(), &self.from.word, &self.to.word);
+        let message = format!("Records of site {title} go to {to} from now on, no longer to {from}");
+        let tags = self.site.tags().into_iter().chain(self.to.tag()).collect();
+        let (entity, result) = (self.site.entity(self.from.org), Some(self.site.entity(self.to.org)));
+        Subject { entity, result, message, tags }
+    }
+
+    fn removed(self) -> Subject<'a> {
+        let message = format!("Site {} is gone", self.site.title());
+        Subject { entity: self.site.entity(self.from.org), result: None, message, tags: self.site.tags() }
+    }
 }
 
 /// A device that went to a site of another owner.
@@ -184,6 +197,12 @@ impl<'a> Site<'a> {
 
     fn title(&self) -> String {
         self.name.as_deref().or(self.uid.as_deref()).unwrap_or_default().to_owned()
+    }
+
+    fn entity(&self, org: Option<Named<'a>>) -> Entity<'a> {
+        let mut entity = Entity::of(Choice::of(captions::ENTITY, ORGANIZATION));
+        (entity.uid, entity.name, entity.org) = (self.uid.clone(), self.name.clone(), org);
+        entity
     }
 
     /// The tags that a record of the site would have.

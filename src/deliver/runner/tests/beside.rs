@@ -1,28 +1,24 @@
-//! A sink that is away for ten simulated minutes while collecting goes on: what is held in memory stays one batch, the journal
-//! grows, nobody else waits, and afterwards everything arrives once and in order.
+//! A sink beside one that is away for ten minutes: it waits for nobody, and afterwards both have everything once and in order.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use serde_json::value::RawValue;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::route::Route;
-use super::runner::{LIMIT, Runner};
-use super::status::SinkStatus;
-use super::turns::Turns;
+use super::ids;
 use crate::clock::{Clock, Millis};
+use crate::deliver::route::Route;
+use crate::deliver::runner::{LIMIT, Runner};
+use crate::deliver::status::SinkStatus;
+use crate::deliver::testing::{START, journal, take_in};
+use crate::deliver::turns::Turns;
 use crate::event::Event;
-use crate::inventory::{Site, SiteType};
-use crate::journal::sqlite::{Journal, Options as JournalOptions};
-use crate::journal::{DatedRecord, Lane, Page, StartAt};
+use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
 use crate::sink::{Delivered, Sink, SinkError};
 use crate::telemetry::Metrics;
 
-const START: Millis = Millis(1_795_214_400_000);
 const AWAY: Duration = Duration::from_secs(600);
 /// The longest wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -66,65 +62,6 @@ impl Sink for Fake {
     }
 }
 
-fn account() -> AccountUid {
-    AccountUid::new("ab1c0002")
-}
-
-/// The id of the record that was taken in as number `number`; ids sort as they were taken in.
-fn id(number: usize) -> String {
-    format!("{number:06}")
-}
-
-async fn journal(folder: &tempfile::TempDir, clock: &Clock) -> Journal {
-    let day = Duration::from_secs(86_400);
-    let options = JournalOptions { retain: 7 * day, max_bytes: 1 << 30, hold_for: day };
-    let journal = Journal::open(&folder.path().join("vintner.db"), options, clock.clone()).unwrap();
-    let site = Site {
-        account: account(),
-        uid: "site".into(),
-        id: None,
-        name: "Site".into(),
-        site_type: SiteType::Managed,
-        autotask: None,
-    };
-    journal.store_sites(&account(), vec![site]).await.unwrap();
-    journal.use_sinks(["away", "beside"].map(|name| (name.to_owned(), StartAt::Oldest)).to_vec()).await.unwrap();
-    journal
-}
-
-async fn take_in(journal: &Journal, first: usize, at: Millis) {
-    let records = (first..first + PAGE).map(|number| {
-        let id = id(number);
-        let envelope = Envelope {
-            account: account(),
-            kind: RecordKind::ActivityDevice,
-            native_id: id.clone(),
-            marker: Marker::Once,
-            site: SiteRef::Uid("site".into()),
-            device: DeviceRef::None,
-            path: "/v2/activity-logs".into(),
-            received_at: at,
-            changed: Vec::new(),
-            synthesized: false,
-        };
-        let source = format!(
-            r#"{{"id":"{id}","entity":"DEVICE","category":"job","action":"create","date":1795214400.125,"site":null,"deviceId":null,"hostname":null,"user":null,"details":"{{}}"}}"#
-        );
-        DatedRecord { record: Record { envelope, source: RawValue::from_string(source).unwrap() }, dated: at }
-    });
-    let page = Page {
-        account: account(),
-        stream: Stream::Activity,
-        lane: Lane::Live,
-        received_at: at,
-        cursors: Vec::new(),
-        alerts: Vec::new(),
-        records: records.collect(),
-        rejected: Vec::new(),
-    };
-    assert_eq!(journal.commit(page).await.unwrap().taken, PAGE as u64);
-}
-
 fn runner(name: &str, journal: &Journal, clock: &Clock) -> (Runner<Fake>, Arc<Mutex<Seen>>) {
     let seen = Arc::new(Mutex::new(Seen::default()));
     let runner = Runner {
@@ -154,10 +91,10 @@ async fn drained(journal: &Journal, sink: &str, limit: Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_sink_that_is_away_for_ten_minutes_costs_one_batch_of_memory_and_gets_everything_once_in_order() {
+async fn a_sink_beside_one_that_is_away_waits_for_nobody_and_both_get_everything_once_in_order() {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(START);
-    let journal = journal(&folder, &clock).await;
+    let journal = journal(folder.path(), &clock, &["away", "beside"]).await;
     let (mut away, away_seen) = runner("away", &journal, &clock);
     let (mut beside, beside_seen) = runner("beside", &journal, &clock);
     let status = away.status.clone();
@@ -173,7 +110,7 @@ async fn a_sink_that_is_away_for_ten_minutes_costs_one_batch_of_memory_and_gets_
 
     let (gone, mut taken, mut due) = (Instant::now(), 0, Vec::new());
     while gone.elapsed() < AWAY {
-        take_in(&journal, taken, clock.now()).await;
+        take_in(&journal, taken, PAGE).await;
         taken += PAGE;
         // The sink beside takes the page at once: it waits for nobody.
         drained(&journal, "beside", Duration::from_secs(1)).await;
@@ -208,11 +145,10 @@ async fn a_sink_that_is_away_for_ten_minutes_costs_one_batch_of_memory_and_gets_
     stop.cancel();
     delivering.join_next().await.unwrap().unwrap().unwrap();
 
-    let expected: Vec<_> = (0..taken).map(id).collect();
     for (name, seen) in [("away", &away_seen), ("beside", &beside_seen)] {
         let seen = seen.lock().unwrap();
-        let ids: Vec<_> = seen.got.iter().map(|(id, _)| id.clone()).collect();
-        assert_eq!(ids, expected, "{name} gets everything once and in order");
+        let got: Vec<_> = seen.got.iter().map(|(id, _)| id.clone()).collect();
+        assert_eq!(got, ids(taken), "{name} gets everything once and in order");
         assert!(seen.largest <= LIMIT.records, "{name} was given {} events at once", seen.largest);
     }
     let seen = away_seen.lock().unwrap();
