@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::Ended;
 use crate::clock::Clock;
 use crate::deliver::route::Route;
-use crate::deliver::runner::Runner;
+use crate::deliver::runner::{LIMIT, Runner};
 use crate::deliver::status::SinkStatus;
 use crate::deliver::testing::{START, journal, take_in};
 use crate::deliver::turns::Turns;
@@ -171,6 +171,26 @@ async fn each_record_is_told_once_or_is_a_dead_letter_whatever_fails() {
         assert_eq!(log, expected, "seed {seed}");
         let dead = journal.dead_letters(DeadFilter::default()).await.unwrap();
         assert_eq!(dead.len(), refused.len(), "seed {seed}: {refused:?}");
+        journal.close().await.unwrap();
+    }
+}
+
+/// The batch behind one that is refused has been read by then: it must not be delivered in its place.
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_waits_for_the_batch_before_it() {
+    for seed in 0..6 {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Clock::manual(START);
+        let journal = journal(folder.path(), &clock, &["k"]).await;
+        let refused = BTreeSet::from([7, LIMIT.records - 1, LIMIT.records].map(|number| format!("{number:05}")));
+        let broker = broker(seed, 20, refused.clone());
+        let taken = 2 * LIMIT.records + 5;
+        take_in(&journal, 0, taken).await;
+        deliver_all(&journal, &broker, &clock).await;
+        let all = (0..taken).map(|number| format!("{number:05}"));
+        let expected: Vec<_> = all.filter(|id| !refused.contains(id)).collect();
+        assert_eq!(broker.lock().unwrap().log, expected, "seed {seed}");
+        assert_eq!(journal.dead_letters(DeadFilter::default()).await.unwrap().len(), refused.len(), "seed {seed}");
         journal.close().await.unwrap();
     }
 }
