@@ -1,24 +1,34 @@
 //! `vintner verify`: what a Kafka sink's topics hold, against what the journal says was sent.
 
+mod address;
 pub mod compare;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use self::address::{Moves, Surroundings};
+use self::compare::remains::Remains;
 use self::compare::{Comparison, Entry, Report};
 use crate::app::AppError;
+use crate::app::assemble::told;
 use crate::app::sinks::Planned;
 use crate::clock::Clock;
-use crate::config::settings::SinkConfig;
+use crate::config::settings::{Config, SinkConfig};
 use crate::deliver::route::Route;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Lane, Partition};
+use crate::normalize::known::KnownDevice;
+use crate::normalize::{Format, Options, RawData};
 use crate::org::directory::{Decision, Directory};
-use crate::record::{Envelope, RecordKind};
+use crate::record::{AccountUid, DeviceRef, Envelope, RecordKind};
+use crate::sink::kafka::Settings;
 use crate::sink::kafka::read::{Reader, Seen, TopicPartition};
-use crate::sink::kafka::{MessageTime, Settings};
 
 /// Records read from the journal at once.
 const AT_ONCE: usize = 2_000;
+/// The same where only some of them are wanted: those of one batch.
+const SOME_AT_ONCE: usize = 512;
 
 /// What was compared, and what came of it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -34,63 +44,123 @@ pub struct Verified {
     pub report: Report,
 }
 
-/// Reads the topics of `sink` and compares. The journal is only read, beside a running instance or not.
-pub async fn verify(journal: &Journal, sink: &SinkConfig) -> Result<Verified, AppError> {
+/// Reads the topics of `sink`, also those that it wrote to earlier, and compares. The journal is only read, beside a running
+/// instance or not.
+pub async fn verify(
+    journal: &Journal,
+    config: &Config,
+    sink: &SinkConfig,
+    earlier: Vec<String>,
+) -> Result<Verified, AppError> {
     let planned = Planned::new(sink.clone());
     let settings = planned.kafka(journal.id(), &Clock::system()).ok_or_else(|| {
         AppError::Configuration(format!("the sink {} is no Kafka sink: only topics can be read back", sink.name))
     })?;
     let directory = journal.directory().await?;
     let accounts = directory.accounts().map(|account| account.uid.to_string()).collect();
-    let mut comparison = Comparison::new(accounts);
+    let mut known = Known {
+        comparison: Comparison::new(accounts, settings.timestamp),
+        moves: Moves::default(),
+        route: planned.route(),
+        directory: &directory,
+    };
     // First what was sent, then what is there: what is sent meanwhile is not missed.
     let ranges = journal.delivered(&sink.name).await?;
     let mut backlog = journal.backlog(&sink.name).await?;
     backlog.retain(|entry| entry.partition.lane != Lane::Replayed);
     backlog.sort_by(|a, b| a.partition.cmp(&b.partition));
     let pending = backlog.iter().map(|entry| entry.pending).fold(0, u64::saturating_add);
-    let (route, mut known) = (planned.route(), Vec::new());
+    let mut ends = Vec::new();
     for entry in &backlog {
-        let last = learn(journal, &entry.partition, 0, &mut comparison, &route, &directory).await?;
-        known.push((entry.partition.clone(), last));
+        let last = known.learn(journal, &entry.partition, 0).await?;
+        ends.push((entry.partition.clone(), last));
     }
-    let times_are_logged = settings.timestamp == MessageTime::Logged;
-    let (topics, mut comparison) = read(settings, comparison).await?;
-    for (partition, last) in known {
-        learn(journal, &partition, last.saturating_add(1), &mut comparison, &route, &directory).await?;
+    let (topics, comparison) = read(settings.clone(), earlier, known.comparison).await?;
+    known.comparison = comparison;
+    for (partition, last) in ends {
+        known.learn(journal, &partition, last.saturating_add(1)).await?;
     }
-    let report = comparison.report(&ranges, &topics, times_are_logged);
+    let Known { mut comparison, moves, route, .. } = known;
+    let options = Options { format: Format::Raw, raw_data: RawData::Off, ..told(config) };
+    let (route, directory) = (&route, directory.as_ref());
+    let surroundings = Surroundings { settings: &settings, route, options: &options, directory, moves: &moves };
+    let remains = comparison.remains(&topics);
+    let missing = comparison.missing(&ranges, &remains);
+    place(journal, missing, &surroundings, &mut comparison, &remains).await?;
+    let report = comparison.report(&ranges, &remains);
+    drop(remains);
     let mut topics: Vec<String> = topics.into_iter().map(|partition| partition.topic).collect();
     topics.dedup();
     Ok(Verified { sink: sink.name.clone(), topics, pending, report })
 }
 
-/// Adds the records of a partition from `from` on; gives the last sequence that was there.
-async fn learn(
-    journal: &Journal,
-    partition: &Partition,
-    from: u64,
-    comparison: &mut Comparison,
-    route: &Route,
-    directory: &Directory,
-) -> Result<u64, AppError> {
-    let (mut next, mut last) = (from, from.saturating_sub(1));
-    loop {
-        let records = journal.records(partition, next, AT_ONCE).await?;
-        let Some((end, ..)) = records.last() else { return Ok(last) };
-        (last, next) = (*end, end.saturating_add(1));
-        for (seq, _, record) in records {
-            let envelope = &record.envelope;
-            comparison.know(Entry {
-                id: envelope.event_id().0,
-                partition: partition.clone(),
-                seq,
-                alert: alert(envelope),
-                received_at: envelope.received_at,
-                is_wanted: is_wanted(route, directory, envelope),
-            });
+/// What the journal says.
+struct Known<'a> {
+    comparison: Comparison,
+    moves: Moves,
+    route: Route,
+    directory: &'a Directory,
+}
+
+impl Known<'_> {
+    /// Adds the records of a partition from `from` on; gives the last sequence that was there.
+    async fn learn(&mut self, journal: &Journal, partition: &Partition, from: u64) -> Result<u64, AppError> {
+        let (mut next, mut last) = (from, from.saturating_sub(1));
+        loop {
+            let records = journal.records(partition, next, AT_ONCE).await?;
+            let Some((end, ..)) = records.last() else { return Ok(last) };
+            (last, next) = (*end, end.saturating_add(1));
+            for (seq, _, record) in records {
+                let envelope = &record.envelope;
+                self.moves.learn(envelope);
+                self.comparison.know(Entry {
+                    id: envelope.event_id().0,
+                    partition: partition.clone(),
+                    seq,
+                    alert: alert(envelope),
+                    received_at: envelope.received_at,
+                    is_wanted: is_wanted(&self.route, self.directory, envelope),
+                });
+            }
         }
     }
+}
+
+/// Finds out where the missing records went. Only these are read again, since most often there are none.
+async fn place(
+    journal: &Journal,
+    missing: Vec<(Partition, u64)>,
+    surroundings: &Surroundings<'_>,
+    comparison: &mut Comparison,
+    remains: &Remains<'_>,
+) -> Result<(), AppError> {
+    let mut devices: HashMap<(AccountUid, DeviceRef), Option<KnownDevice>> = HashMap::new();
+    let mut missing = missing.into_iter().peekable();
+    while let Some((partition, first)) = missing.peek().cloned() {
+        let records = journal.records(&partition, first, SOME_AT_ONCE).await?;
+        // One that was trimmed meanwhile is passed over.
+        let last = records.last().map_or(first, |(last, ..)| *last);
+        let mut wanted = Vec::new();
+        while let Some((_, seq)) = missing.next_if(|(of, seq)| *of == partition && *seq <= last) {
+            wanted.push(seq);
+        }
+        for (seq, _, record) in records {
+            if wanted.binary_search(&seq).is_err() {
+                continue;
+            }
+            let Envelope { account, device, .. } = &record.envelope;
+            let device = match devices.entry((account.clone(), device.clone())) {
+                Slot::Occupied(known) => known.into_mut(),
+                Slot::Vacant(free) => {
+                    let found = journal.device(account, device).await?;
+                    free.insert(found.as_ref().map(KnownDevice::of))
+                }
+            };
+            let (address, is_wanted) = surroundings.address(&record, device.as_ref());
+            comparison.place(record.envelope.event_id().0, &address, is_wanted, remains);
+        }
+    }
+    Ok(())
 }
 
 fn alert(envelope: &Envelope) -> Option<u64> {
@@ -110,11 +180,15 @@ fn is_wanted(route: &Route, directory: &Directory, envelope: &Envelope) -> bool 
 }
 
 /// Reads the topics on a thread of its own: the library's calls block.
-async fn read(settings: Settings, mut comparison: Comparison) -> Result<(Vec<TopicPartition>, Comparison), AppError> {
+async fn read(
+    settings: Settings,
+    earlier: Vec<String>,
+    mut comparison: Comparison,
+) -> Result<(Vec<TopicPartition>, Comparison), AppError> {
     let sink = settings.sink.clone();
     let read = move || {
         let reader = Reader::new(&settings)?;
-        let topics = reader.partitions(&settings)?;
+        let topics = reader.partitions(&settings, &earlier)?;
         reader.read(&topics, |seen: Seen| comparison.see(&seen))?;
         Ok((topics, comparison))
     };

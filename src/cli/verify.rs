@@ -13,6 +13,9 @@ pub(crate) struct Verify {
     /// The Kafka sink; not needed if there is only one
     #[arg(long)]
     sink: Option<String>,
+    /// A topic that the sink wrote to before its `topic` was changed; may be given several times
+    #[arg(long = "topic", value_name = "NAME")]
+    topics: Vec<String>,
     /// One JSON object
     #[arg(long)]
     json: bool,
@@ -23,7 +26,7 @@ impl Verify {
         let config = open::configuration(&self.file, Purpose::Look)?;
         let sink = chosen(&config, self.sink.as_deref())?;
         let journal = open::reader(&config.journal.path)?;
-        let verified = verify(&journal, sink).await?;
+        let verified = verify(&journal, &config, sink, self.topics).await?;
         let text = if self.json { serde_json::to_string(&verified)? + "\n" } else { human(&verified) };
         table::print(&text)?;
         let report = &verified.report;
@@ -60,11 +63,12 @@ fn human(verified: &Verified) -> String {
         ("lost", report.lost, "neither found nor expired"),
         ("repeated", report.repeated, "there more than once, deliberate repeats apart"),
         ("out of order", report.out_of_order, "before an earlier event of their alert"),
-        ("expired", report.expired, "gone with the beginning of a partition"),
+        ("expired", report.expired, "gone with the beginning of their partition"),
         ("foreign", report.foreign, "messages that this journal cannot have sent"),
         ("earlier", report.earlier, "found, and no longer retained by the journal"),
         ("trimmed", report.trimmed, "sent, and no longer retained: only counted"),
-        ("unclear", report.unclear, "missing, skipped or lost: their range is trimmed in part"),
+        ("unclear", report.unclear, "missing: lost, or skipped or expired, nobody can tell"),
+        ("misplaced", report.misplaced, "messages not in the partition of their key"),
         ("skipped", report.skipped, "not named by the route"),
         ("dead", report.dead, "dead letters"),
         ("replays sent", report.replays_sent, "deliberate repeats"),

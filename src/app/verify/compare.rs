@@ -7,10 +7,16 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
+use self::range::Range;
+use self::remains::{Address, Content, Fate, Remains};
 use crate::clock::Millis;
 use crate::journal::coverage::Delivered;
 use crate::journal::{Lane, Partition};
+use crate::sink::kafka::MessageTime;
 use crate::sink::kafka::read::{Seen, TopicPartition};
+
+mod range;
+pub mod remains;
 
 /// Records that a report names one by one.
 const MOST_NAMED: usize = 100;
@@ -38,6 +44,8 @@ struct Found {
     times: u32,
     /// Where its first message stands: index of the topic's partition, offset.
     first: Option<(usize, i64)>,
+    /// What became of it if it is missing, once that was asked.
+    fate: Option<Fate>,
 }
 
 /// What was found of an id that the journal does not retain.
@@ -50,8 +58,10 @@ struct Stranger {
 }
 
 /// What the journal says, filled with what Kafka shows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Comparison {
+    /// Which time messages carry: only that of taking in says whether the journal may have trimmed them.
+    times: MessageTime,
     entries: Vec<Entry>,
     found: Vec<Found>,
     index: HashMap<Uuid, usize>,
@@ -60,8 +70,8 @@ pub struct Comparison {
     without_id: u64,
     replays: u64,
     messages: u64,
-    /// Time of the first message of each of the topic's partitions.
-    begins: HashMap<usize, Millis>,
+    /// By index of the topic's partition.
+    contents: HashMap<usize, Content>,
 }
 
 /// What came of it. Counts are records, unless they say otherwise.
@@ -83,15 +93,18 @@ pub struct Report {
     pub repeated_ids: Vec<Uuid>,
     /// Events that stand before an earlier one of their alert in one partition of a topic.
     pub out_of_order: u64,
-    /// Sent and no longer there, in a partition of a topic that lost its beginning.
+    /// Sent and no longer there: the beginning of the partition that they went to is gone.
     pub expired: u64,
+    /// Messages of this journal that stand in another partition than their key says: the topic had another number of partitions.
+    pub misplaced: u64,
     /// Messages that this journal cannot have sent.
     pub foreign: u64,
     /// Found, and older than what the journal retains.
     pub earlier: u64,
     /// Sent, and no longer retained by the journal: they can only be counted.
     pub trimmed: u64,
-    /// Missing, and nobody can tell whether the route skipped them or they are lost: their range is trimmed in part.
+    /// Missing, and nobody can tell whether they are lost: they may have been skipped (their range is trimmed in part, or the mapping
+    /// changed), or they may have expired.
     pub unclear: u64,
     /// Skipped by the route.
     pub skipped: u64,
@@ -105,8 +118,19 @@ pub struct Report {
 
 impl Comparison {
     /// A comparison for a journal of these accounts.
-    pub fn new(accounts: BTreeSet<String>) -> Self {
-        Self { accounts, ..Self::default() }
+    pub fn new(accounts: BTreeSet<String>, times: MessageTime) -> Self {
+        Self {
+            times,
+            entries: Vec::new(),
+            found: Vec::new(),
+            index: HashMap::new(),
+            strangers: HashMap::new(),
+            accounts,
+            without_id: 0,
+            replays: 0,
+            messages: 0,
+            contents: HashMap::new(),
+        }
     }
 
     /// Adds what the journal retains, in the order of each partition.
@@ -122,51 +146,84 @@ impl Comparison {
     /// Takes a message.
     pub fn see(&mut self, seen: &Seen) {
         self.messages = self.messages.saturating_add(1);
-        if let Some(time) = seen.time {
-            self.begins.entry(seen.partition).or_insert(time);
+        let content = self.contents.entry(seen.partition).or_default();
+        let known = seen.id.and_then(|id| self.index.get(&id)).copied();
+        let is_ours = known.is_some() || seen.account.as_ref().is_some_and(|account| self.accounts.contains(account));
+        if is_ours && !seen.is_by_key {
+            content.misplaced = content.misplaced.saturating_add(1);
         }
+        if seen.is_replay && seen.id.is_some() {
+            self.replays = self.replays.saturating_add(1);
+            return;
+        }
+        if let Some((entry, found)) = known.and_then(|at| self.entries.get(at).zip(self.found.get_mut(at))) {
+            found.times = found.times.saturating_add(1);
+            if found.times == 1 {
+                found.first = Some((seen.partition, seen.offset));
+                content.take(seen.offset, Some(entry.received_at));
+            }
+            return;
+        }
+        content.take(seen.offset, seen.time.filter(|_| self.times == MessageTime::Logged));
         let Some(id) = seen.id else {
             self.without_id = self.without_id.saturating_add(1);
             return;
         };
-        if seen.is_replay {
-            self.replays = self.replays.saturating_add(1);
-            return;
-        }
-        if let Some(found) = self.index.get(&id).and_then(|index| self.found.get_mut(*index)) {
-            found.times = found.times.saturating_add(1);
-            found.first.get_or_insert((seen.partition, seen.offset));
-            return;
-        }
-        let is_ours = seen.account.as_ref().is_some_and(|account| self.accounts.contains(account));
         let stranger = self.strangers.entry(id).or_insert(Stranger { times: 0, is_ours, time: seen.time });
         stranger.times = stranger.times.saturating_add(1);
     }
 
-    /// Compares. `times_are_logged`: messages carry the time of taking in, so that their age says whether the journal may have
-    /// trimmed them.
-    pub fn report(&self, ranges: &[Delivered], topics: &[TopicPartition], times_are_logged: bool) -> Report {
+    /// What is left in these topics, once all was seen.
+    pub fn remains<'t>(&self, topics: &'t [TopicPartition]) -> Remains<'t> {
+        let found = self.entries.iter().zip(&self.found).filter_map(|(entry, found)| Some((entry, found.first?)));
+        Remains::new(topics, &self.contents, found)
+    }
+
+    /// The missing records of which it has to be known where they went: their partition and sequence, in order.
+    pub fn missing(&self, ranges: &[Delivered], remains: &Remains<'_>) -> Vec<(Partition, u64)> {
+        let entries = self.in_order();
+        let of_sink = ranges.iter().filter(|range| range.partition.lane != Lane::Replayed);
+        let mut missing: Vec<_> = of_sink
+            .map(|range| Range::new(range, &entries))
+            .filter(|range| range.absent > 0 && (remains.is_cut() || range.is_ambiguous()))
+            .flat_map(|range| range.missing)
+            .map(|(entry, _)| (entry.partition.clone(), entry.seq))
+            .collect();
+        missing.sort();
+        missing
+    }
+
+    /// Takes where a missing record went, and whether the sink's route takes its event.
+    pub fn place(&mut self, id: Uuid, address: &Address, is_wanted: bool, remains: &Remains<'_>) {
+        let Some(at) = self.index.get(&id).copied() else { return };
+        if let Some((entry, found)) = self.entries.get_mut(at).zip(self.found.get_mut(at)) {
+            found.fate = Some(remains.fate(entry, address));
+            entry.is_wanted = is_wanted;
+        }
+    }
+
+    /// Compares. A missing record of which nothing was said may have gone anywhere.
+    pub fn report(&self, ranges: &[Delivered], remains: &Remains<'_>) -> Report {
         let mut report = Report { messages: self.messages, replays_found: self.replays, ..Report::default() };
-        let horizon = self.horizon(topics);
-        let mut entries: Vec<(&Entry, &Found)> = self.entries.iter().zip(&self.found).collect();
-        entries.sort_by(|(a, _), (b, _)| (&a.partition, a.seq).cmp(&(&b.partition, b.seq)));
+        report.misplaced = self.contents.values().map(|content| content.misplaced).fold(0, u64::saturating_add);
+        let entries = self.in_order();
         for range in ranges {
             if range.partition.lane == Lane::Replayed {
                 report.replays_sent = report.replays_sent.saturating_add(range.sent);
             } else {
-                judge(range, &entries, horizon, &mut report);
+                Range::new(range, &entries).judge(remains, &mut report);
             }
         }
         self.repeats(&mut report);
         report.out_of_order = out_of_order(&entries);
-        self.strangers(times_are_logged, &mut report);
+        self.strangers(&mut report);
         report
     }
 
-    /// What was sent before this may have expired: a partition of a topic lost its beginning, and its first message is this old.
-    fn horizon(&self, topics: &[TopicPartition]) -> Option<Millis> {
-        let cut = topics.iter().enumerate().filter(|(_, partition)| partition.start > 0);
-        cut.map(|(index, _)| self.begins.get(&index).copied().unwrap_or(Millis(i64::MAX))).max()
+    fn in_order(&self) -> Vec<(&Entry, &Found)> {
+        let mut entries: Vec<(&Entry, &Found)> = self.entries.iter().zip(&self.found).collect();
+        entries.sort_by(|(a, _), (b, _)| (&a.partition, a.seq).cmp(&(&b.partition, b.seq)));
+        entries
     }
 
     fn repeats(&self, report: &mut Report) {
@@ -180,11 +237,12 @@ impl Comparison {
         }
     }
 
-    fn strangers(&self, times_are_logged: bool, report: &mut Report) {
+    fn strangers(&self, report: &mut Report) {
         let oldest = self.entries.iter().map(|entry| entry.received_at).min();
         let mut earlier: u64 = 0;
         for stranger in self.strangers.values() {
-            let is_newer = times_are_logged && stranger.time.zip(oldest).is_some_and(|(time, oldest)| time > oldest);
+            let is_newer = self.times == MessageTime::Logged
+                && stranger.time.zip(oldest).is_some_and(|(time, oldest)| time > oldest);
             if stranger.is_ours && !is_newer {
                 earlier = earlier.saturating_add(1);
             } else {
@@ -202,44 +260,6 @@ impl Report {
     /// Whether everything that was sent is there once.
     pub fn is_good(&self) -> bool {
         self.lost == 0 && self.repeated == 0
-    }
-}
-
-/// Adds what is to say of one range; `entries` are all that are retained, in order.
-fn judge(range: &Delivered, entries: &[(&Entry, &Found)], horizon: Option<Millis>, report: &mut Report) {
-    let begin = entries.partition_point(|(entry, _)| (&entry.partition, entry.seq) < (&range.partition, range.from));
-    let end = entries.partition_point(|(entry, _)| (&entry.partition, entry.seq) <= (&range.partition, range.to));
-    let entries = entries.get(begin..end).unwrap_or_default();
-    let retained = count(entries.len());
-    let found = count(entries.iter().filter(|(_, found)| found.times > 0).count());
-    let total = range.sent.saturating_add(range.skipped).saturating_add(range.dead);
-    let trimmed = total.saturating_sub(retained);
-    report.skipped = report.skipped.saturating_add(range.skipped);
-    report.dead = report.dead.saturating_add(range.dead);
-    report.found = report.found.saturating_add(found);
-    let missing = retained.saturating_sub(found);
-    let excused = range.skipped.saturating_add(range.dead);
-    let absent = missing.saturating_sub(excused);
-    // Of a range that is trimmed in part, what was not sent may be retained or not.
-    let unclear = if trimmed == 0 { 0 } else { missing.min(excused) };
-    let known = if trimmed == 0 { range.sent } else { found.saturating_add(absent) };
-    report.sent = report.sent.saturating_add(known);
-    report.trimmed = report.trimmed.saturating_add(range.sent.saturating_sub(known));
-    report.unclear = report.unclear.saturating_add(unclear);
-    let wanted: Vec<&Entry> = entries
-        .iter()
-        .filter(|(entry, found)| found.times == 0 && (entry.is_wanted || excused == 0))
-        .map(|(entry, _)| *entry)
-        .collect();
-    let is_expired = |entry: &&&Entry| horizon.is_some_and(|horizon| entry.received_at <= horizon);
-    let expired = count(wanted.iter().filter(is_expired).count()).min(absent);
-    let lost = absent.saturating_sub(expired);
-    report.expired = report.expired.saturating_add(expired);
-    report.lost = report.lost.saturating_add(lost);
-    let suspects: Vec<Uuid> = wanted.iter().filter(|entry| !is_expired(entry)).map(|entry| entry.id).collect();
-    if lost > 0 && count(suspects.len()) == lost {
-        let room = MOST_NAMED.saturating_sub(report.lost_ids.len());
-        report.lost_ids.extend(suspects.into_iter().take(room));
     }
 }
 

@@ -63,7 +63,7 @@ impl Message {
 }
 
 /// One device's events share a key, so they stay in order.
-fn key(pivots: &Pivots) -> &str {
+pub(super) fn key(pivots: &Pivots) -> &str {
     pivots.device_uid.as_deref().or(pivots.site_uid.as_deref()).unwrap_or(&pivots.account_uid)
 }
 

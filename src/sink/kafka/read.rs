@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::client::{Context, config};
 use super::failure::words;
+use super::place::KeyHash;
 use super::topic::fixed;
 use super::{Settings, TopicPart};
 use crate::clock::Millis;
@@ -34,6 +35,8 @@ pub struct Seen {
     pub account: Option<String>,
     /// It has the header `vintner-replay`: a deliberate repeat.
     pub is_replay: bool,
+    /// It stands in the partition that its key says.
+    pub is_by_key: bool,
     /// Index of its partition in what [`Reader::partitions`] gave.
     pub partition: usize,
     /// Its offset.
@@ -53,6 +56,17 @@ pub struct TopicPartition {
     pub start: i64,
     /// Where it ended when reading began.
     pub end: i64,
+    /// Whose topic it is.
+    pub role: Role,
+}
+
+/// What a topic is to the sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// The sink writes to it, or may by its template.
+    Own,
+    /// It wrote to it before its `topic` was changed.
+    Earlier,
 }
 
 /// What reads the topics of a sink. Its calls block.
@@ -82,18 +96,38 @@ impl Reader {
     }
 
     /// The partitions of every topic that the sink's template can name: the one topic, or all with its literal prefix but the
-    /// offsets topic.
-    pub fn partitions(&self, settings: &Settings) -> Result<Vec<TopicPartition>, String> {
+    /// offsets topic. Then those of the `earlier` topics.
+    pub fn partitions(&self, settings: &Settings, earlier: &[String]) -> Result<Vec<TopicPartition>, String> {
         let one = fixed(&settings.topic);
-        let metadata = self.asked(|consumer| consumer.fetch_metadata(one, Duration::from_secs(5)))?;
         let prefix = match settings.topic.first() {
             Some(TopicPart::Text(prefix)) => prefix.as_str(),
             _ => "",
         };
-        let is_ours = |name: &str| match one {
+        if earlier.contains(&settings.offsets_topic) {
+            return Err(format!("the topic {} holds positions, not events", settings.offsets_topic));
+        }
+        let is_earlier = |name: &str| one != Some(name) && earlier.iter().any(|earlier| earlier == name);
+        let is_own = |name: &str| match one {
             Some(one) => one == name,
-            None => name.starts_with(prefix) && name != settings.offsets_topic,
+            None => name.starts_with(prefix) && name != settings.offsets_topic && !is_earlier(name),
         };
+        let mut found = self.partitions_of(one, Role::Own, is_own)?;
+        for name in earlier.iter().map(String::as_str).collect::<BTreeSet<_>>() {
+            if is_earlier(name) {
+                found.extend(self.partitions_of(Some(name), Role::Earlier, |other| other == name)?);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The partitions of `one` topic, or of all, that is ours.
+    fn partitions_of(
+        &self,
+        one: Option<&str>,
+        role: Role,
+        is_ours: impl Fn(&str) -> bool,
+    ) -> Result<Vec<TopicPartition>, String> {
+        let metadata = self.asked(|consumer| consumer.fetch_metadata(one, Duration::from_secs(5)))?;
         let mut found = Vec::new();
         for topic in metadata.topics().iter().filter(|topic| is_ours(topic.name())) {
             if topic.partitions().is_empty() {
@@ -104,7 +138,7 @@ impl Reader {
                 let limits =
                     self.asked_of(&self.uncommitted, |consumer| consumer.fetch_watermarks(name, number, LIMIT / 6))?;
                 let (start, end) = limits;
-                found.push(TopicPartition { topic: name.to_owned(), number, start, end });
+                found.push(TopicPartition { topic: name.to_owned(), number, start, end, role });
             }
         }
         Ok(found)
@@ -127,7 +161,8 @@ impl Reader {
                 open.insert(partition.number, index);
             }
             self.consumer.assign(&assignment).map_err(|error| words(&error))?;
-            self.read_topic(partitions, open, &mut each)?;
+            let count = partitions.iter().filter(|partition| partition.topic == topic).count();
+            self.read_topic(partitions, open, count, &mut each)?;
         }
         Ok(())
     }
@@ -136,6 +171,7 @@ impl Reader {
         &self,
         partitions: &[TopicPartition],
         mut open: HashMap<i32, usize>,
+        count: usize,
         each: &mut impl FnMut(Seen),
     ) -> Result<(), String> {
         let mut deadline = Instant::now() + LIMIT;
@@ -146,7 +182,7 @@ impl Reader {
                     let Some(index) = open.get(&message.partition()) else { continue };
                     // What came since reading began is not asked for.
                     if partitions.get(*index).is_some_and(|partition| message.offset() < partition.end) {
-                        each(seen(&message, *index));
+                        each(seen(&message, *index, count));
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => drop(open.remove(&number)),
@@ -209,15 +245,18 @@ impl Reader {
     }
 }
 
-fn seen(message: &impl rdkafka::Message, partition: usize) -> Seen {
+/// `count`: how many partitions its topic has.
+fn seen(message: &impl rdkafka::Message, partition: usize, count: usize) -> Seen {
     let header = |name: &str| {
         let found = message.headers()?.iter().find(|header| header.key == name)?;
         std::str::from_utf8(found.value?).ok().map(str::to_owned)
     };
+    let by_key = message.key().and_then(|key| KeyHash::of(key).partition(count));
     Seen {
         id: header("ce_id").and_then(|id| id.parse().ok()),
         account: header("ce_source").and_then(|source| source.strip_prefix(SOURCE).map(str::to_owned)),
         is_replay: header("vintner-replay").is_some(),
+        is_by_key: by_key.is_some() && by_key == usize::try_from(message.partition()).ok(),
         partition,
         offset: message.offset(),
         time: message.timestamp().to_millis().map(Millis),

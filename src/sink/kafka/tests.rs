@@ -24,6 +24,7 @@ use crate::sink::contract::{self, Arrived};
 use crate::sink::{Sink, SinkError};
 
 mod contract_of_sinks;
+mod reading;
 
 struct NoSecrets;
 

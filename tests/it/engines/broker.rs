@@ -27,6 +27,8 @@ pub(crate) struct Broker {
 
 /// A message as a consumer sees it.
 pub(crate) struct Read {
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
     pub(crate) key: String,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) timestamp: i64,
@@ -155,6 +157,8 @@ fn read(message: &impl Message) -> Read {
     let text = |bytes: Option<&[u8]>| String::from_utf8(bytes.unwrap_or_default().to_vec()).expect("UTF-8");
     let headers = message.headers().into_iter().flat_map(Headers::iter);
     Read {
+        partition: message.partition(),
+        offset: message.offset(),
         key: text(message.key()),
         headers: headers.map(|header| (header.key.to_owned(), text(header.value))).collect(),
         timestamp: message.timestamp().to_millis().unwrap_or(-1),

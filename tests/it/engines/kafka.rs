@@ -26,7 +26,7 @@ fn fails(place: &Workplace) -> String {
     log
 }
 
-fn open_an_alert(simulated: &Simulated) {
+pub(super) fn open_an_alert(simulated: &Simulated) {
     let device = simulated.get("/sim/truth")["alerts"][0]["device"].clone();
     simulated.post("/sim/events", &json!([{"kind": "open_alert", "device": device}]));
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::record::AccountUid;
+use crate::sink::kafka::read::Role;
 
 const ACCOUNT: &str = "ab1c0002";
 
@@ -15,7 +16,7 @@ fn id(seq: u64) -> Uuid {
 
 /// Records 1 to `last`, all of one alert; `skipped` says which the route does not name.
 fn journal(first: u64, last: u64, skipped: &[u64]) -> Comparison {
-    let mut comparison = Comparison::new([ACCOUNT.to_owned()].into());
+    let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), MessageTime::Logged);
     for seq in first..=last {
         let (is_wanted, received_at) = (!skipped.contains(&seq), Millis(i64::try_from(seq).unwrap() * 1000));
         comparison.know(Entry { id: id(seq), partition: partition(), seq, alert: Some(1), received_at, is_wanted });
@@ -29,11 +30,17 @@ fn range(from: u64, to: u64, sent: u64, skipped: u64, dead: u64) -> Delivered {
 
 fn message(seq: u64, offset: i64) -> Seen {
     let time = Some(Millis(i64::try_from(seq).unwrap() * 1000));
-    Seen { id: Some(id(seq)), account: Some(ACCOUNT.into()), is_replay: false, partition: 0, offset, time }
+    let account = Some(ACCOUNT.into());
+    Seen { id: Some(id(seq)), account, is_replay: false, is_by_key: true, partition: 0, offset, time }
 }
 
 fn topic(start: i64) -> [TopicPartition; 1] {
-    [TopicPartition { topic: "t".into(), number: 0, start, end: 1000 }]
+    [TopicPartition { topic: "t".into(), number: 0, start, end: 1000, role: Role::Own }]
+}
+
+/// What came of it, of a topic of one partition that begins at `start`.
+fn told(comparison: &Comparison, ranges: &[Delivered], start: i64) -> Report {
+    comparison.report(ranges, &comparison.remains(&topic(start)))
 }
 
 /// Shows these records, in this order.
@@ -47,7 +54,7 @@ fn show(comparison: &mut Comparison, seqs: impl IntoIterator<Item = u64>) {
 fn everything_there_once_and_in_order_is_good() {
     let mut all = journal(1, 10, &[4, 5]);
     show(&mut all, [1, 2, 3, 6, 7, 8, 9, 10]);
-    let report = all.report(&[range(1, 6, 4, 2, 0), range(7, 10, 4, 0, 0)], &topic(0), true);
+    let report = told(&all, &[range(1, 6, 4, 2, 0), range(7, 10, 4, 0, 0)], 0);
     let expected = Report { messages: 8, sent: 8, found: 8, skipped: 2, ..Report::default() };
     assert_eq!(report, expected);
     assert!(report.is_good());
@@ -57,28 +64,28 @@ fn everything_there_once_and_in_order_is_good() {
 fn a_missing_record_is_lost_and_named_where_it_is_certain() {
     let mut one = journal(1, 6, &[2]);
     show(&mut one, [1, 3, 5, 6]);
-    let report = one.report(&[range(1, 6, 5, 1, 0)], &topic(0), true);
+    let report = told(&one, &[range(1, 6, 5, 1, 0)], 0);
     assert_eq!((report.lost, report.found, report.lost_ids.clone()), (1, 4, vec![id(4)]));
     assert!(!report.is_good());
 
     // The mapping changed since: which of the two was skipped then, nobody knows.
     let mut moved = journal(1, 6, &[]);
     show(&mut moved, [1, 3, 5, 6]);
-    let report = moved.report(&[range(1, 6, 5, 1, 0)], &topic(0), true);
+    let report = told(&moved, &[range(1, 6, 5, 1, 0)], 0);
     assert_eq!((report.lost, report.lost_ids.len()), (1, 0));
 
     // A dead letter is no loss, and one that should be there is.
     let mut dead = journal(1, 3, &[]);
     show(&mut dead, [1]);
-    assert_eq!(dead.report(&[range(1, 3, 2, 0, 1)], &topic(0), true).lost, 1);
-    assert_eq!(dead.report(&[range(1, 3, 1, 0, 2)], &topic(0), true).lost, 0);
+    assert_eq!(told(&dead, &[range(1, 3, 2, 0, 1)], 0).lost, 1);
+    assert_eq!(told(&dead, &[range(1, 3, 1, 0, 2)], 0).lost, 0);
 }
 
 #[test]
 fn what_is_not_delivered_yet_is_neither_lost_nor_foreign() {
     let mut behind = journal(1, 10, &[]);
     show(&mut behind, [1, 2, 3, 4, 5]);
-    let report = behind.report(&[range(1, 4, 4, 0, 0)], &topic(0), true);
+    let report = told(&behind, &[range(1, 4, 4, 0, 0)], 0);
     assert_eq!((report.lost, report.foreign, report.found), (0, 0, 4));
 }
 
@@ -88,7 +95,7 @@ fn a_repeat_counts_unless_it_was_meant() {
     show(&mut twice, [1, 2, 3, 2]);
     twice.see(&Seen { is_replay: true, ..message(1, 9) });
     let replayed = Delivered { partition: Partition { lane: Lane::Replayed, ..partition() }, ..range(1, 1, 1, 0, 0) };
-    let report = twice.report(&[range(1, 3, 3, 0, 0), replayed], &topic(0), true);
+    let report = told(&twice, &[range(1, 3, 3, 0, 0), replayed], 0);
     assert_eq!((report.repeated, report.repeated_ids.clone(), report.lost), (1, vec![id(2)], 0));
     assert_eq!((report.replays_sent, report.replays_found), (1, 1));
     assert!(!report.is_good());
@@ -98,22 +105,22 @@ fn a_repeat_counts_unless_it_was_meant() {
 fn order_counts_within_an_alert_and_a_partition_of_the_topic() {
     let mut mixed = journal(1, 4, &[]);
     show(&mut mixed, [1, 3, 2, 4]);
-    assert_eq!(mixed.report(&[range(1, 4, 4, 0, 0)], &topic(0), true).out_of_order, 1);
+    assert_eq!(told(&mixed, &[range(1, 4, 4, 0, 0)], 0).out_of_order, 1);
     let mut apart = journal(1, 2, &[]);
     apart.see(&message(2, 0));
     apart.see(&Seen { partition: 1, ..message(1, 5) });
-    assert_eq!(apart.report(&[range(1, 2, 2, 0, 0)], &topic(0), true).out_of_order, 0);
+    assert_eq!(told(&apart, &[range(1, 2, 2, 0, 0)], 0).out_of_order, 0);
 }
 
 #[test]
 fn what_retention_took_is_expired_and_what_is_younger_is_lost() {
     let mut cut = journal(1, 8, &[]);
     show(&mut cut, [5, 6, 8]);
-    let report = cut.report(&[range(1, 8, 8, 0, 0)], &topic(40), true);
+    let report = told(&cut, &[range(1, 8, 8, 0, 0)], 40);
     assert_eq!((report.expired, report.lost, report.lost_ids.clone()), (4, 1, vec![id(7)]));
     // Without a cut beginning nothing expires, and an empty topic that had one lost everything to it.
-    assert_eq!(cut.report(&[range(1, 8, 8, 0, 0)], &topic(0), true).lost, 5);
-    let empty = journal(1, 8, &[]).report(&[range(1, 8, 8, 0, 0)], &topic(40), true);
+    assert_eq!(told(&cut, &[range(1, 8, 8, 0, 0)], 0).lost, 5);
+    let empty = told(&journal(1, 8, &[]), &[range(1, 8, 8, 0, 0)], 40);
     assert_eq!((empty.expired, empty.lost), (8, 0));
 }
 
@@ -124,22 +131,22 @@ fn strangers_are_foreign_unless_the_journal_may_have_forgotten_them() {
     mixed.see(&Seen { account: Some("other".into()), ..message(1, 7) });
     mixed.see(&Seen { id: None, ..message(1, 8) });
     // Ten were sent of which seven are trimmed; two of those are still there.
-    let report = mixed.report(&[range(4, 13, 10, 0, 0)], &topic(0), true);
+    let report = told(&mixed, &[range(4, 13, 10, 0, 0)], 0);
     assert_eq!((report.earlier, report.trimmed, report.foreign, report.lost), (2, 7, 2, 0));
     // A newer one cannot be forgotten already.
     mixed.see(&message(99, 9));
-    assert_eq!(mixed.report(&[range(4, 13, 10, 0, 0)], &topic(0), true).foreign, 3);
+    assert_eq!(told(&mixed, &[range(4, 13, 10, 0, 0)], 0).foreign, 3);
     // Nothing was trimmed: nothing is forgotten.
-    assert_eq!(mixed.report(&[range(11, 13, 3, 0, 0)], &topic(0), true).foreign, 5);
+    assert_eq!(told(&mixed, &[range(11, 13, 3, 0, 0)], 0).foreign, 5);
 }
 
 #[test]
 fn a_range_that_is_trimmed_in_part_is_not_guessed_at() {
     let mut part = journal(5, 10, &[]);
     show(&mut part, [5, 6, 7]);
-    let report = part.report(&[range(1, 10, 6, 4, 0)], &topic(0), true);
+    let report = told(&part, &[range(1, 10, 6, 4, 0)], 0);
     assert_eq!((report.unclear, report.lost, report.found), (3, 0, 3));
-    let report = part.report(&[range(1, 10, 9, 1, 0)], &topic(0), true);
+    let report = told(&part, &[range(1, 10, 9, 1, 0)], 0);
     assert_eq!((report.unclear, report.lost), (1, 2), "at most one was skipped");
 }
 
@@ -155,6 +162,51 @@ fn a_record_that_is_learnt_after_its_message_is_no_stranger() {
         received_at: Millis(3000),
         is_wanted: true,
     });
-    let report = late.report(&[range(1, 2, 2, 0, 0)], &topic(0), true);
+    let report = told(&late, &[range(1, 2, 2, 0, 0)], 0);
     assert_eq!((report.foreign, report.lost, report.repeated), (0, 0, 0));
+}
+
+#[test]
+fn what_may_have_been_skipped_or_sent_is_neither_lost_nor_expired() {
+    // One of three was sent. Two of them would have expired by now, and one would not.
+    let shown = |skipped: &[u64]| {
+        let mut some = journal(1, 6, skipped);
+        show(&mut some, [3, 4, 6]);
+        told(&some, &[range(1, 6, 4, 2, 0)], 40)
+    };
+    let open = shown(&[]);
+    assert_eq!((open.lost, open.expired, open.unclear, open.found), (0, 0, 1, 3));
+    // The route says which.
+    let young = shown(&[1, 2]);
+    assert_eq!((young.lost, young.expired, young.lost_ids), (1, 0, vec![id(5)]));
+    let old = shown(&[1, 5]);
+    assert_eq!((old.lost, old.expired, old.lost_ids), (0, 1, vec![]));
+    // Fewer than were sent look as if they had been sent: the mapping has changed.
+    assert_eq!(shown(&[1, 2, 5]).unclear, 1);
+}
+
+#[test]
+fn only_missing_records_are_asked_for_and_only_where_it_matters() {
+    let missing = |skipped: &[u64], range: Delivered, start| {
+        let mut some = journal(1, 6, skipped);
+        show(&mut some, [3, 4, 6]);
+        let asked = some.missing(&[range], &some.remains(&topic(start)));
+        asked.into_iter().map(|(_, seq)| seq.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(missing(&[], range(1, 6, 6, 0, 0), 40), "1 2 5");
+    assert_eq!(missing(&[], range(1, 6, 6, 0, 0), 0), "", "nothing has expired, so all are lost");
+    assert_eq!(missing(&[1, 2, 5], range(1, 6, 3, 3, 0), 40), "", "as many are there as were sent");
+    assert_eq!(missing(&[], range(1, 6, 5, 1, 0), 0), "1 2 5", "one of three was skipped");
+    assert_eq!(missing(&[1], range(1, 6, 5, 1, 0), 0), "", "the route says which");
+}
+
+#[test]
+fn what_the_route_does_not_take_after_all_was_not_sent() {
+    let mut some = journal(1, 3, &[]);
+    show(&mut some, [1]);
+    let (topic, ranges) = (topic(0), [range(1, 3, 2, 1, 0)]);
+    let remains = some.remains(&topic);
+    assert!(some.report(&ranges, &remains).lost_ids.is_empty());
+    some.place(id(2), &Address::default(), false, &remains);
+    assert_eq!(some.report(&ranges, &remains).lost_ids, vec![id(3)]);
 }
