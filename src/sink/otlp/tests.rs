@@ -25,6 +25,7 @@ use crate::sink::lines::tests::event;
 use crate::sink::{Sink, SinkError};
 
 mod contract_of_sinks;
+mod fault;
 mod grpc;
 mod order;
 

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -95,7 +95,10 @@ impl Transport {
         let (status, headers, body, _) = self.exchange(all, request).await?;
         let wait = headers.get(RETRY_AFTER).and_then(|value| answer::retry_after(value, self.clock.now()));
         match status {
-            200..=299 => Ok(answer::of_success(&body)),
+            200..=299 => {
+                let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
+                Ok(answer::of_success(content_type, &body))
+            }
             _ => Ok(answer::of_http(status, wait, &body)),
         }
     }
@@ -120,7 +123,7 @@ impl Transport {
         match code {
             Some(0) => {
                 let encoding = headers.get("grpc-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
-                Ok(unframe(encoding, &body).map_or_else(Verdict::Down, |message| answer::of_success(&message)))
+                Ok(unframe(encoding, &body).map_or_else(Verdict::Down, |message| answer::of_message(&message)))
             }
             Some(code) => Ok(answer::of_grpc(code, &message(place), &details(place))),
             None => Err("the answer ended without a gRPC status".to_owned()),
@@ -131,12 +134,26 @@ impl Transport {
         let sent = self.client.post(self.url.clone()).headers(headers).body(body).send().await;
         let response = sent.map_err(|error| failure(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = reqwest::Body::from(response);
-        let collected = Limited::new(body, MAX_ANSWER).collect().await;
-        let collected = collected.map_err(|error| format!("the answer broke off: {error}"))?;
-        let trailers = collected.trailers().cloned().unwrap_or_default();
-        Ok((status, headers, collected.to_bytes(), trailers))
+        let (body, trailers) = collect(reqwest::Body::from(response), status).await?;
+        Ok((status, headers, body, trailers))
     }
+}
+
+/// The answer and its trailers. Of a refusal the beginning is enough; of a success all is needed.
+async fn collect(mut body: reqwest::Body, status: u16) -> Result<(Bytes, HeaderMap), String> {
+    let (mut collected, mut trailers) = (Vec::new(), HeaderMap::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| format!("the answer broke off: {}", answer::words(&root_cause(&error))))?;
+        match frame.into_data() {
+            Ok(data) if collected.len().saturating_add(data.len()) <= MAX_ANSWER => collected.extend_from_slice(&data),
+            Ok(_) if matches!(status, 200..=299) => {
+                return Err(format!("the answer is over {MAX_ANSWER} bytes: is this the address of an OTLP receiver?"));
+            }
+            Ok(_) => break,
+            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+        }
+    }
+    Ok((collected.into(), trailers))
 }
 
 /// Where requests go.
