@@ -44,9 +44,10 @@ async fn hand_over(config: &Config, request: Request) -> anyhow::Result<()> {
     while began.elapsed() < PATIENCE {
         let waiting = journal.requests().await.map_err(AppError::Journal)?;
         if waiting.iter().all(|(waits, _)| *waits != number) {
-            return table::print(&format!(
-                "the running instance has done it (request {number}; its log says how much)\n"
-            ));
+            let answer = journal.answer(number).await.map_err(AppError::Journal)?;
+            let gone =
+                || AppError::Failed(format!("the running instance has taken request {number}; its log says more"));
+            return tell(answer.ok_or_else(gone)?);
         }
         tokio::time::sleep(LOOK).await;
     }
@@ -55,6 +56,7 @@ async fn hand_over(config: &Config, request: Request) -> anyhow::Result<()> {
 
 fn tell(served: Served) -> anyhow::Result<()> {
     match served {
+        Served::Replayed(0) => table::print("0 records: none that the sink has passed is meant\n"),
         Served::Replayed(count) => table::print(&format!("{count} records will be sent again by `vintner run`\n")),
         Served::Dropped(count) => table::print(&format!("{count} dead letters dropped\n")),
         Served::Refused(why) => Err(AppError::Failed(why).into()),

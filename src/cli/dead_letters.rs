@@ -9,6 +9,9 @@ use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters as Letters, Request};
 
+/// Characters of a reason that a table has room for.
+const MOST_CHARS: usize = 160;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeadLetters {
     #[command(subcommand)]
@@ -104,11 +107,20 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
                 letter.account.to_string(),
                 word(letter.kind).to_owned(),
                 letter.at.to_string(),
-                letter.reason.clone(),
+                shortened(&letter.reason),
             ]
         })
         .collect();
     table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
+}
+
+/// The beginning of a reason, for a table; `show` has all of it.
+fn shortened(reason: &str) -> String {
+    let mut beginning: String = reason.chars().take(MOST_CHARS).collect();
+    if beginning.len() < reason.len() {
+        beginning.push('…');
+    }
+    beginning
 }
 
 fn as_json(letter: &DeadLetter) -> Value {
@@ -120,6 +132,7 @@ fn as_json(letter: &DeadLetter) -> Value {
         "reason": letter.reason,
         "since": letter.at.to_string(),
         "event_id": letter.event_id.map(|id| id.to_string()),
+        "among": letter.among.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "path": letter.path,
         "content": letter.content,
     })

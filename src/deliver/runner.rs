@@ -100,8 +100,15 @@ impl<S> Runner<S> {
         self.metrics.count_events(&self.name, EventFate::Dead, dead);
     }
 
-    /// Warns of records that nobody may get any more.
-    pub(super) fn warn_unmapped(&self, partition: &Partition, dead: &[Refused]) {
+    /// Warns of records that nobody may get any more, and of those that the sink refuses.
+    pub(super) fn warn_dead(&self, partition: &Partition, dead: &[Refused]) {
+        let mut refused = dead.iter().filter(|letter| letter.kind == RefusedKind::Refused);
+        if let Some(first) = refused.next() {
+            tracing::warn!(
+                sink = self.name, account = %partition.account, reason = first.reason, letters = refused.count().saturating_add(1),
+                "the sink refuses records: kept as dead letters, see `vintner dead-letters list`"
+            );
+        }
         for letter in dead.iter().filter(|letter| letter.kind == RefusedKind::Unmapped) {
             tracing::warn!(
                 sink = self.name, account = %partition.account, reason = letter.reason,
@@ -206,7 +213,7 @@ impl<S: Sink> Runner<S> {
         let Some(outcome) = delivered else { return Ok(None) };
         match outcome {
             Ok(delivered) => {
-                let done = finished(attempt, batch, &delivered.refused);
+                let done = finished(attempt, batch, &delivered);
                 self.settle(partition, attempt, attempt.to, done).await?;
                 Ok(Some(Ok(())))
             }
@@ -223,7 +230,7 @@ impl<S: Sink> Runner<S> {
 
     async fn settle(&self, partition: &Partition, attempt: &Attempt, to: u64, done: Done) -> Result<(), RunnerError> {
         let dead = done.dead.len() as u64;
-        self.warn_unmapped(partition, &done.dead);
+        self.warn_dead(partition, &done.dead);
         self.journal
             .settle(Settlement {
                 sink: self.name.clone(),
@@ -250,14 +257,19 @@ struct Done {
 }
 
 /// The whole batch is done, but for the events that the sink named.
-fn finished(attempt: &Attempt, batch: &Batch, refusals: &[(usize, String)]) -> Done {
+fn finished(attempt: &Attempt, batch: &Batch, delivered: &Delivered) -> Done {
     let mut dead: Vec<Refused> = batch.dead.iter().map(|(_, letter)| letter.clone()).collect();
-    let named = refusals.iter().filter_map(|(event, reason)| {
-        let item = attempt.items.get(*batch.items.get(*event)?)?;
-        Some(refused(item, RefusedKind::Refused, reason.clone()))
+    let item = |event: usize| attempt.items.get(*batch.items.get(event)?);
+    let letter = |event: usize, reason: &str| Some(refused(item(event)?, RefusedKind::Refused, reason.to_owned()));
+    let named = delivered.refused.iter().filter_map(|(event, reason)| letter(*event, reason));
+    // One letter for all, at the first of them.
+    let unnamed = delivered.unnamed.iter().filter_map(|(events, reason)| {
+        let (first, others) = events.split_first()?;
+        let among = others.iter().filter_map(|event| Some(item(*event)?.place.clone())).collect();
+        Some(Refused { among, ..letter(*first, reason)? })
     });
     let before = dead.len();
-    dead.extend(named);
+    dead.extend(named.chain(unnamed));
     let refused_count = (dead.len() - before) as u64;
     let sent = (batch.events.len() as u64).saturating_sub(refused_count);
     Done { sent, skipped: batch.skipped.len() as u64, dead }

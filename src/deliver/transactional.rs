@@ -207,7 +207,7 @@ impl<S: TransactionalSink> Runner<S> {
             None => Ok(None),
             Some(Err(error)) => Ok(Some(Err(error))),
             Some(Ok(())) => {
-                self.warn_unmapped(&intent.partition, &intent.dead);
+                self.warn_dead(&intent.partition, &intent.dead);
                 self.journal.mirror(&self.name, &intent.partition, intent.to, intent.id).await?;
                 self.count(intent.sent, intent.skipped, intent.dead.len() as u64);
                 Ok(Some(Ok(())))

@@ -77,6 +77,8 @@ struct Lane<X> {
 struct Outcome {
     /// Those that the receiver said it will never take.
     refused: BTreeMap<usize, String>,
+    /// Those of which it refused some without naming them, by the first of them.
+    unnamed: BTreeMap<usize, (Vec<usize>, String)>,
     /// Those that it refused alone.
     suspects: BTreeMap<usize, Suspect>,
 }
@@ -116,6 +118,7 @@ pub(super) async fn deliver<X: Exchange>(
         match ended.unwrap_or_else(|error| Err(Ended::Failed(encoder_failed(&error)))) {
             Ok(outcome) => {
                 all.refused.extend(outcome.refused);
+                all.unnamed.extend(outcome.unnamed);
                 all.suspects.extend(outcome.suspects);
             }
             Err(Ended::Failed(error)) => {
@@ -133,13 +136,13 @@ pub(super) async fn deliver<X: Exchange>(
 
 /// What was refused alone is given up, once the receiver has taken another record after it.
 async fn judge<X: Exchange>(exchange: &X, course: &Course, outcome: Outcome) -> Result<Delivered, SinkError> {
-    let Outcome { mut refused, suspects } = outcome;
+    let Outcome { mut refused, unnamed, suspects } = outcome;
     let requests = course.taken().requests;
     if let Some(unproven) = suspects.values().find(|suspect| suspect.taken_before >= requests) {
         course.prove(exchange, &unproven.reason).await?;
     }
     refused.extend(suspects.into_iter().map(|(index, suspect)| (index, suspect.reason)));
-    Ok(Delivered { refused: refused.into_iter().collect() })
+    Ok(Delivered { refused: refused.into_iter().collect(), unnamed: unnamed.into_values().collect() })
 }
 
 /// The receiver refuses each record alone and takes no other: it is the receiver, and nothing is given up.
@@ -256,7 +259,7 @@ impl<X: Exchange> Lane<X> {
         Ok(self.exchange.exchange(encoded).await?)
     }
 
-    /// A receiver that took only a part gives a number and a message, never names: one dead letter holds the ids of all.
+    /// A receiver that took only a part gives a number and a message, never names: all are kept together.
     fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>) {
         let rejected = partial.map_or(0, |partial| usize::try_from(partial.rejected_log_records).unwrap_or(0));
         if rejected == 0 {
@@ -273,10 +276,9 @@ impl<X: Exchange> Lane<X> {
                 .refused
                 .extend(range.filter_map(|place| prepared.origin(place)).map(|index| (index, reason.clone())));
         } else {
-            let (total, ids) = (range.len(), prepared.ids(range.clone()));
-            let reason =
-                format!("the receiver rejected {count} of {total} without naming them: {message}; one of: {ids}");
-            self.outcome.refused.extend(prepared.origin(range.start).map(|index| (index, reason)));
+            let reason = format!("the receiver rejected {count} of {} without naming them: {message}", range.len());
+            let members: Vec<usize> = range.filter_map(|place| prepared.origin(place)).collect();
+            self.outcome.unnamed.extend(members.first().map(|first| (*first, (members.clone(), reason))));
         }
     }
 }
