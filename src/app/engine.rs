@@ -62,6 +62,8 @@ struct Waiting {
     pending: u64,
     /// Since when it fails, and why.
     failing: Option<(Millis, String)>,
+    /// What goes wrong in the call that goes on.
+    trouble: Option<String>,
 }
 
 /// The tasks that outlive the collectors.
@@ -187,8 +189,8 @@ impl Engine {
                 let state = sink.status.get();
                 // A stopped sink is told once the others are done.
                 if pending > 0 && !state.is_stopped {
-                    let (sink, failing) = (sink.name.clone(), state.failing);
-                    waiting.push(Waiting { sink, pending, failing });
+                    let (sink, failing, trouble) = (sink.name.clone(), state.failing, state.trouble);
+                    waiting.push(Waiting { sink, pending, failing, trouble });
                 }
             }
             if waiting.is_empty() {
@@ -318,9 +320,12 @@ fn stopped_early() -> AppError {
 }
 
 fn undelivered(waiting: &[Waiting]) -> AppError {
-    let lines = waiting.iter().map(|Waiting { sink, pending, failing }| {
-        let why =
-            failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
+    let lines = waiting.iter().map(|Waiting { sink, pending, failing, trouble }| {
+        let why = match (failing, trouble) {
+            (Some((since, error)), _) => format!("since {since}: {error}"),
+            (None, Some(trouble)) => trouble.clone(),
+            (None, None) => "it confirmed nothing and told no error".to_owned(),
+        };
         format!("sink {sink} made no progress: {pending} records wait in the journal ({why})")
     });
     AppError::Failed(lines.collect::<Vec<_>>().join("\n"))

@@ -122,16 +122,20 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
-        let mut ahead = Ahead::on();
-        self.prove(stop).await?;
+        let (mut ahead, mut retry, mut ask_at) = (Ahead::on(), Retry::default(), Instant::now());
         while !stop.is_cancelled() {
             changed.mark_unchanged();
+            if self.is_in_doubt() && Instant::now() >= ask_at {
+                self.prove(stop).await?;
+                ask_at = Instant::now() + retry.next_delay();
+            }
             match self.turn_with(turns, &mut ahead, stop).await? {
-                Turn::Moved => {}
+                Turn::Moved => retry = Retry::default(),
                 Turn::Idle => {
+                    let rest = if self.is_in_doubt() { ask_at } else { Instant::now() + IDLE };
                     tokio::select! {
                         _ = changed.changed() => {}
-                        () = tokio::time::sleep(IDLE) => {}
+                        () = tokio::time::sleep_until(rest) => {}
                         () = stop.cancelled() => {}
                     }
                 }
@@ -140,14 +144,19 @@ impl<S: Sink> Runner<S> {
         Ok(())
     }
 
-    /// Asks the sink whether it could accept events, so that it counts as working before the first one comes.
+    /// Whether nobody knows that the sink works, or it is known not to.
+    fn is_in_doubt(&self) -> bool {
+        let state = self.status.get();
+        !state.is_proven || state.failing.is_some()
+    }
+
+    /// Asks the sink whether it could accept events, so that it counts as working before the first one comes, and again after it was
+    /// down, also if none comes.
     async fn prove(&mut self, stop: &CancellationToken) -> Result<(), RunnerError> {
-        if self.status.get().is_proven {
-            return Ok(());
-        }
+        self.look().await?;
         let watch = self.watch(self.sink.trouble());
         match watch.wait(stop, self.sink.healthcheck()).await {
-            Some(Ok(())) => self.status.set(|state| state.is_proven = true),
+            Some(Ok(())) => watch.succeeded(),
             Some(Err(error)) => self.failed(&watch, &error.to_string()).await?,
             None => {}
         }

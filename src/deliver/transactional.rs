@@ -82,6 +82,7 @@ impl<S: TransactionalSink> Runner<S> {
 
     /// Opens the sink and compares its positions with the journal's.
     async fn reopen(&mut self, stop: &CancellationToken) -> Result<Next, RunnerError> {
+        self.look().await?;
         let watch = self.watch(self.sink.trouble());
         let positions = match watch.wait(stop, self.sink.open()).await {
             None => return Ok(Next::Asked),

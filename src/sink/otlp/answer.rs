@@ -28,6 +28,18 @@ pub(super) enum Verdict {
     Throttled(String),
 }
 
+impl Verdict {
+    /// Why not everything was taken; `None` if it was, but for what a partial success counts.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Later(reason, _) | Self::Down(reason) | Self::Smaller(reason) | Self::Throttled(reason) => {
+                Some(reason)
+            }
+        }
+    }
+}
+
 /// `google.rpc.Status`, the body of HTTP errors and the detail of gRPC errors.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Status {

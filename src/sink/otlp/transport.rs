@@ -250,8 +250,18 @@ fn failure(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("{stage}: no answer in time");
     }
-    format!("{stage}: {}", answer::words(&root_cause(error)))
+    let cause = answer::words(&root_cause(error));
+    let hint = HINTS.iter().find(|(words, _)| cause.contains(words)).map_or("", |(_, hint)| hint);
+    format!("{stage}: {cause}{hint}")
 }
+
+/// What the library says when the other side speaks something else, and what that means.
+const HINTS: [(&str, &str); 4] = [
+    ("InvalidContentType", " (it does not speak TLS: http:// instead of https://?)"),
+    ("frame with invalid size", " (it does not speak gRPC: protocol = \"http\", or another port?)"),
+    ("http2 error", " (it does not speak gRPC: protocol = \"http\", or another port?)"),
+    ("invalid HTTP version parsed", " (it does not speak HTTP/1: protocol = \"grpc\", or another port?)"),
+];
 
 /// The innermost words of an error: the outer ones only say that sending failed.
 fn root_cause(error: &reqwest::Error) -> String {
