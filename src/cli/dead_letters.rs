@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::cli::open::Purpose;
+use crate::cli::plain::{self, Layout};
 use crate::cli::{ConfigFile, ask, open, table};
 use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
@@ -87,7 +88,7 @@ async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
     let filter = DeadFilter { ids: vec![id], ..DeadFilter::default() };
     let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
     let letter = letters.first().ok_or_else(|| AppError::Failed(format!("there is no dead letter {id}")))?;
-    table::print(&(serde_json::to_string_pretty(&as_json(letter))? + "\n"))
+    table::print(&(plain::json(&serde_json::to_string_pretty(&as_json(letter))?, Layout::Kept) + "\n"))
 }
 
 async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> anyhow::Result<()> {
@@ -96,7 +97,7 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
     let filter = DeadFilter { sink, ..DeadFilter::default() };
     let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
     if form.is_some() {
-        return table::print(&letters.iter().map(|letter| as_json(letter).to_string() + "\n").collect::<String>());
+        return table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>());
     }
     let rows: Vec<Vec<String>> = letters
         .iter()

@@ -1,5 +1,7 @@
 //! Dead letters: what keeps them, what sends them again, and what is refused.
 
+use rusqlite::Connection;
+
 use super::support::{DAY, MANY, Place, activities, live, pass, replayed, site, uid, use_sinks};
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters, Request, Served};
@@ -69,6 +71,9 @@ async fn a_letter_of_several_that_is_dropped_keeps_nothing() {
     let journal = with_a_letter_of_four(&place).await;
     assert_eq!(served(&journal, Request::DropDead(DeadLetters::Sink("s".into()))).await, Served::Dropped(1));
     assert_eq!(trimmed_after_a_week(&place, &journal).await, 8);
+    let sql = "SELECT COUNT(*) FROM dead_among";
+    let rows: i64 = Connection::open(place.path()).unwrap().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 0, "nothing is left of it");
 }
 
 #[tokio::test]

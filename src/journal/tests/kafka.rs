@@ -91,7 +91,7 @@ async fn an_entry_from_before_delivery_at_least_once_is_outdated() {
     let open = Intent { from: 2, to: 3, dead: Vec::new(), sent: 1, id: Uuid::new_v4(), ..first.clone() };
     journal.intend("k", open.clone()).await.unwrap();
     assert_eq!(pass(&journal, "k", &live()).await, 2);
-    for entry in [(live(), 2, first.id), (live(), 3, open.id)] {
+    for entry in [(live(), 3, open.id), (live(), 2, first.id)] {
         assert_eq!(journal.adopt("k", vec![entry]).await.unwrap(), Adoption { taken_over: None });
         assert_eq!(journal.positions("k").await.unwrap(), [(live(), 4, None)]);
     }

@@ -143,7 +143,7 @@ impl Transport {
 async fn collect(mut body: reqwest::Body, status: u16) -> Result<(Bytes, HeaderMap), String> {
     let (mut collected, mut trailers) = (Vec::new(), HeaderMap::new());
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| format!("the answer broke off: {}", answer::words(&root_cause(&error))))?;
+        let frame = frame.map_err(|error| failure(&error))?;
         match frame.into_data() {
             Ok(data) if collected.len().saturating_add(data.len()) <= MAX_ANSWER => collected.extend_from_slice(&data),
             Ok(_) if matches!(status, 200..=299) => {
@@ -195,8 +195,11 @@ fn frame(message: Vec<u8>, compression: Compression) -> Result<Vec<u8>, std::num
 /// The message of an answer.
 fn unframe(encoding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     let broken = || "the answer is no gRPC message".to_owned();
-    let (prefix, message) = body.split_at_checked(PREFIX_BYTES).ok_or_else(broken)?;
-    let encoding = if prefix.first() == Some(&1) { encoding } else { "identity" };
+    let ([flag, length @ ..], message) = body.split_first_chunk::<PREFIX_BYTES>().ok_or_else(broken)?;
+    if usize::try_from(u32::from_be_bytes(*length)) != Ok(message.len()) {
+        return Err(broken());
+    }
+    let encoding = if *flag == 1 { encoding } else { "identity" };
     compress::decode(encoding, message, MAX_ANSWER as u64).map_err(|_| broken())
 }
 
@@ -283,6 +286,8 @@ mod tests {
             assert_eq!(unframe(compression.name().unwrap_or_default(), &framed).unwrap(), b"hello");
         }
         assert!(unframe("", b"\0\0").is_err());
+        assert!(unframe("", b"\0\0\0\0\x10").is_err(), "shorter than it says");
+        assert!(unframe("", b"\0\0\0\0\0more").is_err(), "longer than it says");
         assert!(unframe("gzip", b"\x01\0\0\0\x01x").is_err());
     }
 

@@ -15,15 +15,15 @@ const OTHER_FORM_SINCE: i16 = 3;
 /// Far above any message of these tests.
 const MOST_BYTES: usize = 64 << 20;
 
-/// When the door falls shut.
+/// When the door falls shut: before, at or after a commit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
     /// A commit was asked for, and the broker has not heard of it.
-    BeforeTheCommit,
+    Before,
     /// The broker has just heard of it.
-    AtTheCommit,
+    At,
     /// The broker has committed and said so, and the client has not heard of it.
-    AfterTheCommit,
+    After,
 }
 
 /// The door; clients come to `endpoint`.
@@ -119,12 +119,12 @@ impl Shared {
             let request = frame(from)?;
             let moment = self.state().moment.filter(|_| is_commit(&request));
             match moment {
-                Some(Moment::BeforeTheCommit) => return self.fall_shut(),
-                Some(Moment::AfterTheCommit) => {
+                Some(Moment::Before) => return self.fall_shut(),
+                Some(Moment::After) => {
                     *withheld.lock().unwrap_or_else(PoisonError::into_inner) = Some(number(&request, 4));
                     pass(to, &request)?;
                 }
-                Some(Moment::AtTheCommit) => {
+                Some(Moment::At) => {
                     pass(to, &request)?;
                     return self.fall_shut();
                 }

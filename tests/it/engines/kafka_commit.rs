@@ -43,7 +43,7 @@ fn whatever_goes_away_at_the_moment_of_the_commit_nothing_is_lost_or_repeated() 
     let place = Workplace::new(&simulated, &sink(&door.endpoint, "moment", &more));
     let mut running = Running::start(&place);
     says(&place, &["topic created", "moment.offsets"]);
-    for moment in [Moment::BeforeTheCommit, Moment::AtTheCommit, Moment::AfterTheCommit] {
+    for moment in [Moment::Before, Moment::At, Moment::After] {
         for act in ACTS {
             // The batch of the moment is one of this run, not what a start finds.
             let before = broker.committed("moment").len();
@@ -62,13 +62,13 @@ fn whatever_goes_away_at_the_moment_of_the_commit_nothing_is_lost_or_repeated() 
             assert!(!restarts || !log(&place).contains(TAKEN_OVER), "before anybody could know: {moment:?}, {act:?}");
             door.open_again();
             match moment {
-                Moment::AfterTheCommit if restarts => drop(says(&place, &[TAKEN_OVER])),
-                Moment::BeforeTheCommit if restarts => {
+                Moment::After if restarts => drop(says(&place, &[TAKEN_OVER])),
+                Moment::Before if restarts => {
                     let before = broker.committed("moment").len();
                     wait_for(PATIENCE, || (broker.committed("moment").len() > before).then_some(()));
                     assert!(!log(&place).contains(TAKEN_OVER), "nothing was committed: {act:?}");
                 }
-                Moment::BeforeTheCommit | Moment::AtTheCommit | Moment::AfterTheCommit => {}
+                Moment::Before | Moment::At | Moment::After => {}
             }
             assert!(!log(&place).contains("sink stopped"), "{moment:?}, {act:?}: {}", log(&place));
         }
