@@ -29,7 +29,7 @@ pub(crate) async fn have_done(config: &Config, request: Request) -> anyhow::Resu
             let number = journal.ask(request).await.map_err(AppError::Journal)?;
             let served = journal.serve(number).await.map_err(AppError::Journal);
             journal.close().await.map_err(AppError::Journal)?;
-            tell(served?)
+            tell(served?, "by `vintner run`")
         }
         Err(JournalError::Locked { .. }) => hand_over(config, request).await,
         Err(error) => Err(AppError::Journal(error).into()),
@@ -47,17 +47,17 @@ async fn hand_over(config: &Config, request: Request) -> anyhow::Result<()> {
             let answer = journal.answer(number).await.map_err(AppError::Journal)?;
             let gone =
                 || AppError::Failed(format!("the running instance has taken request {number}; its log says more"));
-            return tell(answer.ok_or_else(gone)?);
+            return tell(answer.ok_or_else(gone)?, "by the running instance");
         }
         tokio::time::sleep(LOOK).await;
     }
     table::print(&format!("request {number} waits for the running instance\n"))
 }
 
-fn tell(served: Served) -> anyhow::Result<()> {
+fn tell(served: Served, by_whom: &str) -> anyhow::Result<()> {
     match served {
-        Served::Replayed(0) => table::print("0 records: none that the sink has passed is meant\n"),
-        Served::Replayed(count) => table::print(&format!("{count} records will be sent again by `vintner run`\n")),
+        Served::Replayed(0) => table::print("0 records will be sent again: the sink has passed none that is meant\n"),
+        Served::Replayed(count) => table::print(&format!("{count} records will be sent again {by_whom}\n")),
         Served::Dropped(count) => table::print(&format!("{count} dead letters dropped\n")),
         Served::Refused(why) => Err(AppError::Failed(why).into()),
     }
