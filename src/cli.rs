@@ -19,6 +19,7 @@ mod init;
 mod logging;
 mod open;
 mod orgs;
+mod plain;
 mod replay;
 mod run;
 mod schema;

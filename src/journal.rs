@@ -312,6 +312,9 @@ pub struct Refused {
     pub kind: RefusedKind,
     /// The reason in words, without secrets.
     pub reason: String,
+    /// Records that may be meant as well as, or instead of, this one: the sink refused a part of them and did not say which.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub among: Vec<Place>,
 }
 
 /// Why a record became a dead letter.

@@ -76,6 +76,9 @@ pub struct Trouble(Arc<Mutex<Option<String>>>);
 pub struct Delivered {
     /// Events that the destination will never accept: their index in the batch and the reason in words, without secrets.
     pub refused: Vec<(usize, String)>,
+    /// Parts of the batch of which the destination will never accept some events, and does not say which: the indexes of all that
+    /// may be meant, ascending, and the reason.
+    pub unnamed: Vec<(Vec<usize>, String)>,
 }
 
 /// Why a batch was not delivered, by what the deliverer does next.

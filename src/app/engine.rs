@@ -62,6 +62,8 @@ struct Waiting {
     pending: u64,
     /// Since when it fails, and why.
     failing: Option<(Millis, String)>,
+    /// What goes wrong in the call that goes on.
+    trouble: Option<String>,
 }
 
 /// The tasks that outlive the collectors.
@@ -122,8 +124,11 @@ impl Engine {
         let is_over = matches!(collected, Err(AppError::Closed)) || self.stop.is_cancelled();
         let drained = if is_over { Ok(()) } else { self.drain(&mut background).await };
         let finished = tokio::time::timeout(self.shutdown_timeout, background.finish()).await;
+        // A sink that does not answer and for which nothing waits leaves nothing undone.
+        let finished = finished.unwrap_or(if is_over { Err(AppError::Deadline) } else { Ok(()) });
+        background.abort().await;
         self.close().await;
-        collected.and(drained).and(finished.unwrap_or(Err(AppError::Deadline)))
+        collected.and(drained).and(finished)
     }
 
     /// Ends when the journal is full and no sink makes room for `shutdown_timeout`: nothing would ever be read again.
@@ -176,22 +181,23 @@ impl Engine {
         failures.into_iter().next().map_or(Ok(()), Err)
     }
 
-    /// Waits until every sink has everything; a sink without progress for `shutdown_timeout` is given up.
+    /// Waits until every sink has everything and is known to work or not; a sink without progress for `shutdown_timeout` is given up.
     async fn drain(&self, background: &mut Background) -> Result<(), AppError> {
         let (mut last, mut since) = (None, Instant::now());
         loop {
-            let mut waiting = Vec::new();
+            let (mut waiting, mut is_opening) = (Vec::new(), false);
             for sink in &self.sinks {
                 let backlog = self.shared.journal.backlog(&sink.name).await?;
                 let pending: u64 = backlog.iter().map(|entry| entry.pending).sum();
                 let state = sink.status.get();
+                is_opening |= !state.is_proven && state.failing.is_none();
                 // A stopped sink is told once the others are done.
                 if pending > 0 && !state.is_stopped {
-                    let (sink, failing) = (sink.name.clone(), state.failing);
-                    waiting.push(Waiting { sink, pending, failing });
+                    let (sink, failing, trouble) = (sink.name.clone(), state.failing, state.trouble);
+                    waiting.push(Waiting { sink, pending, failing, trouble });
                 }
             }
-            if waiting.is_empty() {
+            if waiting.is_empty() && !is_opening {
                 return self.stopped_sinks();
             }
             let now: Vec<_> = waiting.iter().map(|entry| (entry.sink.clone(), entry.pending)).collect();
@@ -199,7 +205,7 @@ impl Engine {
                 (last, since) = (Some(now), Instant::now());
             }
             if since.elapsed() >= self.shutdown_timeout {
-                return Err(undelivered(&waiting));
+                return if waiting.is_empty() { self.stopped_sinks() } else { Err(undelivered(&waiting)) };
             }
             tokio::select! {
                 () = tokio::time::sleep(DRAIN_LOOK) => {}
@@ -318,9 +324,12 @@ fn stopped_early() -> AppError {
 }
 
 fn undelivered(waiting: &[Waiting]) -> AppError {
-    let lines = waiting.iter().map(|Waiting { sink, pending, failing }| {
-        let why =
-            failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
+    let lines = waiting.iter().map(|Waiting { sink, pending, failing, trouble }| {
+        let why = match (failing, trouble) {
+            (Some((since, error)), _) => format!("since {since}: {error}"),
+            (None, Some(trouble)) => trouble.clone(),
+            (None, None) => "it confirmed nothing and told no error".to_owned(),
+        };
         format!("sink {sink} made no progress: {pending} records wait in the journal ({why})")
     });
     AppError::Failed(lines.collect::<Vec<_>>().join("\n"))

@@ -29,7 +29,7 @@ pub(crate) async fn have_done(config: &Config, request: Request) -> anyhow::Resu
             let number = journal.ask(request).await.map_err(AppError::Journal)?;
             let served = journal.serve(number).await.map_err(AppError::Journal);
             journal.close().await.map_err(AppError::Journal)?;
-            tell(served?)
+            tell(served?, "by `vintner run`")
         }
         Err(JournalError::Locked { .. }) => hand_over(config, request).await,
         Err(error) => Err(AppError::Journal(error).into()),
@@ -44,18 +44,20 @@ async fn hand_over(config: &Config, request: Request) -> anyhow::Result<()> {
     while began.elapsed() < PATIENCE {
         let waiting = journal.requests().await.map_err(AppError::Journal)?;
         if waiting.iter().all(|(waits, _)| *waits != number) {
-            return table::print(&format!(
-                "the running instance has done it (request {number}; its log says how much)\n"
-            ));
+            let answer = journal.answer(number).await.map_err(AppError::Journal)?;
+            let gone =
+                || AppError::Failed(format!("the running instance has taken request {number}; its log says more"));
+            return tell(answer.ok_or_else(gone)?, "by the running instance");
         }
         tokio::time::sleep(LOOK).await;
     }
     table::print(&format!("request {number} waits for the running instance\n"))
 }
 
-fn tell(served: Served) -> anyhow::Result<()> {
+fn tell(served: Served, by_whom: &str) -> anyhow::Result<()> {
     match served {
-        Served::Replayed(count) => table::print(&format!("{count} records will be sent again by `vintner run`\n")),
+        Served::Replayed(0) => table::print("0 records will be sent again: the sink has passed none that is meant\n"),
+        Served::Replayed(count) => table::print(&format!("{count} records will be sent again {by_whom}\n")),
         Served::Dropped(count) => table::print(&format!("{count} dead letters dropped\n")),
         Served::Refused(why) => Err(AppError::Failed(why).into()),
     }

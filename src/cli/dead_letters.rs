@@ -4,10 +4,14 @@ use serde_json::{Value, json};
 
 use crate::app::AppError;
 use crate::cli::open::Purpose;
+use crate::cli::plain::{self, Layout};
 use crate::cli::{ConfigFile, ask, open, table};
 use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters as Letters, Request};
+
+/// Characters of a reason that a table has room for.
+const MOST_CHARS: usize = 160;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeadLetters {
@@ -84,7 +88,7 @@ async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
     let filter = DeadFilter { ids: vec![id], ..DeadFilter::default() };
     let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
     let letter = letters.first().ok_or_else(|| AppError::Failed(format!("there is no dead letter {id}")))?;
-    table::print(&(serde_json::to_string_pretty(&as_json(letter))? + "\n"))
+    table::print(&(plain::json(&serde_json::to_string_pretty(&as_json(letter))?, Layout::Kept) + "\n"))
 }
 
 async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> anyhow::Result<()> {
@@ -93,7 +97,7 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
     let filter = DeadFilter { sink, ..DeadFilter::default() };
     let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
     if form.is_some() {
-        return table::print(&letters.iter().map(|letter| as_json(letter).to_string() + "\n").collect::<String>());
+        return table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>());
     }
     let rows: Vec<Vec<String>> = letters
         .iter()
@@ -104,11 +108,20 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
                 letter.account.to_string(),
                 word(letter.kind).to_owned(),
                 letter.at.to_string(),
-                letter.reason.clone(),
+                shortened(&letter.reason),
             ]
         })
         .collect();
     table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
+}
+
+/// The beginning of a reason, for a table; `show` has all of it.
+fn shortened(reason: &str) -> String {
+    let mut beginning: String = reason.chars().take(MOST_CHARS).collect();
+    if beginning.len() < reason.len() {
+        beginning.push('…');
+    }
+    beginning
 }
 
 fn as_json(letter: &DeadLetter) -> Value {
@@ -120,6 +133,7 @@ fn as_json(letter: &DeadLetter) -> Value {
         "reason": letter.reason,
         "since": letter.at.to_string(),
         "event_id": letter.event_id.map(|id| id.to_string()),
+        "among": letter.among.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "path": letter.path,
         "content": letter.content,
     })

@@ -55,7 +55,7 @@ impl Explain {
                 explain::of_text(config, &read_stdin()?, given).await?
             }
         };
-        let text = if self.json { serde_json::to_string(&explanation)? + "\n" } else { human(&explanation) };
+        let text = if self.json { table::json_line(&explanation)? } else { human(&explanation) };
         table::print(&text)
     }
 }

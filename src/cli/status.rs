@@ -45,7 +45,7 @@ impl Status {
             Some(report) => report,
             None => from_journal(&config).await?,
         };
-        let text = if self.json { serde_json::to_string(&report)? + "\n" } else { human(&report) };
+        let text = if self.json { table::json_line(&report)? } else { human(&report) };
         table::print(&text)
     }
 }

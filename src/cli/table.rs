@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 
 use crate::app::AppError;
+use crate::cli::plain::{self, Layout};
 
 /// Writes data to stdout; a reader that has gone ends the command quietly.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
@@ -14,9 +15,14 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
+/// A value as JSON on one line that does nothing to a terminal.
+pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<String> {
+    Ok(plain::json(&serde_json::to_string(value)?, Layout::OneLine) + "\n")
+}
+
 /// Writes one JSON object a line.
 pub(crate) fn print_lines(rows: &[impl serde::Serialize]) -> anyhow::Result<()> {
-    let lines = rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n"));
+    let lines = rows.iter().map(json_line);
     print(&lines.collect::<Result<String, serde_json::Error>>()?)
 }
 
@@ -45,9 +51,9 @@ pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Names come from the network: control characters must not reach a terminal.
+/// Names come from the network: nothing hostile must reach a terminal.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if plain::is_hostile(c) { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -56,7 +62,7 @@ mod tests {
 
     #[test]
     fn columns_line_up_and_control_characters_are_replaced() {
-        let rows = [vec!["a".to_owned(), "x\u{1b}[31m".to_owned()], vec!["bbb".to_owned(), "y".to_owned()]];
-        assert_eq!(table(&["ID", "NAME"], &rows), "ID   NAME\na    x\u{fffd}[31m\nbbb  y\n");
+        let rows = [vec!["a".to_owned(), "x\u{1b}[31m\u{202e}".to_owned()], vec!["bbb".to_owned(), "y".to_owned()]];
+        assert_eq!(table(&["ID", "NAME"], &rows), "ID   NAME\na    x\u{fffd}[31m\u{fffd}\nbbb  y\n");
     }
 }

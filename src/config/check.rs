@@ -5,8 +5,10 @@ use std::path::{Component, Path, PathBuf};
 
 use crate::config::nearest::nearest;
 use crate::config::places::{Problems, join};
+use crate::config::settings::otlp::OtlpProtocol;
 use crate::config::settings::{Config, SinkKind};
 use crate::org::{Rules, Unmapped};
+use crate::sink::kafka::TopicPart;
 
 pub(crate) mod claims;
 
@@ -54,6 +56,7 @@ fn same_api_user(config: &Config, problems: &Problems) {
 fn outputs(config: &Config, problems: &Problems) {
     let mut files: BTreeMap<PathBuf, &str> = BTreeMap::new();
     let mut console: Option<&str> = None;
+    let mut topics: Vec<(&[String], &[TopicPart], &str)> = Vec::new();
     for sink in &config.sinks {
         let table = join(&join("sinks", sink.kind.as_str()), &sink.name);
         match &sink.kind {
@@ -72,7 +75,30 @@ fn outputs(config: &Config, problems: &Problems) {
                     problems.warn_at(&table, message, None);
                 }
             }
-            SinkKind::Kafka(_) | SinkKind::Otlp(_) => {}
+            SinkKind::Kafka(kafka) => {
+                let (brokers, topic) = (&kafka.brokers[..], &kafka.topic.parts[..]);
+                let twin = topics.iter().find(|(others, same, _)| *others == brokers && *same == topic);
+                // A key that was refused has its default here.
+                if let Some((.., other)) = twin.filter(|_| !problems.has_errors()) {
+                    let message = format!("the sink `{other}` writes to this topic too");
+                    let hint =
+                        "what the routes of both name arrives there twice, and `vintner verify` calls it repeated";
+                    problems.warn_at(&join(&table, "topic"), message, Some(hint.to_owned()));
+                }
+                topics.push((brokers, topic, &sink.name));
+            }
+            SinkKind::Otlp(otlp) => {
+                if otlp.protocol == OtlpProtocol::Http
+                    && otlp.endpoint.path().trim_end_matches('/').ends_with("/v1/logs")
+                {
+                    let hint = "leave it out of the endpoint".to_owned();
+                    problems.warn_at(
+                        &join(&table, "endpoint"),
+                        "vintner adds /v1/logs to the endpoint itself",
+                        Some(hint),
+                    );
+                }
+            }
         }
     }
 }

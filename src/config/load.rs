@@ -13,7 +13,8 @@ use crate::config::mapping::{self, Form};
 use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
-use crate::config::settings::Config;
+use crate::config::settings::kafka::TlsConfig;
+use crate::config::settings::{Config, SinkKind};
 use crate::config::{check, raw};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::org::directory::Directory;
@@ -102,6 +103,27 @@ impl Loaded {
             if secret.is_readable_by_others() {
                 let hint = "chmod 600, or 640 with vintner's own group".to_owned();
                 self.places.warn_at(&secret.key, format!("every user may read {}", secret.origin), Some(hint));
+            }
+        }
+        self.places.take()
+    }
+
+    /// Certificates and keys of sinks that cannot be read now, as warnings: a sink is down until they can.
+    pub fn certificates(&self) -> Vec<Diagnostic> {
+        for sink in &self.config.sinks {
+            let tls = match &sink.kind {
+                SinkKind::Kafka(kafka) => &kafka.tls,
+                SinkKind::Otlp(otlp) => &otlp.tls,
+                SinkKind::Stdout | SinkKind::File { .. } => &None,
+            };
+            let Some(TlsConfig { ca_file, client }) = tls else { continue };
+            let client = client.iter().flat_map(|own| [("cert_file", &own.cert_file), ("key_file", &own.key_file)]);
+            for (key, path) in ca_file.iter().map(|path| ("ca_file", path)).chain(client) {
+                if let Err(error) = File::open(path) {
+                    let key = format!("sinks.{}.{}.tls.{key}", sink.kind.as_str(), sink.name);
+                    let hint = "the sink is down until it can be read".to_owned();
+                    self.places.warn_at(&key, format!("{} cannot be read: {error}", path.display()), Some(hint));
+                }
             }
         }
         self.places.take()

@@ -97,6 +97,11 @@ impl Problems {
         self.add(Severity::Warning, self.at(path), message.into(), hint);
     }
 
+    /// Whether anything is wrong so far, warnings apart.
+    pub(crate) fn has_errors(&self) -> bool {
+        self.found.borrow().iter().any(|problem| problem.severity == Severity::Error)
+    }
+
     /// `file:line:column` of a key, for messages that name a second place.
     pub(crate) fn place(&self, path: &str) -> String {
         self.at(path).map_or_else(|| path.to_owned(), |at| self.place_of(&at))

@@ -53,7 +53,7 @@ pub fn decide(attempt: &Attempt, route: &Route, options: &Options, now: Millis) 
 
 /// The dead letter of an item.
 pub fn refused(item: &Item, kind: RefusedKind, reason: String) -> Refused {
-    Refused { place: item.place.clone(), replay: item.replay, kind, reason }
+    Refused { place: item.place.clone(), replay: item.replay, kind, reason, among: Vec::new() }
 }
 
 fn fate(attempt: &Attempt, devices: &Devices<'_>, item: &Item, route: &Route, options: &Options, now: Millis) -> Fate {

@@ -100,8 +100,15 @@ impl<S> Runner<S> {
         self.metrics.count_events(&self.name, EventFate::Dead, dead);
     }
 
-    /// Warns of records that nobody may get any more.
-    pub(super) fn warn_unmapped(&self, partition: &Partition, dead: &[Refused]) {
+    /// Warns of records that nobody may get any more, and of those that the sink refuses.
+    pub(super) fn warn_dead(&self, partition: &Partition, dead: &[Refused]) {
+        let mut refused = dead.iter().filter(|letter| letter.kind == RefusedKind::Refused);
+        if let Some(first) = refused.next() {
+            tracing::warn!(
+                sink = self.name, account = %partition.account, reason = first.reason, letters = refused.count().saturating_add(1),
+                "the sink refuses records: kept as dead letters, see `vintner dead-letters list`"
+            );
+        }
         for letter in dead.iter().filter(|letter| letter.kind == RefusedKind::Unmapped) {
             tracing::warn!(
                 sink = self.name, account = %partition.account, reason = letter.reason,
@@ -115,16 +122,20 @@ impl<S: Sink> Runner<S> {
     /// Delivers until `stop`; the batch in hand is finished first if the sink takes it.
     pub async fn run(&mut self, stop: &CancellationToken, turns: &mut Turns) -> Result<(), RunnerError> {
         let mut changed = self.journal.changed();
-        let mut ahead = Ahead::on();
-        self.prove(stop).await?;
+        let (mut ahead, mut retry, mut ask_at) = (Ahead::on(), Retry::default(), Instant::now());
         while !stop.is_cancelled() {
             changed.mark_unchanged();
+            if self.is_in_doubt() && Instant::now() >= ask_at {
+                self.prove(stop).await?;
+                ask_at = Instant::now() + retry.next_delay();
+            }
             match self.turn_with(turns, &mut ahead, stop).await? {
-                Turn::Moved => {}
+                Turn::Moved => retry = Retry::default(),
                 Turn::Idle => {
+                    let rest = if self.is_in_doubt() { ask_at } else { Instant::now() + IDLE };
                     tokio::select! {
                         _ = changed.changed() => {}
-                        () = tokio::time::sleep(IDLE) => {}
+                        () = tokio::time::sleep_until(rest) => {}
                         () = stop.cancelled() => {}
                     }
                 }
@@ -133,14 +144,19 @@ impl<S: Sink> Runner<S> {
         Ok(())
     }
 
-    /// Asks the sink whether it could accept events, so that it counts as working before the first one comes.
+    /// Whether nobody knows that the sink works, or it is known not to.
+    fn is_in_doubt(&self) -> bool {
+        let state = self.status.get();
+        !state.is_proven || state.failing.is_some()
+    }
+
+    /// Asks the sink whether it could accept events, so that it counts as working before the first one comes, and again after it was
+    /// down, also if none comes.
     async fn prove(&mut self, stop: &CancellationToken) -> Result<(), RunnerError> {
-        if self.status.get().is_proven {
-            return Ok(());
-        }
+        self.look().await?;
         let watch = self.watch(self.sink.trouble());
         match watch.wait(stop, self.sink.healthcheck()).await {
-            Some(Ok(())) => self.status.set(|state| state.is_proven = true),
+            Some(Ok(())) => watch.succeeded(),
             Some(Err(error)) => self.failed(&watch, &error.to_string()).await?,
             None => {}
         }
@@ -206,7 +222,7 @@ impl<S: Sink> Runner<S> {
         let Some(outcome) = delivered else { return Ok(None) };
         match outcome {
             Ok(delivered) => {
-                let done = finished(attempt, batch, &delivered.refused);
+                let done = finished(attempt, batch, &delivered);
                 self.settle(partition, attempt, attempt.to, done).await?;
                 Ok(Some(Ok(())))
             }
@@ -223,7 +239,7 @@ impl<S: Sink> Runner<S> {
 
     async fn settle(&self, partition: &Partition, attempt: &Attempt, to: u64, done: Done) -> Result<(), RunnerError> {
         let dead = done.dead.len() as u64;
-        self.warn_unmapped(partition, &done.dead);
+        self.warn_dead(partition, &done.dead);
         self.journal
             .settle(Settlement {
                 sink: self.name.clone(),
@@ -250,14 +266,19 @@ struct Done {
 }
 
 /// The whole batch is done, but for the events that the sink named.
-fn finished(attempt: &Attempt, batch: &Batch, refusals: &[(usize, String)]) -> Done {
+fn finished(attempt: &Attempt, batch: &Batch, delivered: &Delivered) -> Done {
     let mut dead: Vec<Refused> = batch.dead.iter().map(|(_, letter)| letter.clone()).collect();
-    let named = refusals.iter().filter_map(|(event, reason)| {
-        let item = attempt.items.get(*batch.items.get(*event)?)?;
-        Some(refused(item, RefusedKind::Refused, reason.clone()))
+    let item = |event: usize| attempt.items.get(*batch.items.get(event)?);
+    let letter = |event: usize, reason: &str| Some(refused(item(event)?, RefusedKind::Refused, reason.to_owned()));
+    let named = delivered.refused.iter().filter_map(|(event, reason)| letter(*event, reason));
+    // One letter for all, at the first of them.
+    let unnamed = delivered.unnamed.iter().filter_map(|(events, reason)| {
+        let (first, others) = events.split_first()?;
+        let among = others.iter().filter_map(|event| Some(item(*event)?.place.clone())).collect();
+        Some(Refused { among, ..letter(*first, reason)? })
     });
     let before = dead.len();
-    dead.extend(named);
+    dead.extend(named.chain(unnamed));
     let refused_count = (dead.len() - before) as u64;
     let sent = (batch.events.len() as u64).saturating_sub(refused_count);
     Done { sent, skipped: batch.skipped.len() as u64, dead }

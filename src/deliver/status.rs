@@ -33,6 +33,8 @@ pub struct SinkState {
     pub sent: u64,
     /// Records that waited for it when its deliverer last looked.
     pub waiting: u64,
+    /// What goes wrong in the call that goes on, if it says so and is not told to be down yet.
+    pub trouble: Option<String>,
     /// When the log last said that it is down.
     told_at: Option<Millis>,
 }
@@ -76,8 +78,11 @@ impl Watch {
                 outcome = &mut call => return Some(outcome),
                 _ = look.tick() => {}
             }
-            if began.elapsed() >= SLOW {
-                let why = self.trouble.get().unwrap_or_else(|| "it confirms nothing".to_owned());
+            let trouble = self.trouble.get();
+            if began.elapsed() < SLOW {
+                self.status.set(|state| state.trouble = trouble);
+            } else {
+                let why = trouble.unwrap_or_else(|| "it confirms nothing".to_owned());
                 self.failed(&format!("no confirmation for {} s: {why}", SLOW.as_secs()));
             }
             if stop.is_cancelled() && self.status.get().failing.is_some() {
@@ -93,7 +98,7 @@ impl Watch {
             if let Some((since, _)) = state.failing.take() {
                 tracing::info!(sink = self.name, down_for = ?now.since(since), "sink works again");
             }
-            (state.is_proven, state.is_stopped) = (true, false);
+            (state.is_proven, state.is_stopped, state.trouble) = (true, false, None);
         });
     }
 
@@ -110,7 +115,7 @@ impl Watch {
                 );
                 state.told_at = Some(now);
             }
-            state.failing = Some((since, reason.to_owned()));
+            (state.failing, state.trouble) = (Some((since, reason.to_owned())), None);
         });
     }
 

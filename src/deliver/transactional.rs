@@ -82,6 +82,7 @@ impl<S: TransactionalSink> Runner<S> {
 
     /// Opens the sink and compares its positions with the journal's.
     async fn reopen(&mut self, stop: &CancellationToken) -> Result<Next, RunnerError> {
+        self.look().await?;
         let watch = self.watch(self.sink.trouble());
         let positions = match watch.wait(stop, self.sink.open()).await {
             None => return Ok(Next::Asked),
@@ -111,9 +112,10 @@ impl<S: TransactionalSink> Runner<S> {
 
     fn way_out(&self, differs: &AdoptError) -> String {
         format!(
-            "{differs}. This journal and the sink's positions do not belong together: the journal was copied or restored, or the \
-             offsets topic was deleted. Nothing was changed. If another vintner runs with a copy of this journal, stop one of \
-             the two. Else give the sink `{}` a new name in the configuration: it then starts at the oldest retained record (at \
+            "{differs}. This journal and the sink's positions do not belong together: the journal was copied or restored, the offsets \
+             topic was deleted or emptied (its cleanup.policy must be compact), or `brokers` or `offsets_topic` was changed. Nothing \
+             was done. If another vintner runs with a copy of this journal, stop one of the two; if a setting was changed, put it \
+             back. Else give the sink `{}` a new name in the configuration: it then starts at the oldest retained record (at \
              the newest with from = \"now\"), and what was delivered before may come again",
             self.name
         )
@@ -207,7 +209,7 @@ impl<S: TransactionalSink> Runner<S> {
             None => Ok(None),
             Some(Err(error)) => Ok(Some(Err(error))),
             Some(Ok(())) => {
-                self.warn_unmapped(&intent.partition, &intent.dead);
+                self.warn_dead(&intent.partition, &intent.dead);
                 self.journal.mirror(&self.name, &intent.partition, intent.to, intent.id).await?;
                 self.count(intent.sent, intent.skipped, intent.dead.len() as u64);
                 Ok(Some(Ok(())))

@@ -13,7 +13,7 @@ use crate::journal::partitions;
 use crate::journal::replay::{self, Run};
 use crate::journal::requests::DeadLetters;
 use crate::journal::seen;
-use crate::journal::sinks::Sink;
+use crate::journal::sinks::{self, Sink};
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{JournalError, Place, Refused, RefusedKind, Rejected};
@@ -55,6 +55,8 @@ pub struct DeadLetter {
     pub replay: u64,
     /// The id of the event that it would have been.
     pub event_id: Option<EventId>,
+    /// The ids of events that may be meant as well or instead: the sink refused a part of them and did not say which.
+    pub among: Vec<EventId>,
     /// API path that it came from.
     pub path: String,
     /// The source, secrets stripped.
@@ -113,10 +115,9 @@ pub(super) fn reject_as(tx: &Tx<'_>, account: i64, rejected: &Rejected, identity
 
 /// Keeps a record that a sink gives up, once per sink, record and replay (model rule `dead-per-sink`).
 pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
-    // The sink's own lane cannot be meant: a place is where the record itself lies.
-    let stored = partitions::find(tx.connection, &refused.place.partition, "")?.ok_or(Fail::Conflict)?;
+    let partition = records_of(tx.connection, &refused.place)?;
     let account = partitions::met_account(tx, &refused.place.partition.account)?;
-    tx.execute(
+    let new = tx.execute(
         "INSERT OR IGNORE INTO dead (sink, account, kind, reason, at, partition, seq, replay)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         (
@@ -125,22 +126,66 @@ pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
             kind_name(refused.kind),
             &refused.reason,
             tx.now().0,
-            stored.id,
+            partition,
             refused.place.seq,
             refused.replay,
         ),
     )?;
+    if new == 0 {
+        return Ok(());
+    }
+    let letter = tx.connection.last_insert_rowid();
+    for place in &refused.among {
+        let sql = "INSERT OR IGNORE INTO dead_among (dead, partition, seq) VALUES (?1, ?2, ?3)";
+        tx.execute(sql, (letter, records_of(tx.connection, place)?, place.seq))?;
+    }
     Ok(())
 }
 
+/// The stored partition in which a record lies. The lane of a sink cannot be meant: it has references only.
+fn records_of(connection: &Connection, place: &Place) -> Done<i64> {
+    Ok(partitions::find(connection, &place.partition, "")?.ok_or(Fail::Conflict)?.id)
+}
+
+/// Why not each of these letters can be sent again, if so: nobody would get it, or there is nothing to send.
+pub(super) fn unsendable(connection: &Connection, letters: &DeadLetters) -> Done<Option<String>> {
+    if let Some(why) = missing(connection, letters)? {
+        return Ok(Some(why));
+    }
+    for row in list(connection, &filter(letters))? {
+        let id = row.id;
+        let Some(sink) = row.sink else {
+            return Ok(Some(format!(
+                "dead letter {id} is an item that no record could be made of: it cannot be sent, only dropped"
+            )));
+        };
+        if !sinks::is_present(connection, &sink)? {
+            return Ok(Some(format!(
+                "dead letter {id} is of the sink `{sink}`, which is not configured: nothing was done. Configure it again, or send the \
+                 records to another sink with `vintner replay`"
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// Which of these letters is not there, if one is not.
+pub(super) fn missing(connection: &Connection, letters: &DeadLetters) -> Done<Option<String>> {
+    let DeadLetters::Ids(ids) = letters else { return Ok(None) };
+    let there: BTreeSet<u64> = list(connection, &filter(letters))?.into_iter().map(|row| row.id).collect();
+    let missing = ids.iter().find(|id| !there.contains(id));
+    Ok(missing.map(|id| format!("there is no dead letter {id}: nothing was done")))
+}
+
 /// Turns dead letters of sinks into references that are sent again under the request's number; says how many. A record that was
-/// given up more than once (in several replays) is sent once. An item without a record stays.
+/// given up more than once (in several replays) is sent once, and so is each that a letter may mean. An item without a record stays.
 pub(super) fn replay(tx: &Tx<'_>, letters: &DeadLetters, number: u64) -> Done<u64> {
     // In the order of the records, so that one alert's events come in order.
     let mut again: BTreeSet<(String, (i64, u64), i64)> = BTreeSet::new();
     for row in list(tx.connection, &filter(letters))? {
         if let (Some(sink), Some(place)) = (row.sink, row.place) {
-            again.insert((sink, place, row.account));
+            let among = among(tx.connection, row.id)?;
+            again.extend(std::iter::once(place).chain(among).map(|place| (sink.clone(), place, row.account)));
             remove(tx, row.id)?;
         }
     }
@@ -161,6 +206,13 @@ pub(super) fn drop_letters(tx: &Tx<'_>, letters: &DeadLetters) -> Done<u64> {
         done = done.saturating_add(1);
     }
     Ok(done)
+}
+
+/// Where the records lie that a letter may mean besides its own, as far as they are retained.
+fn among(connection: &Connection, letter: u64) -> Done<Vec<(i64, u64)>> {
+    let sql = "SELECT m.partition, m.seq FROM dead_among m WHERE m.dead = ?1 AND EXISTS (SELECT 1 FROM batches b
+        WHERE b.partition = m.partition AND m.seq BETWEEN b.first_seq AND b.first_seq + b.count - 1) ORDER BY m.partition, m.seq";
+    rows(connection, sql, [letter], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 fn remove(tx: &Tx<'_>, id: u64) -> Done<()> {
@@ -221,15 +273,14 @@ fn list(connection: &Connection, filter: &DeadFilter) -> Done<Vec<Row>> {
 /// Reads what a row names. `read` keeps the last batch, since neighbours are often given up together.
 fn letter(connection: &Connection, row: Row, read: &mut Option<(Batch, Vec<Record>)>) -> Done<DeadLetter> {
     let name = || format!("dead letter {}", row.id);
+    let gone = || Fail::damaged(format!("{}: its record is gone", name()));
+    let mut among_ids = Vec::new();
+    for (partition, seq) in among(connection, row.id)? {
+        among_ids.push(record(connection, partition, seq, read)?.ok_or_else(gone)?.envelope.event_id());
+    }
     let (place, event_id, path, content) = match row.place {
         Some((partition, seq)) => {
-            let gone = || Fail::damaged(format!("{}: its record is gone", name()));
-            let batch = batches::of(connection, partition, seq)?.ok_or_else(gone)?;
-            if read.as_ref().is_none_or(|(held, _)| *held != batch) {
-                *read = Some((batch, batches::read(connection, &batch)?));
-            }
-            let at = usize::try_from(seq.saturating_sub(batch.first)).unwrap_or(usize::MAX);
-            let record = read.as_ref().and_then(|(_, records)| records.get(at)).ok_or_else(gone)?;
+            let record = record(connection, partition, seq, read)?.ok_or_else(gone)?;
             let place = Place { partition: partitions::named(connection, partition)?, seq };
             let Record { envelope, source } = record;
             (Some(place), Some(envelope.event_id()), envelope.path.clone(), source.get().to_owned())
@@ -251,9 +302,25 @@ fn letter(connection: &Connection, row: Row, read: &mut Option<(Batch, Vec<Recor
         place,
         replay: row.replay,
         event_id,
+        among: among_ids,
         path,
         content,
     })
+}
+
+/// A record, if it is retained.
+fn record<'r>(
+    connection: &Connection,
+    partition: i64,
+    seq: u64,
+    read: &'r mut Option<(Batch, Vec<Record>)>,
+) -> Done<Option<&'r Record>> {
+    let Some(batch) = batches::of(connection, partition, seq)? else { return Ok(None) };
+    if read.as_ref().is_none_or(|(held, _)| *held != batch) {
+        *read = Some((batch, batches::read(connection, &batch)?));
+    }
+    let at = usize::try_from(seq.saturating_sub(batch.first)).unwrap_or(usize::MAX);
+    Ok(read.as_ref().and_then(|(_, records)| records.get(at)))
 }
 
 const KINDS: [(RefusedKind, &str); 4] = [

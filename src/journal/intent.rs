@@ -75,7 +75,8 @@ impl Journal {
 
     /// Compares every entry that Kafka shows of a sink with the journal. An entry must equal the stored position or the intent, in
     /// sequence and id: the intent is taken over, an intent that Kafka does not show is discarded. Anything else changes nothing
-    /// and is [`AdoptError::Differs`] (model rule `position-id`).
+    /// and is [`AdoptError::Differs`] (model rule `position-id`). An older entry of a partition in which delivery went on at least
+    /// once is outdated, and the next batch replaces it.
     pub async fn adopt(&self, sink: &str, entries: Vec<(Partition, u64, Uuid)>) -> Result<Adoption, AdoptError> {
         let name = sink.to_owned();
         self.write(move |tx| adopt(tx, &sinks::present(tx.connection, &name)?, &entries)).await?
@@ -129,7 +130,8 @@ fn take_over(tx: &Tx<'_>, sink: &Sink, intent: Intent) -> Done<()> {
     discard(tx, sink)
 }
 
-fn discard(tx: &Tx<'_>, sink: &Sink) -> Done<()> {
+/// Forgets the intent of a sink.
+pub(super) fn discard(tx: &Tx<'_>, sink: &Sink) -> Done<()> {
     tx.execute("DELETE FROM intents WHERE sink = ?1", [sink.id]).map(drop)
 }
 
@@ -142,12 +144,16 @@ fn adopt(tx: &Tx<'_>, sink: &Sink, entries: &[(Partition, u64, Uuid)]) -> Done<R
     for entry @ (partition, seq, id) in entries {
         let mine = ours.iter().find(|(of, ..)| of == partition);
         let head = partitions::find(tx.connection, partition, &sink.name)?.map_or(0, |stored| stored.head);
-        let same = mine.is_some_and(|(_, position, mirror)| position == seq && *mirror == Some(*id));
+        let same = mine.is_some_and(|(_, position, mirror)| match mirror {
+            Some(mirror) => position == seq && mirror == id,
+            // Delivery at least once went on from there, of which Kafka keeps no entry.
+            None => seq <= position,
+        });
         if *seq > head || !(same || is_intent(entry)) {
             return Ok(Err(differs(partition, Some((*seq, *id)), mine)));
         }
     }
-    // A position without an id was made by at-least-once delivery, of which Kafka keeps no entry.
+    // A position without an id was made by delivery at least once.
     let lost = ours.iter().find(|(of, _, id)| id.is_some() && !entries.iter().any(|(partition, ..)| partition == of));
     if let Some(mine) = lost {
         return Ok(Err(differs(&mine.0, None, Some(mine))));

@@ -45,15 +45,19 @@ pub enum DeadLetters {
 }
 
 /// What became of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Served {
     /// So many records are sent again, under the request's number.
     Replayed(u64),
     /// So many dead letters are forgotten.
     Dropped(u64),
-    /// It cannot be done; why, for people.
+    /// It cannot be done, and nothing was; why, for people.
     Refused(String),
 }
+
+/// Answers that are kept.
+const ANSWERS: u64 = 100;
 
 impl Journal {
     /// Leaves a request and returns its number. A journal that was opened only to look may do this too: the instance that has it open
@@ -81,7 +85,18 @@ impl Journal {
         .await
     }
 
-    /// Does what a request asks and removes it, in one transaction (model rule `request`). [`JournalError::Conflict`] if it does
+    /// What became of a request, if it was among the last hundred.
+    pub async fn answer(&self, request: u64) -> Result<Option<Served>, JournalError> {
+        self.look(move |view| {
+            let sql = "SELECT answer FROM answers WHERE request = ?1";
+            let json: Option<String> = first(view.connection, sql, [request], |row| row.get(0))?;
+            let read = |json: String| serde_json::from_str(&json).map_err(|e| Fail::damaged(format!("an answer: {e}")));
+            json.map(read).transpose()
+        })
+        .await
+    }
+
+    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`). [`JournalError::Conflict`] if it does
     /// not wait (any more).
     pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
         let plan = self
@@ -96,6 +111,9 @@ impl Journal {
         self.write(move |tx| {
             let served = serve(tx, request, load(tx.connection, request)?, &plan)?;
             tx.execute("DELETE FROM requests WHERE id = ?1", [request])?;
+            let answer = serde_json::to_string(&served).map_err(|e| Fail::damaged(format!("an answer: {e}")))?;
+            tx.execute("INSERT OR REPLACE INTO answers (request, answer) VALUES (?1, ?2)", (request, answer))?;
+            tx.execute("DELETE FROM answers WHERE request <= ?1", [request.saturating_sub(ANSWERS)])?;
             Ok(served)
         })
         .await
@@ -113,17 +131,19 @@ fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Serve
         {
             Ok(unknown_sink(&name))
         }
-        Request::ReplayDead(letters) => Ok(Served::Replayed(dead::replay(tx, &letters, number)?)),
-        Request::DropDead(letters) => Ok(Served::Dropped(dead::drop_letters(tx, &letters)?)),
+        Request::ReplayDead(letters) => match dead::unsendable(tx.connection, &letters)? {
+            Some(why) => Ok(Served::Refused(why)),
+            None => Ok(Served::Replayed(dead::replay(tx, &letters, number)?)),
+        },
+        Request::DropDead(letters) => match dead::missing(tx.connection, &letters)? {
+            Some(why) => Ok(Served::Refused(why)),
+            None => Ok(Served::Dropped(dead::drop_letters(tx, &letters)?)),
+        },
     }
 }
 
 fn known_sink(connection: &Connection, name: &str) -> Done<Option<sinks::Sink>> {
-    match sinks::present(connection, name) {
-        Ok(sink) => Ok(Some(sink)),
-        Err(Fail::Conflict) => Ok(None),
-        Err(fail) => Err(fail),
-    }
+    if sinks::is_present(connection, name)? { sinks::present(connection, name).map(Some) } else { Ok(None) }
 }
 
 fn unknown_sink(name: &str) -> Served {

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::journal::coverage;
 use crate::journal::dead;
 use crate::journal::fail::{Done, Fail};
+use crate::journal::intent;
 use crate::journal::partitions;
 use crate::journal::replay;
 use crate::journal::sinks::{self, Sink};
@@ -36,6 +37,10 @@ pub(super) fn settle(tx: &Tx<'_>, sink: &Sink, settlement: &Settlement, id: Opti
     }
     if settlement.partition.lane == Lane::Replayed {
         replay::passed(tx, stored.id, settlement.to)?;
+    }
+    if id.is_none() {
+        // What Kafka was once to commit says nothing of a position that moves without it.
+        intent::discard(tx, sink)?;
     }
     coverage::delivered(tx, sink, stored.id, settlement)?;
     sinks::move_to(tx, sink, stored.id, settlement.to, id)

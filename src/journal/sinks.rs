@@ -78,6 +78,15 @@ pub(super) fn present(connection: &Connection, name: &str) -> Done<Sink> {
     first(connection, sql, [name], |row| Ok(Sink { id: row.get(0)?, name: row.get(1)? }))?.ok_or(Fail::Conflict)
 }
 
+/// Whether a sink of that name is configured.
+pub(super) fn is_present(connection: &Connection, name: &str) -> Done<bool> {
+    match present(connection, name) {
+        Ok(_) => Ok(true),
+        Err(Fail::Conflict) => Ok(false),
+        Err(fail) => Err(fail),
+    }
+}
+
 /// The last sequence that a sink has passed in a partition, or where it started.
 pub(super) fn position(connection: &Connection, sink: &Sink, partition: i64) -> Done<u64> {
     let sql = "SELECT COALESCE((SELECT seq FROM positions WHERE sink = ?1 AND partition = ?2),

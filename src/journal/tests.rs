@@ -2,6 +2,7 @@
 
 mod audit;
 mod coverage;
+mod dead;
 mod deliverer;
 mod engine;
 mod intake;

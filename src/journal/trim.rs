@@ -130,6 +130,9 @@ fn trimmable(connection: &Connection, age: Age, most: usize) -> Done<Vec<Batch>>
         WHERE b.first_seq + b.count - 1 <= passed.seq AND b.taken_at <= ?1
         AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.sink IN (SELECT id FROM sinks WHERE present = 1)
           AND d.partition = b.partition AND d.seq BETWEEN b.first_seq AND b.first_seq + b.count - 1)
+        AND NOT EXISTS (SELECT 1 FROM dead_among m JOIN dead d ON d.id = m.dead
+          WHERE d.sink IN (SELECT id FROM sinks WHERE present = 1)
+          AND m.partition = b.partition AND m.seq BETWEEN b.first_seq AND b.first_seq + b.count - 1)
         AND NOT EXISTS (SELECT 1 FROM refs r JOIN partitions q ON q.id = r.partition
           JOIN sinks s ON q.lane = 'replayed:' || s.name AND s.present = 1
           WHERE r.place = b.partition AND r.place_seq BETWEEN b.first_seq AND b.first_seq + b.count - 1)

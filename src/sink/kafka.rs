@@ -22,6 +22,7 @@ pub mod exactly_once;
 mod failure;
 mod message;
 mod offsets;
+pub mod option;
 pub mod place;
 mod producer;
 pub mod read;

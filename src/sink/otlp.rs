@@ -12,7 +12,7 @@ use self::transport::Transport;
 use crate::clock::Clock;
 use crate::event::Event;
 use crate::secret::Secret;
-use crate::sink::{Delivered, Sink, SinkError};
+use crate::sink::{Delivered, Sink, SinkError, Trouble};
 
 mod answer;
 mod compress;
@@ -97,6 +97,7 @@ pub struct Tls {
 pub struct OtlpSink {
     settings: Settings,
     transport: Option<Transport>,
+    trouble: Trouble,
 }
 
 /// A way to the receiver, one for all requests of a delivery.
@@ -105,12 +106,13 @@ struct Link {
     transport: Transport,
     compression: Compression,
     headers: Arc<dyn Headers>,
+    trouble: Trouble,
 }
 
 impl OtlpSink {
     /// A sink that connects at its first delivery or health check.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, transport: None }
+        Self { settings, transport: None, trouble: Trouble::default() }
     }
 
     fn link(&mut self) -> Result<Link, SinkError> {
@@ -122,6 +124,7 @@ impl OtlpSink {
             transport: transport.clone(),
             compression: self.settings.compression,
             headers: Arc::clone(&self.settings.headers),
+            trouble: self.trouble.clone(),
         };
         self.transport = Some(transport);
         Ok(link)
@@ -144,7 +147,12 @@ impl Exchange for Link {
         let encoded = tokio::task::spawn_blocking(move || compression.encode(request)).await;
         let encoded = encoded.map_err(std::io::Error::other).flatten();
         let encoded = encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?;
-        Ok(self.transport.send(encoded, &headers).await)
+        let verdict = self.transport.send(encoded, &headers).await;
+        match verdict.reason() {
+            Some(reason) => self.trouble.set(reason.to_owned()),
+            None => self.trouble.clear(),
+        }
+        Ok(verdict)
     }
 }
 
@@ -158,16 +166,14 @@ impl Sink for OtlpSink {
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
         // An empty request tells whether the receiver takes any.
         let outcome = match self.link()?.exchange(Vec::new()).await {
-            Ok(Verdict::Accepted(_)) => Ok(()),
-            Ok(
-                Verdict::Later(reason, _)
-                | Verdict::Down(reason)
-                | Verdict::Smaller(reason)
-                | Verdict::Throttled(reason),
-            ) => Err(SinkError::Retry(reason)),
+            Ok(verdict) => verdict.reason().map_or(Ok(()), |reason| Err(SinkError::Retry(reason.to_owned()))),
             Err(error) => Err(error),
         };
         self.settle(outcome)
+    }
+
+    fn trouble(&self) -> Trouble {
+        self.trouble.clone()
     }
 
     fn reopen(&mut self) {

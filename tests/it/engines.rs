@@ -3,7 +3,9 @@
 
 mod broker;
 mod collector;
+mod door;
 mod kafka;
+mod kafka_commit;
 mod kafka_crash;
 mod kafka_faults;
 mod otlp;

@@ -32,8 +32,15 @@ fn a_replay_repeats_what_was_delivered_with_equal_ids_alone_and_beside_a_running
     wait_for(Duration::from_secs(30), || place.path("vintner.db-wal").exists().then_some(()));
     wait_for(Duration::from_secs(30), || {
         let output = place.run(&["replay", "--sink", "archive", "--since", "1h"]);
-        String::from_utf8_lossy(&output.stdout).contains("the running instance has done it").then_some(())
+        let told = format!("{all} records will be sent again by the running instance\n");
+        let (said, again) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && said == told, "{said}{again}");
+        Some(())
     });
+    for refused in [&["replay", "--sink", "nobody"][..], &["dead-letters", "drop", "99"]] {
+        let output = place.run(refused);
+        assert_eq!(output.status.code(), Some(1), "{refused:?}: {}", String::from_utf8_lossy(&output.stdout));
+    }
     wait_for(Duration::from_secs(60), || (archived(&place) >= 3 * all).then_some(()));
     running.kill().unwrap();
     running.wait().unwrap();
@@ -42,7 +49,8 @@ fn a_replay_repeats_what_was_delivered_with_equal_ids_alone_and_beside_a_running
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("no sink `nobody`"));
     let output = place.run(&["dead-letters", "drop", "99"]);
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "0 dead letters dropped\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("no dead letter 99: nothing was done"));
     let output = place.run(&["dead-letters", "show", "99"]);
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(place.run(&["dead-letters", "replay"]).status.code(), Some(2), "which ones must be said");

@@ -60,7 +60,7 @@ impl Plan {
         loaded.unknown_sites(&directory).iter().for_each(|found| table::complain(&found.to_string()));
         let printed = printed(&plan);
         if self.json {
-            return table::print(&(serde_json::to_string(&printed)? + "\n"));
+            return table::print(&table::json_line(&printed)?);
         }
         table::print(&human(&printed))
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::app::tail::{Shown, What};
+use crate::cli::plain::{self, Layout, escaped};
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::normalize::Options;
@@ -89,28 +90,9 @@ pub(super) fn raw(shown: &Shown, options: &Options) -> Option<String> {
     serde_json::to_string(&line).ok().map(|text| one_line(&text))
 }
 
-/// JSON on one line that does nothing to a terminal: white space between tokens goes, and control characters in texts become
-/// escapes, which mean the same.
+/// JSON on one line that does nothing to a terminal.
 pub(super) fn one_line(json: &str) -> String {
-    let mut line = String::with_capacity(json.len());
-    let (mut in_text, mut is_escaped) = (false, false);
-    for c in json.chars() {
-        match c {
-            '"' if !is_escaped => in_text = !in_text,
-            ' ' | '\t' | '\n' | '\r' if !in_text => continue,
-            _ => {}
-        }
-        is_escaped = in_text && c == '\\' && !is_escaped;
-        if is_hostile(c) {
-            let mut units = [0; 2];
-            for unit in c.encode_utf16(&mut units) {
-                line.push_str(&format!("\\u{unit:04x}"));
-            }
-        } else {
-            line.push(c);
-        }
-    }
-    line
+    plain::json(json, Layout::OneLine)
 }
 
 fn of_event(event: &Event, account: &str, colour: Colour) -> String {
@@ -149,33 +131,12 @@ fn cropped(text: &str) -> String {
     }
 }
 
-/// The text with everything that a terminal obeys, or that changes the order or the look of what stands beside it, as an escape.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' => safe.push_str("\\n"),
-            '\r' => safe.push_str("\\r"),
-            '\t' => safe.push_str("\\t"),
-            c if is_hostile(c) => safe.push_str(&format!("\\u{{{:x}}}", u32::from(c))),
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// Control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of text, and invisible ones.
-fn is_hostile(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::cli::plain::is_hostile;
     use crate::event::Pivots;
     use crate::journal::{Lane, Partition, Place};
     use crate::record::{AccountUid, DeviceRef, Marker, Record, RecordKind, SiteRef, Stream};

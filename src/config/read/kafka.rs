@@ -10,6 +10,7 @@ use crate::config::settings::kafka::{
     ClientCertificate, Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TopicTemplate,
 };
 use crate::config::values::{self, Bad};
+use crate::sink::kafka::option::{self, OptionProblem};
 use crate::sink::kafka::{MessageTime, TopicPart};
 
 const DELIVERIES: [(&str, Delivery); 2] =
@@ -136,6 +137,11 @@ fn sasl(section: Section<'_>, with_tls: bool) -> Option<SaslConfig> {
             let token_url = url.and_then(|item| item.url(values::web_url));
             let (client_id, client_secret) = (text("client_id"), secret("client_secret"));
             let scope = section.item("scope").and_then(|item| item.filled()).map(str::to_owned);
+            if token_url.as_ref().is_some_and(|url| url.scheme() == "http" && !values::is_loopback(url)) {
+                let message = "the client secret goes to this server in clear text";
+                let key = format!("{}.token_url", section.path);
+                section.problems.warn_at(&key, message, Some("use https://".to_owned()));
+            }
             let client = client_id.zip(client_secret);
             token_url.zip(client).map(|(token_url, (client_id, client_secret))| SaslConfig::OauthBearer {
                 token_url,
@@ -168,6 +174,22 @@ fn librdkafka(section: Section<'_>) -> BTreeMap<String, SecretText> {
             let message = format!("`{name}` is set by vintner: its guarantees stand on it");
             section.problems.error(item.key, message, None);
         } else if let Some(value) = value {
+            let text = match &value {
+                SecretText::Text(text) => Some(text.expose()),
+                SecretText::Reference(_) => None,
+            };
+            match option::problem(name, text) {
+                Some(OptionProblem::UnknownName) => {
+                    section.problems.error(item.key, format!("the Kafka library knows no setting `{name}`"), None);
+                    continue;
+                }
+                Some(OptionProblem::BadValue) => {
+                    let message = format!("the Kafka library does not accept this value of `{name}`");
+                    section.problems.error(item.at, message, None);
+                    continue;
+                }
+                None => {}
+            }
             settings.insert(name.to_owned(), value);
         }
     }

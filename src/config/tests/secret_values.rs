@@ -58,6 +58,26 @@ fn missing_secrets_are_told_at_their_keys() {
     assert_eq!(lines.len(), 2);
 }
 
+#[test]
+fn certificates_that_cannot_be_read_are_told_at_their_keys() {
+    let directory = tempfile::tempdir().unwrap();
+    let there = directory.path().join("there.pem");
+    std::fs::write(&there, "").unwrap();
+    let there = there.to_str().unwrap();
+    let sinks = format!(
+        "[sinks.kafka.k]\nbrokers = [\"b:1\"]\ntls = {{ ca_file = \"{there}\", cert_file = \"{there}\", key_file = \"{there}.key\" }}\n\
+         [sinks.otlp.o]\nendpoint = \"https://o.example\"\ntls = {{ ca_file = \"{there}.ca\" }}\n"
+    );
+    let found = good(&format!("{CONFIG}{sinks}")).certificates();
+    let told: Vec<_> = found.iter().map(|found| (found.severity, found.to_string())).collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    for ((severity, text), place) in told.iter().zip(["9:", "12:"]) {
+        assert_eq!(*severity, Severity::Warning);
+        let (_, text) = text.split_once(':').unwrap();
+        assert!(text.starts_with(place) && text.contains("cannot be read: No such file"), "{text}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_secret_that_everybody_may_read_is_told() {

@@ -50,6 +50,7 @@ struct Destination {
     mood: Mood,
     arrived: Vec<String>,
     calls: usize,
+    checks: usize,
     most_events: usize,
     most_bytes: usize,
     /// The organizations of each batch, and the one in force when it came.
@@ -98,7 +99,9 @@ impl Sink for Fake {
     }
 
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
-        Ok(())
+        let mut destination = self.destination.lock().unwrap();
+        destination.checks += 1;
+        if destination.mood == Mood::IsAway { Err(SinkError::Retry("no connection: refused".into())) } else { Ok(()) }
     }
 }
 
@@ -193,6 +196,7 @@ async fn play(scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
         mood: Mood::Takes,
         arrived: Vec::new(),
         calls: 0,
+        checks: 0,
         most_events: 0,
         most_bytes: 0,
         tenants: Vec::new(),
@@ -279,6 +283,30 @@ async fn a_sink_that_hangs_for_ten_minutes_is_told_and_loses_nothing() {
     let (world, log) = ten_minutes(Mood::Hangs).await;
     assert_eq!(world.destination.lock().unwrap().arrived, ids(world.taken), "everything once, in order");
     assert!(!log.lines("no confirmation for 10 s").is_empty());
+}
+
+/// Nothing waits for it: it is asked itself, at the pace of attempts.
+#[tokio::test(start_paused = true)]
+async fn an_idle_sink_that_is_away_is_asked_until_it_is_back() {
+    let (world, log) = play(async |world: &mut World| {
+        world.turn(Mood::IsAway);
+        tokio::time::sleep(AWAY).await;
+        let state = world.status.get();
+        assert!(!state.is_proven && state.failing.is_some(), "{state:?}");
+        world.turn(Mood::Takes);
+        let works = async {
+            while world.status.get().failing.is_some() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), works).await.expect("it is found to be back");
+        assert!(world.status.get().is_proven);
+        tokio::time::sleep(AWAY).await;
+    })
+    .await;
+    let destination = world.destination.lock().unwrap();
+    assert!((20..120).contains(&destination.checks), "{} checks", destination.checks);
+    assert_eq!((destination.calls, log.lines("sink works again").len()), (0, 1));
 }
 
 /// Only what was open when the answer was lost comes again: the batch in hand, from its start.

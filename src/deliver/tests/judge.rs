@@ -137,7 +137,7 @@ impl Sink for Judge {
             Some(Fault::Refuse) => {
                 self.accept(&events[1..], false);
                 self.shared().accepted = Some(model);
-                return Ok(Delivered { refused: vec![(0, "never".into())] });
+                return Ok(Delivered { refused: vec![(0, "never".into())], ..Delivered::default() });
             }
             Some(Fault::RemapAndAccept(site, org)) => {
                 self.accept(events, false);

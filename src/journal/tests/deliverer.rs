@@ -201,7 +201,7 @@ fn settlement(sink: &str, batch: &Batch) -> Settlement {
     let items = batch.attempt.items.iter().zip(&batch.verdicts);
     let dead = items.filter_map(|(item, verdict)| {
         let kind = kind(*verdict)?;
-        Some(Refused { place: item.place.clone(), replay: item.replay, kind, reason: "so".into() })
+        Some(Refused { place: item.place.clone(), replay: item.replay, kind, reason: "so".into(), among: Vec::new() })
     });
     Settlement {
         sink: sink.into(),

@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::support::{MANY, Place, activities, live, site, uid, use_sinks};
+use super::support::{MANY, Place, activities, live, pass, site, uid, use_sinks};
 use crate::journal::dead::DeadFilter;
 use crate::journal::intent::{AdoptError, Adoption, Intent};
 use crate::journal::sqlite::Journal;
@@ -20,7 +20,8 @@ async fn with_records(place: &Place) -> Journal {
 async fn intent(journal: &Journal, from: u64, to: u64) -> Intent {
     let attempt = journal.read("k", &live(), MANY).await.unwrap().unwrap();
     let place = attempt.items[0].place.clone();
-    let dead = vec![Refused { place, replay: 0, kind: RefusedKind::Unmappable, reason: "no".into() }];
+    let dead =
+        vec![Refused { place, replay: 0, kind: RefusedKind::Unmappable, reason: "no".into(), among: Vec::new() }];
     let version = attempt.directory.version;
     Intent { partition: live(), from, to, id: Uuid::new_v4(), version, sent: to - from - 1, skipped: 0, dead }
 }
@@ -76,4 +77,30 @@ async fn what_kafka_shows_is_taken_over_discarded_or_refused() {
     assert!(lost.contains("Kafka has no position, the journal is at 2"), "{lost}");
     let behind = journal.adopt("k", vec![(live(), 1, first.id)]).await.unwrap_err().to_string();
     assert!(behind.starts_with("ab1c0002/live: Kafka is at 1"), "{behind}");
+}
+
+/// The sink delivers at least once for a while, then exactly once again.
+#[tokio::test]
+async fn an_entry_from_before_delivery_at_least_once_is_outdated() {
+    let place = Place::new();
+    let journal = with_records(&place).await;
+    let first = intent(&journal, 0, 2).await;
+    journal.intend("k", first.clone()).await.unwrap();
+    journal.mirror("k", &live(), 2, first.id).await.unwrap();
+    // An intent whose outcome nobody asks for any more.
+    let open = Intent { from: 2, to: 3, dead: Vec::new(), sent: 1, id: Uuid::new_v4(), ..first.clone() };
+    journal.intend("k", open.clone()).await.unwrap();
+    assert_eq!(pass(&journal, "k", &live()).await, 2);
+    for entry in [(live(), 3, open.id), (live(), 2, first.id)] {
+        assert_eq!(journal.adopt("k", vec![entry]).await.unwrap(), Adoption { taken_over: None });
+        assert_eq!(journal.positions("k").await.unwrap(), [(live(), 4, None)]);
+    }
+    // Older than what Kafka has: a copy that was put back.
+    journal.commit(activities("y", 2, "a")).await.unwrap();
+    let ahead = journal.adopt("k", vec![(live(), 5, Uuid::new_v4())]).await;
+    assert!(matches!(ahead, Err(AdoptError::Differs { .. })), "{ahead:?}");
+    let next = Intent { from: 4, to: 6, dead: Vec::new(), sent: 2, id: Uuid::new_v4(), ..first };
+    journal.intend("k", next.clone()).await.unwrap();
+    let entry = (live(), 6, next.id);
+    assert_eq!(journal.adopt("k", vec![entry]).await.unwrap(), Adoption { taken_over: Some(live()) });
 }

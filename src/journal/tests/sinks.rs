@@ -21,6 +21,7 @@ async fn references_and_dead_letters_keep_their_records() {
         replay: 0,
         kind: RefusedKind::Refused,
         reason: "too large".into(),
+        among: Vec::new(),
     };
     let version = attempt.directory.version;
     let settlement = Settlement {
@@ -141,6 +142,7 @@ async fn a_record_with_two_dead_letters_is_sent_again_once() {
         replay: item.replay,
         kind: RefusedKind::Refused,
         reason: "too large".into(),
+        among: Vec::new(),
     });
     let settlement = Settlement {
         sink: "s".into(),

@@ -147,7 +147,9 @@ impl<'a> Draft<'a> {
     pub(crate) fn pivots(&self, scope: &Scope<'_>) -> Pivots {
         let envelope = scope.envelope;
         let device_uid = self.body.device_uid().map(|uid| uid.clone().into_owned());
-        let subject = self.finding_uid.clone().or_else(|| device_uid.clone());
+        // An entity that is managed is what the event is about, not who it happened to: such an event is its own subject.
+        let is_of_device = !matches!(self.body, Body::EntityManagement(_));
+        let subject = self.finding_uid.clone().or_else(|| device_uid.clone().filter(|_| is_of_device));
         Pivots {
             stream: envelope.kind.stream(),
             tenant_uid: scope.context.tenant.id.clone(),

@@ -295,7 +295,8 @@ fn pivots_say_what_the_event_says() {
     assert_eq!(pivots.subject, event["finding_info"]["uid"].as_str().unwrap());
     let moved = device_row("device", "move.device", json!({ "device.uid": SERVER }));
     let pivots = World::contoso().try_event(&activity(moved)).unwrap().pivots;
-    assert_eq!((pivots.device_uid.as_deref(), pivots.subject.as_str()), (Some(SERVER), SERVER), "`entity.device.uid`");
+    // A managed entity is the key, not the subject.
+    assert_eq!((pivots.device_uid.as_deref(), pivots.subject.as_str()), (Some(SERVER), "2f0a6b8c"));
     let login = World::msp().try_event(&activity(user_row("account", "login", json!({})))).unwrap().pivots;
     assert_eq!((login.device_uid, login.site_uid, login.subject.as_str()), (None, None, "1f0a6b8c"));
 }

@@ -63,7 +63,7 @@ impl Sink for AtLeastOnce {
         let place = |(index, reason)| places.get(index).map(|place| (*place, reason));
         refused.extend(named.into_iter().filter_map(place));
         refused.sort_unstable();
-        Ok(Delivered { refused })
+        Ok(Delivered { refused, ..Delivered::default() })
     }
 
     async fn healthcheck(&mut self) -> Result<(), SinkError> {

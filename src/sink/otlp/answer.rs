@@ -28,6 +28,18 @@ pub(super) enum Verdict {
     Throttled(String),
 }
 
+impl Verdict {
+    /// Why not everything was taken; `None` if it was, but for what a partial success counts.
+    pub(super) fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Later(reason, _) | Self::Down(reason) | Self::Smaller(reason) | Self::Throttled(reason) => {
+                Some(reason)
+            }
+        }
+    }
+}
+
 /// `google.rpc.Status`, the body of HTTP errors and the detail of gRPC errors.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Status {
@@ -115,25 +127,89 @@ pub(super) fn of_grpc_http(status: u16, retry_after: Option<Duration>) -> Verdic
     }
 }
 
-/// The verdict on the body of a success.
-pub(super) fn of_success(body: &[u8]) -> Verdict {
-    match ExportLogsServiceResponse::decode(body) {
-        Ok(response) => {
-            let said = |partial: &ExportLogsPartialSuccess| {
-                partial.rejected_log_records != 0 || !partial.error_message.is_empty()
-            };
-            Verdict::Accepted(response.partial_success.filter(said))
-        }
-        // Anything on the way may answer 200: only an OTLP answer says that records were taken.
-        Err(_) => Verdict::Down("the answer is no OTLP answer: is this the address of an OTLP receiver?".to_owned()),
+/// The verdict on a success over HTTP. Anything on the way may answer 200: only an OTLP answer says that records were taken. An
+/// empty one is one (in Protobuf), and some receivers answer in JSON whatever they are asked in.
+pub(super) fn of_success(content_type: Option<&str>, body: &[u8]) -> Verdict {
+    let kind = content_type.map(|text| text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    match kind.as_deref() {
+        None | Some("application/x-protobuf" | "application/protobuf" | "application/octet-stream") => of_message(body),
+        Some("application/json") if !body.is_empty() => of_json(body),
+        Some("text/html") => no_otlp(),
+        Some(_) if body.is_empty() => Verdict::Accepted(None),
+        Some(_) => no_otlp(),
     }
+}
+
+/// The verdict on the message of a success.
+pub(super) fn of_message(body: &[u8]) -> Verdict {
+    ExportLogsServiceResponse::decode(body).map_or_else(|_| no_otlp(), |response| taken(response.partial_success))
+}
+
+/// The JSON form of the answer; the field has an older name too, and numbers of 64 bits are texts.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct JsonAnswer {
+    #[serde(alias = "partial_success", rename = "partialSuccess")]
+    partial_success: Option<JsonPartial>,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct JsonPartial {
+    #[serde(alias = "rejected_log_records", default)]
+    rejected_log_records: Count,
+    #[serde(alias = "error_message", default)]
+    error_message: String,
+}
+
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Count {
+    Number(i64),
+    Text(String),
+}
+
+impl Default for Count {
+    fn default() -> Self {
+        Self::Number(0)
+    }
+}
+
+fn of_json(body: &[u8]) -> Verdict {
+    let Ok(answer) = serde_json::from_slice::<JsonAnswer>(body) else { return no_otlp() };
+    let partial = answer.partial_success.map(|partial| {
+        let rejected_log_records = match partial.rejected_log_records {
+            Count::Number(number) => Some(number),
+            Count::Text(text) => text.parse().ok(),
+        };
+        Some(ExportLogsPartialSuccess {
+            rejected_log_records: rejected_log_records?,
+            error_message: partial.error_message,
+        })
+    });
+    match partial {
+        None => taken(None),
+        Some(Some(partial)) => taken(Some(partial)),
+        Some(None) => no_otlp(),
+    }
+}
+
+fn taken(partial: Option<ExportLogsPartialSuccess>) -> Verdict {
+    let says_something =
+        |partial: &ExportLogsPartialSuccess| partial.rejected_log_records != 0 || !partial.error_message.is_empty();
+    Verdict::Accepted(partial.filter(says_something))
+}
+
+fn no_otlp() -> Verdict {
+    Verdict::Down("the answer is no OTLP answer: is this the address of an OTLP receiver?".to_owned())
 }
 
 /// `Retry-After` in seconds or as a date, bounded.
 pub(super) fn retry_after(value: &HeaderValue, now: crate::clock::Millis) -> Option<Duration> {
     let text = value.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds).min(MAX_WAIT));
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        // More digits than a number has are a long time too.
+        return Some(text.parse().map_or(MAX_WAIT, Duration::from_secs).min(MAX_WAIT));
     }
     let date = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
     Some(crate::clock::Millis(date.as_millisecond()).since(now).min(MAX_WAIT))
@@ -224,9 +300,41 @@ mod tests {
 
     #[test]
     fn only_an_otlp_answer_is_a_success() {
-        assert_eq!(of_success(b""), Verdict::Accepted(None));
-        assert_eq!(of_success(&[0x0a, 0x00]), Verdict::Accepted(None));
-        assert_eq!(kind(&of_success(b"<html>signed out</html>")), "down");
+        let partial = |rejected_log_records, error_message: &str| {
+            Verdict::Accepted(Some(ExportLogsPartialSuccess {
+                rejected_log_records,
+                error_message: error_message.into(),
+            }))
+        };
+        let (protobuf, json) = (Some("application/x-protobuf"), Some("application/json; charset=utf-8"));
+        let taken: [(Option<&str>, &[u8]); 7] = [
+            (None, b""),
+            (protobuf, b""),
+            (protobuf, &[0x0a, 0x00]),
+            (Some("text/plain"), b""),
+            (json, b""),
+            (json, b"{}"),
+            (json, br#"{"partialSuccess":{}}"#),
+        ];
+        for (kind, body) in taken {
+            assert_eq!(of_success(kind, body), Verdict::Accepted(None), "{kind:?} {body:?}");
+        }
+        let in_part = br#"{"partialSuccess":{"rejectedLogRecords":"2","errorMessage":"bad"}}"#;
+        assert_eq!(of_success(json, in_part), partial(2, "bad"));
+        assert_eq!(of_success(json, br#"{"partial_success":{"rejected_log_records":2}}"#), partial(2, ""));
+        let down: [(Option<&str>, &[u8]); 8] = [
+            (None, b"<html>signed out</html>"),
+            (Some("text/html"), b""),
+            (Some("text/plain; charset=utf-8"), b"accepted"),
+            (Some("text/plain"), &[0x0a, 0x00]),
+            (json, br#"{"error":"signed out"}"#),
+            (json, b"[]"),
+            (json, br#"{"partialSuccess":{"rejectedLogRecords":"many"}}"#),
+            (protobuf, b"ok"),
+        ];
+        for (kind, body) in down {
+            assert_eq!(super::tests::kind(&of_success(kind, body)), "down", "{kind:?} {body:?}");
+        }
     }
 
     #[test]
@@ -236,6 +344,7 @@ mod tests {
         assert_eq!(read("2"), Some(Duration::from_secs(2)));
         assert_eq!(read("Fri, 20 Nov 2026 22:06:00 GMT"), Some(Duration::from_secs(15)));
         assert_eq!(read("99999999"), Some(MAX_WAIT));
+        assert_eq!(read("99999999999999999999999999"), Some(MAX_WAIT));
         assert_eq!(read("soon"), None);
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
@@ -20,10 +20,14 @@ use crate::sink::{Delivered, SinkError};
 
 /// A receiver that speaks of the connection is asked again after this.
 const DOWN_PAUSE: Duration = Duration::from_secs(30);
-/// A lone record that a receiver would not take for want of room is tried so often before it is given up.
+/// A lone record that a receiver would not take for want of room is tried so often before it is suspected.
 const LONE_TRIES: u32 = 4;
-/// Pause between these tries.
-const LONE_PAUSE: Duration = Duration::from_millis(500);
+/// Pause after an answer that the receiver has too much.
+const THROTTLED_PAUSE: Duration = Duration::from_millis(500);
+/// After so many suspects in a row the receiver must show that it takes anything.
+const MOST_SUSPECTS: usize = 16;
+/// A suspect that the receiver may only have been too busy for counts as so many: it took time.
+const THROTTLED_WEIGHT: usize = 4;
 
 /// A way to the receiver.
 pub(super) trait Exchange: Clone + Send + Sync + 'static {
@@ -40,6 +44,24 @@ struct Course {
     is_throttled: AtomicBool,
     /// A lane failed: the others finish what they are sending and begin nothing more.
     is_over: AtomicBool,
+    /// What the receiver took in this delivery.
+    taken: Mutex<Taken>,
+    /// How many suspects there are since something was taken, by weight.
+    suspects: AtomicUsize,
+}
+
+/// What was taken: how many requests, and one record of them.
+#[derive(Default)]
+struct Taken {
+    requests: usize,
+    witness: Option<(Arc<Prepared>, usize)>,
+}
+
+/// A record that was refused alone. It is at fault only if the receiver takes another one after it: else the receiver is.
+struct Suspect {
+    reason: String,
+    /// How many requests had been taken by then.
+    taken_before: usize,
 }
 
 /// One lane on its way.
@@ -47,8 +69,18 @@ struct Lane<X> {
     exchange: X,
     course: Arc<Course>,
     prepared: Arc<Prepared>,
-    /// Records that the receiver will never take, by their index in the batch.
+    outcome: Outcome,
+}
+
+/// What came of a lane whose records are all taken or named; records by their index in the batch.
+#[derive(Default)]
+struct Outcome {
+    /// Those that the receiver said it will never take.
     refused: BTreeMap<usize, String>,
+    /// Those of which it refused some without naming them, by the first of them.
+    unnamed: BTreeMap<usize, (Vec<usize>, String)>,
+    /// Those that it refused alone.
+    suspects: BTreeMap<usize, Suspect>,
 }
 
 /// Why a lane ended early.
@@ -76,17 +108,19 @@ pub(super) async fn deliver<X: Exchange>(
     concurrency: u32,
 ) -> Result<Delivered, SinkError> {
     let events: Arc<[Event]> = events.into();
-    let turns = Semaphore::new(usize::try_from(concurrency).unwrap_or(1));
-    let (is_throttled, is_over) = (AtomicBool::new(false), AtomicBool::new(false));
-    let course = Arc::new(Course { concurrency, turns, is_throttled, is_over });
+    let course = Arc::new(Course::new(concurrency));
     let mut running = JoinSet::new();
     for members in lanes(&events, usize::try_from(concurrency).unwrap_or(1)) {
         running.spawn(run(exchange.clone(), Arc::clone(&course), Arc::clone(&events), members, body));
     }
-    let (mut refused, mut failure) = (BTreeMap::new(), None);
+    let (mut all, mut failure) = (Outcome::default(), None);
     while let Some(ended) = running.join_next().await {
         match ended.unwrap_or_else(|error| Err(Ended::Failed(encoder_failed(&error)))) {
-            Ok(more) => refused.extend(more),
+            Ok(outcome) => {
+                all.refused.extend(outcome.refused);
+                all.unnamed.extend(outcome.unnamed);
+                all.suspects.extend(outcome.suspects);
+            }
             Err(Ended::Failed(error)) => {
                 course.is_over.store(true, Ordering::Release);
                 failure = Some(longest(failure, error));
@@ -94,7 +128,32 @@ pub(super) async fn deliver<X: Exchange>(
             Err(Ended::Over) => {}
         }
     }
-    failure.map_or_else(|| Ok(Delivered { refused: refused.into_iter().collect() }), Err)
+    match failure {
+        Some(error) => Err(error),
+        None => judge(exchange, &course, all).await,
+    }
+}
+
+/// What was refused alone is given up, once the receiver has taken another record after it.
+async fn judge<X: Exchange>(exchange: &X, course: &Course, outcome: Outcome) -> Result<Delivered, SinkError> {
+    let Outcome { mut refused, unnamed, suspects } = outcome;
+    let requests = course.taken().requests;
+    if let Some(unproven) = suspects.values().find(|suspect| suspect.taken_before >= requests) {
+        course.prove(exchange, &unproven.reason).await?;
+    }
+    refused.extend(suspects.into_iter().map(|(index, suspect)| (index, suspect.reason)));
+    Ok(Delivered { refused: refused.into_iter().collect(), unnamed: unnamed.into_values().collect() })
+}
+
+/// The receiver refuses each record alone and takes no other: it is the receiver, and nothing is given up.
+fn takes_nothing(reason: &str) -> SinkError {
+    SinkError::Later { reason: format!("the receiver takes no record: {reason}"), after: DOWN_PAUSE }
+}
+
+async fn encoded(prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Vec<u8>, SinkError> {
+    let prepared = Arc::clone(prepared);
+    let encoded = tokio::task::spawn_blocking(move || prepared.encode(range)).await;
+    encoded.map_err(|error| encoder_failed(&error))
 }
 
 async fn run<X: Exchange>(
@@ -103,16 +162,16 @@ async fn run<X: Exchange>(
     events: Arc<[Event]>,
     members: Vec<usize>,
     body: Body,
-) -> Result<BTreeMap<usize, String>, Ended> {
+) -> Result<Outcome, Ended> {
     // Hundreds of events are much to encode: the runtime's threads have other work.
     let prepared = tokio::task::spawn_blocking(move || Prepared::new(&events, &members, body)).await;
     let prepared = Arc::new(prepared.map_err(|error| encoder_failed(&error))?);
-    let mut lane = Lane { exchange, course, prepared, refused: BTreeMap::new() };
+    let mut lane = Lane { exchange, course, prepared, outcome: Outcome::default() };
     let outcome = lane.deliver().await;
     if outcome.is_err() {
         lane.course.is_over.store(true, Ordering::Release);
     }
-    outcome.map(|()| lane.refused)
+    outcome.map(|()| lane.outcome)
 }
 
 /// Of two failures the one with the longer wait.
@@ -156,73 +215,121 @@ impl<X: Exchange> Lane<X> {
                 self.course.is_throttled.store(true, Ordering::Release);
             }
             if range.len() > 1 {
+                if lone == Lone::Throttled {
+                    tokio::time::sleep(THROTTLED_PAUSE).await;
+                }
                 let middle = range.start.midpoint(range.end);
                 open.push(middle..range.end);
                 open.push(range.start..middle);
                 continue;
             }
-            self.judge_alone(range, (lone, reason)).await?;
+            self.suspect(range, (lone, reason)).await?;
         }
         Ok(())
     }
 
-    /// One record is still refused alone. It is given up only if the receiver takes others: else the receiver is down. No other
-    /// request is under way meanwhile, so that the receiver is not busy with one of ours.
-    async fn judge_alone(&mut self, range: Range<usize>, (lone, mut reason): (Lone, String)) -> Result<(), Ended> {
+    /// One record is still refused alone. If the receiver may only be busy it is tried again, with no other request under way.
+    async fn suspect(&mut self, range: Range<usize>, (lone, mut reason): (Lone, String)) -> Result<(), Ended> {
         let course = Arc::clone(&self.course);
-        let _all_turns = course.every_turn().await?;
-        let tries = if lone == Lone::Throttled { LONE_TRIES } else { 1 };
-        for _ in 1..tries {
-            tokio::time::sleep(LONE_PAUSE).await;
-            match self.send(range.clone()).await? {
-                Verdict::Accepted(partial) => {
-                    self.note(partial.as_ref(), range);
-                    return Ok(());
+        if lone == Lone::Throttled {
+            let _all_turns = course.every_turn().await?;
+            for _ in 1..LONE_TRIES {
+                tokio::time::sleep(THROTTLED_PAUSE).await;
+                match self.send(range.clone()).await? {
+                    Verdict::Accepted(partial) => {
+                        self.note(partial.as_ref(), range);
+                        return Ok(());
+                    }
+                    Verdict::Throttled(again) | Verdict::Smaller(again) => reason = again,
+                    Verdict::Later(reason, _) | Verdict::Down(reason) => return Err(SinkError::Retry(reason).into()),
                 }
-                Verdict::Throttled(again) | Verdict::Smaller(again) => reason = again,
-                Verdict::Later(reason, _) | Verdict::Down(reason) => return Err(SinkError::Retry(reason).into()),
             }
         }
-        // An empty request tells whether the receiver takes any.
-        match self.exchange.exchange(Vec::new()).await? {
-            Verdict::Accepted(_) => {
-                self.refused.extend(self.prepared.origin(range.start).map(|index| (index, reason)));
-                Ok(())
-            }
-            Verdict::Later(..) | Verdict::Down(_) | Verdict::Smaller(_) | Verdict::Throttled(_) => {
-                Err(SinkError::Later { reason, after: DOWN_PAUSE }.into())
-            }
+        let taken_before = course.taken().requests;
+        if course.suspected(lone) >= MOST_SUSPECTS {
+            course.prove(&self.exchange, &reason).await?;
         }
+        let suspect = Suspect { reason, taken_before };
+        self.outcome.suspects.extend(self.prepared.origin(range.start).map(|index| (index, suspect)));
+        Ok(())
     }
 
     async fn send(&self, range: Range<usize>) -> Result<Verdict, Ended> {
-        let prepared = Arc::clone(&self.prepared);
-        let encoded = tokio::task::spawn_blocking(move || prepared.encode(range)).await;
-        let encoded = encoded.map_err(|error| encoder_failed(&error))?;
+        let encoded = encoded(&self.prepared, range).await?;
         Ok(self.exchange.exchange(encoded).await?)
     }
 
-    /// A receiver that took only a part gives a number and a message, never names: one dead letter holds the ids of all.
+    /// A receiver that took only a part gives a number and a message, never names: all are kept together.
     fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>) {
+        let rejected = partial.map_or(0, |partial| usize::try_from(partial.rejected_log_records).unwrap_or(0));
+        if rejected == 0 {
+            self.course.took(&self.prepared, range.start);
+        }
         let Some(partial) = partial else { return };
         let message = answer::words(&partial.error_message);
-        let count = usize::try_from(partial.rejected_log_records).unwrap_or(0);
-        let prepared = &self.prepared;
+        let (count, prepared) = (rejected, &self.prepared);
         if count == 0 {
             tracing::warn!(message, "the OTLP receiver took everything and warns");
         } else if count >= range.len() {
             let reason = format!("the receiver rejected it: {message}");
-            self.refused.extend(range.filter_map(|place| prepared.origin(place)).map(|index| (index, reason.clone())));
+            self.outcome
+                .refused
+                .extend(range.filter_map(|place| prepared.origin(place)).map(|index| (index, reason.clone())));
         } else {
-            let (total, ids) = (range.len(), prepared.ids(range.clone()));
-            let reason =
-                format!("the receiver rejected {count} of {total} without naming them: {message}; one of: {ids}");
-            self.refused.extend(prepared.origin(range.start).map(|index| (index, reason)));
+            let reason = format!("the receiver rejected {count} of {} without naming them: {message}", range.len());
+            let members: Vec<usize> = range.filter_map(|place| prepared.origin(place)).collect();
+            self.outcome.unnamed.extend(members.first().map(|first| (*first, (members.clone(), reason))));
         }
     }
 }
 
 impl Course {
+    fn new(concurrency: u32) -> Self {
+        Self {
+            concurrency,
+            turns: Semaphore::new(usize::try_from(concurrency).unwrap_or(1)),
+            is_throttled: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            taken: Mutex::default(),
+            suspects: AtomicUsize::new(0),
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The receiver took a request, among others this record.
+    fn took(&self, prepared: &Arc<Prepared>, place: usize) {
+        let mut taken = self.taken();
+        taken.requests = taken.requests.saturating_add(1);
+        taken.witness.get_or_insert_with(|| (Arc::clone(prepared), place));
+        self.suspects.store(0, Ordering::Release);
+    }
+
+    /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id. An error: it takes
+    /// nothing, so that nothing says that a record is at fault.
+    async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), SinkError> {
+        let witness = self.taken().witness.clone();
+        let Some((prepared, place)) = witness else { return Err(takes_nothing(reason)) };
+        let request = encoded(&prepared, place..place.saturating_add(1)).await?;
+        match exchange.exchange(request).await? {
+            Verdict::Accepted(_) => {
+                self.took(&prepared, place);
+                Ok(())
+            }
+            Verdict::Later(reason, Some(after)) => Err(SinkError::Later { reason, after }),
+            Verdict::Later(reason, None) | Verdict::Throttled(reason) => Err(SinkError::Retry(reason)),
+            Verdict::Down(reason) | Verdict::Smaller(reason) => Err(takes_nothing(&reason)),
+        }
+    }
+
+    /// Counts a suspect; gives how many there are.
+    fn suspected(&self, lone: Lone) -> usize {
+        let weight = if lone == Lone::Throttled { THROTTLED_WEIGHT } else { 1 };
+        self.suspects.fetch_add(weight, Ordering::AcqRel).saturating_add(weight)
+    }
+
     /// Waits until a request may be sent.
     async fn turn(&self) -> Result<SemaphorePermit<'_>, Ended> {
         if self.is_throttled.load(Ordering::Acquire) { self.every_turn().await } else { self.take(1).await }

@@ -13,7 +13,6 @@ use super::record::{Fields, log_record};
 use super::value::{pair, text};
 use crate::event::Event;
 use crate::normalize::json::Json;
-use crate::record::EventId;
 
 /// Largest request before compression. Receivers count after decompression, and 4 MiB is where gRPC servers refuse.
 const MAX_BYTES: usize = 3 * 1024 * 1024;
@@ -35,7 +34,6 @@ pub(super) struct Prepared {
 struct Ready {
     /// The encoded `LogRecord`.
     bytes: Vec<u8>,
-    id: EventId,
     /// Its index in the batch.
     origin: usize,
     account: String,
@@ -50,7 +48,7 @@ impl Prepared {
             let fields = Fields::of(event);
             let bytes = log_record(event, &fields, body).encode_to_vec();
             let (account, platform) = (event.pivots.account_uid.clone(), platform(&fields));
-            Some(Ready { bytes, id: event.id, origin, account, platform })
+            Some(Ready { bytes, origin, account, platform })
         };
         Self { records: members.iter().copied().filter_map(ready).collect() }
     }
@@ -75,12 +73,6 @@ impl Prepared {
     /// The index in the batch of a record.
     pub(super) fn origin(&self, place: usize) -> Option<usize> {
         self.records.get(place).map(|ready| ready.origin)
-    }
-
-    /// The ids of a range, with blanks between them.
-    pub(super) fn ids(&self, range: Range<usize>) -> String {
-        let ids = self.records.get(range).unwrap_or_default().iter().map(|ready| ready.id.to_string());
-        ids.collect::<Vec<_>>().join(" ")
     }
 
     /// The encoded request of a range: an `ExportLogsServiceRequest` around records that are encoded already.

@@ -22,9 +22,10 @@ use crate::event::Event;
 use crate::record::EventId;
 use crate::secret::Secret;
 use crate::sink::lines::tests::event;
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Delivered, Sink, SinkError};
 
 mod contract_of_sinks;
+mod fault;
 mod grpc;
 mod order;
 
@@ -244,13 +245,11 @@ async fn a_lost_answer_leads_to_a_repeat_with_equal_ids() {
 }
 
 #[tokio::test]
-async fn a_partial_success_is_one_dead_letter_with_the_ids() {
+async fn a_partial_success_names_all_that_may_be_meant_together() {
     let mut running = run(vec![Answer::Partial(2)], Compression::Gzip).await;
-    let batch = events(5);
-    let refused = running.sink.deliver(&batch).await.unwrap().refused;
-    assert_eq!(refused.len(), 1);
-    assert!(refused[0].1.contains("2 of 5") && refused[0].1.contains("bad"), "{refused:?}");
-    assert!(ids(&batch).iter().all(|id| refused[0].1.contains(id)), "{refused:?}");
+    let delivered = running.sink.deliver(&events(5)).await.unwrap();
+    let reason = "the receiver rejected 2 of 5 without naming them: bad".to_owned();
+    assert_eq!(delivered, Delivered { refused: vec![], unnamed: vec![((0..5).collect(), reason)] });
     let mut all = run(vec![Answer::Partial(2)], Compression::Gzip).await;
     assert_eq!(all.sink.deliver(&events(2)).await.unwrap().refused.len(), 2, "all of a request are named one by one");
 }

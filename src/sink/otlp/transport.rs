@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use prost::Message;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -95,7 +95,10 @@ impl Transport {
         let (status, headers, body, _) = self.exchange(all, request).await?;
         let wait = headers.get(RETRY_AFTER).and_then(|value| answer::retry_after(value, self.clock.now()));
         match status {
-            200..=299 => Ok(answer::of_success(&body)),
+            200..=299 => {
+                let content_type = headers.get(CONTENT_TYPE).map(|value| value.to_str().unwrap_or("unreadable"));
+                Ok(answer::of_success(content_type, &body))
+            }
             _ => Ok(answer::of_http(status, wait, &body)),
         }
     }
@@ -120,7 +123,7 @@ impl Transport {
         match code {
             Some(0) => {
                 let encoding = headers.get("grpc-encoding").and_then(|value| value.to_str().ok()).unwrap_or_default();
-                Ok(unframe(encoding, &body).map_or_else(Verdict::Down, |message| answer::of_success(&message)))
+                Ok(unframe(encoding, &body).map_or_else(Verdict::Down, |message| answer::of_message(&message)))
             }
             Some(code) => Ok(answer::of_grpc(code, &message(place), &details(place))),
             None => Err("the answer ended without a gRPC status".to_owned()),
@@ -131,12 +134,26 @@ impl Transport {
         let sent = self.client.post(self.url.clone()).headers(headers).body(body).send().await;
         let response = sent.map_err(|error| failure(&error))?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = reqwest::Body::from(response);
-        let collected = Limited::new(body, MAX_ANSWER).collect().await;
-        let collected = collected.map_err(|error| format!("the answer broke off: {error}"))?;
-        let trailers = collected.trailers().cloned().unwrap_or_default();
-        Ok((status, headers, collected.to_bytes(), trailers))
+        let (body, trailers) = collect(reqwest::Body::from(response), status).await?;
+        Ok((status, headers, body, trailers))
     }
+}
+
+/// The answer and its trailers. Of a refusal the beginning is enough; of a success all is needed.
+async fn collect(mut body: reqwest::Body, status: u16) -> Result<(Bytes, HeaderMap), String> {
+    let (mut collected, mut trailers) = (Vec::new(), HeaderMap::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| failure(&error))?;
+        match frame.into_data() {
+            Ok(data) if collected.len().saturating_add(data.len()) <= MAX_ANSWER => collected.extend_from_slice(&data),
+            Ok(_) if matches!(status, 200..=299) => {
+                return Err(format!("the answer is over {MAX_ANSWER} bytes: is this the address of an OTLP receiver?"));
+            }
+            Ok(_) => break,
+            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+        }
+    }
+    Ok((collected.into(), trailers))
 }
 
 /// Where requests go.
@@ -178,8 +195,11 @@ fn frame(message: Vec<u8>, compression: Compression) -> Result<Vec<u8>, std::num
 /// The message of an answer.
 fn unframe(encoding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     let broken = || "the answer is no gRPC message".to_owned();
-    let (prefix, message) = body.split_at_checked(PREFIX_BYTES).ok_or_else(broken)?;
-    let encoding = if prefix.first() == Some(&1) { encoding } else { "identity" };
+    let ([flag, length @ ..], message) = body.split_first_chunk::<PREFIX_BYTES>().ok_or_else(broken)?;
+    if usize::try_from(u32::from_be_bytes(*length)) != Ok(message.len()) {
+        return Err(broken());
+    }
+    let encoding = if *flag == 1 { encoding } else { "identity" };
     compress::decode(encoding, message, MAX_ANSWER as u64).map_err(|_| broken())
 }
 
@@ -233,8 +253,18 @@ fn failure(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("{stage}: no answer in time");
     }
-    format!("{stage}: {}", answer::words(&root_cause(error)))
+    let cause = answer::words(&root_cause(error));
+    let hint = HINTS.iter().find(|(words, _)| cause.contains(words)).map_or("", |(_, hint)| hint);
+    format!("{stage}: {cause}{hint}")
 }
+
+/// What the library says when the other side speaks something else, and what that means.
+const HINTS: [(&str, &str); 4] = [
+    ("InvalidContentType", " (it does not speak TLS: http:// instead of https://?)"),
+    ("frame with invalid size", " (it does not speak gRPC: protocol = \"http\", or another port?)"),
+    ("http2 error", " (it does not speak gRPC: protocol = \"http\", or another port?)"),
+    ("invalid HTTP version parsed", " (it does not speak HTTP/1: protocol = \"grpc\", or another port?)"),
+];
 
 /// The innermost words of an error: the outer ones only say that sending failed.
 fn root_cause(error: &reqwest::Error) -> String {
@@ -256,6 +286,8 @@ mod tests {
             assert_eq!(unframe(compression.name().unwrap_or_default(), &framed).unwrap(), b"hello");
         }
         assert!(unframe("", b"\0\0").is_err());
+        assert!(unframe("", b"\0\0\0\0\x10").is_err(), "shorter than it says");
+        assert!(unframe("", b"\0\0\0\0\0more").is_err(), "longer than it says");
         assert!(unframe("gzip", b"\x01\0\0\0\x01x").is_err());
     }
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::{data, free_ports, printed, script, signal};
 
-/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller.
-static PORTS: Mutex<Option<[u16; 3]>> = Mutex::new(None);
+/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller, watched, its door.
+static PORTS: Mutex<Option<[u16; 5]>> = Mutex::new(None);
 
 /// A running broker.
 pub(crate) struct Broker {
@@ -22,6 +22,8 @@ pub(crate) struct Broker {
     pub(crate) endpoint: String,
     /// `host:port` for SASL with PLAIN: user `vintner`, password `secret`, who may do what an ACL allows.
     pub(crate) sasl: String,
+    /// The ports of [`super::door::Door`]: where the broker listens for what comes through it, and where it must stand.
+    pub(crate) watched: [u16; 2],
     pid: String,
 }
 
@@ -39,19 +41,26 @@ impl Broker {
     /// The broker, started unless it runs.
     pub(crate) fn start() -> Self {
         let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let [plain, sasl, controller] = *ports.get_or_insert_with(free_ports);
+        let all = *ports.get_or_insert_with(free_ports);
+        let [plain, sasl, _, watched, door] = all;
         let folder = data("kafka");
         let running = std::fs::read_to_string(folder.join("pid")).ok();
         let running = running.filter(|pid| PathBuf::from(format!("/proc/{}", pid.trim())).exists());
         let pid = running.map_or_else(
             || {
-                let ports = [plain, sasl, controller].map(|port| port.to_string());
-                let output = script("kafka-up", &[&folder.to_string_lossy(), &ports[0], &ports[1], &ports[2]], &[]);
+                let (folder, ports) = (folder.to_string_lossy(), all.map(|port| port.to_string()));
+                let arguments: Vec<&str> = std::iter::once(&*folder).chain(ports.iter().map(String::as_str)).collect();
+                let output = script("kafka-up", &arguments, &[]);
                 printed(&output, "pid")
             },
             |pid| pid.trim().to_owned(),
         );
-        Self { endpoint: format!("127.0.0.1:{plain}"), sasl: format!("127.0.0.1:{sasl}"), pid }
+        Self {
+            endpoint: format!("127.0.0.1:{plain}"),
+            sasl: format!("127.0.0.1:{sasl}"),
+            watched: [watched, door],
+            pid,
+        }
     }
 
     /// SIGKILL.

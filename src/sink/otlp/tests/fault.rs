@@ -1,0 +1,144 @@
+//! Who is at fault when a record is refused: the record is given up only if the receiver takes others after it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use proptest::prelude::*;
+use prost::Message;
+
+use super::super::Body;
+use super::super::answer::Verdict;
+use super::super::course::{Exchange, deliver};
+use super::{events, ids, ids_of};
+use crate::event::Event;
+use crate::sink::{Delivered, SinkError};
+
+/// A receiver with rules, which takes every empty request.
+#[derive(Clone)]
+struct Receiver(Arc<Mutex<World>>);
+
+struct World {
+    /// Ids that it never takes, and how it says so.
+    poison: BTreeSet<String>,
+    says: fn(String) -> Verdict,
+    /// From this request on it refuses every record.
+    breaks_at: usize,
+    requests: usize,
+    arrived: Vec<String>,
+}
+
+impl Receiver {
+    fn new(poison: impl IntoIterator<Item = usize>, batch: &[Event], says: fn(String) -> Verdict) -> Self {
+        let poison = poison.into_iter().map(|index| batch[index].id.to_string()).collect();
+        Self(Arc::new(Mutex::new(World { poison, says, breaks_at: usize::MAX, requests: 0, arrived: Vec::new() })))
+    }
+
+    fn breaking_at(self, request: usize) -> Self {
+        self.0.lock().unwrap().breaks_at = request;
+        self
+    }
+
+    async fn takes(&self, batch: &[Event]) -> Result<Delivered, SinkError> {
+        deliver(self, batch, Body::Json, 4).await
+    }
+
+    fn requests(&self) -> usize {
+        self.0.lock().unwrap().requests
+    }
+
+    fn arrived(&self) -> Vec<String> {
+        self.0.lock().unwrap().arrived.clone()
+    }
+}
+
+impl Exchange for Receiver {
+    async fn exchange(&self, request: Vec<u8>) -> Result<Verdict, SinkError> {
+        let ids = ids_of(&ExportLogsServiceRequest::decode(request.as_slice()).unwrap());
+        let mut world = self.0.lock().unwrap();
+        world.requests += 1;
+        let is_broken = world.requests >= world.breaks_at && !ids.is_empty();
+        if is_broken || ids.iter().any(|id| world.poison.contains(id)) {
+            return Ok((world.says)("refused".into()));
+        }
+        world.arrived.extend(ids);
+        Ok(Verdict::Accepted(None))
+    }
+}
+
+fn throttled(reason: String) -> Verdict {
+    Verdict::Throttled(reason)
+}
+
+fn smaller(reason: String) -> Verdict {
+    Verdict::Smaller(reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_takes_no_record_is_down_however_it_says_so_and_is_not_hammered() {
+    for (says, most) in [(smaller as fn(_) -> _, 40), (throttled, 30)] {
+        for count in [1, 2, 700] {
+            let batch = events(count);
+            let receiver = Receiver::new(0..batch.len(), &batch, says);
+            let error = receiver.takes(&batch).await.unwrap_err();
+            assert!(error.to_string().contains("takes no record: refused"), "{error}");
+            assert!(receiver.requests() <= most, "{} requests for {count} records", receiver.requests());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_at_fault_is_given_up_wherever_it_stands_and_the_others_arrive_in_order() {
+    let batch = events(40);
+    for says in [smaller as fn(_) -> _, throttled] {
+        for poison in [vec![0], vec![17], vec![39], vec![0, 1, 2, 38, 39]] {
+            let receiver = Receiver::new(poison.iter().copied(), &batch, says);
+            let delivered = receiver.takes(&batch).await.unwrap();
+            assert_eq!(delivered.refused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), poison);
+            let mut all = ids(&batch);
+            all.retain(|id| !receiver.0.lock().unwrap().poison.contains(id));
+            let mut arrived = receiver.arrived();
+            // What proved that the receiver takes others came again, after all.
+            assert!(arrived.len() <= all.len() + 1, "{} of {}", arrived.len(), all.len());
+            arrived.truncate(all.len());
+            assert_eq!(arrived, all);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_stops_taking_records_half_way_gives_nothing_up() {
+    let batch = events(40);
+    for says in [smaller as fn(_) -> _, throttled] {
+        let receiver = Receiver::new([5], &batch, says).breaking_at(9);
+        let refused = receiver.takes(&batch).await.map(|delivered| delivered.refused);
+        assert!(refused.is_err(), "{refused:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn only_what_is_at_fault_is_ever_given_up(
+        count in 1_u128..60,
+        poison in prop::collection::btree_set(0_usize..60, 0..8),
+        breaks_at in prop_oneof![Just(usize::MAX), 1_usize..80],
+        is_throttled in any::<bool>(),
+    ) {
+        let batch = events(count);
+        let poison: BTreeSet<usize> = poison.into_iter().filter(|index| *index < batch.len()).collect();
+        let says = if is_throttled { throttled } else { smaller };
+        let receiver = Receiver::new(poison.iter().copied(), &batch, says).breaking_at(breaks_at);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        if let Ok(delivered) = runtime.block_on(receiver.takes(&batch)) {
+            let refused: BTreeSet<usize> = delivered.refused.iter().map(|(index, _)| *index).collect();
+            prop_assert_eq!(&refused, &poison);
+            let arrived: BTreeSet<String> = receiver.arrived().into_iter().collect();
+            for (index, id) in ids(&batch).iter().enumerate() {
+                prop_assert_eq!(arrived.contains(id), !poison.contains(&index), "record {}", index);
+            }
+        } else {
+            let is_hopeless = poison.len() == batch.len() || breaks_at != usize::MAX;
+            prop_assert!(is_hopeless || is_throttled, "some are taken, so those that are not are at fault");
+        }
+    }
+}
