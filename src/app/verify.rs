@@ -59,7 +59,7 @@ pub async fn verify(
     let directory = journal.directory().await?;
     let accounts = directory.accounts().map(|account| account.uid.to_string()).collect();
     let mut known = Known {
-        comparison: Comparison::new(accounts, settings.timestamp),
+        comparison: Comparison::new(accounts, settings.timestamp, directory.version),
         moves: Moves::default(),
         route: planned.route(),
         directory: &directory,

@@ -65,6 +65,7 @@ fn human(verified: &Verified) -> String {
         ("out of order", report.out_of_order, "before an earlier event of their alert"),
         ("expired", report.expired, "gone with the beginning of their partition"),
         ("foreign", report.foreign, "messages that this journal cannot have sent"),
+        ("stray", report.stray, "records that the route does not name: another sink wrote them"),
         ("earlier", report.earlier, "found, and no longer retained by the journal"),
         ("trimmed", report.trimmed, "sent, and no longer retained: only counted"),
         ("unclear", report.unclear, "missing: lost, or skipped or expired, nobody can tell"),

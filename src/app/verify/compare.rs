@@ -62,6 +62,8 @@ struct Stranger {
 pub struct Comparison {
     /// Which time messages carry: only that of taking in says whether the journal may have trimmed them.
     times: MessageTime,
+    /// Of the mapping by which entries are wanted.
+    version: u64,
     entries: Vec<Entry>,
     found: Vec<Found>,
     index: HashMap<Uuid, usize>,
@@ -99,6 +101,8 @@ pub struct Report {
     pub misplaced: u64,
     /// Messages that this journal cannot have sent.
     pub foreign: u64,
+    /// Records of this journal that the sink's route does not name: another sink wrote them.
+    pub stray: u64,
     /// Found, and older than what the journal retains.
     pub earlier: u64,
     /// Sent, and no longer retained by the journal: they can only be counted.
@@ -117,10 +121,11 @@ pub struct Report {
 }
 
 impl Comparison {
-    /// A comparison for a journal of these accounts.
-    pub fn new(accounts: BTreeSet<String>, times: MessageTime) -> Self {
+    /// A comparison for a journal of these accounts, under the mapping of this version.
+    pub fn new(accounts: BTreeSet<String>, times: MessageTime, version: u64) -> Self {
         Self {
             times,
+            version,
             entries: Vec::new(),
             found: Vec::new(),
             index: HashMap::new(),
@@ -184,7 +189,7 @@ impl Comparison {
         let entries = self.in_order();
         let of_sink = ranges.iter().filter(|range| range.partition.lane != Lane::Replayed);
         let mut missing: Vec<_> = of_sink
-            .map(|range| Range::new(range, &entries))
+            .map(|range| Range::new(range, &entries, self.version))
             .filter(|range| range.absent > 0 && (remains.is_cut() || range.is_ambiguous()))
             .flat_map(|range| range.missing)
             .map(|(entry, _)| (entry.partition.clone(), entry.seq))
@@ -211,7 +216,7 @@ impl Comparison {
             if range.partition.lane == Lane::Replayed {
                 report.replays_sent = report.replays_sent.saturating_add(range.sent);
             } else {
-                Range::new(range, &entries).judge(remains, &mut report);
+                Range::new(range, &entries, self.version).judge(remains, &mut report);
             }
         }
         self.repeats(&mut report);

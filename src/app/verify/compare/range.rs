@@ -10,10 +10,18 @@ use crate::journal::coverage::Delivered;
 pub(super) struct Range<'a> {
     range: &'a Delivered,
     retained: u64,
+    /// Found, as far as this sink wrote them.
+    found: u64,
+    /// It is known which were sent: those that are wanted.
+    is_certain: bool,
     /// Retained and not found.
     pub(super) missing: Vec<(&'a Entry, &'a Found)>,
     /// Of the missing, at least so many were sent.
     pub(super) absent: u64,
+    /// Found, and another sink wrote them.
+    stray: u64,
+    /// So many more may be missing, in whose place others were found that the route does not name now.
+    doubtful: u64,
 }
 
 /// Missing records by what became of them.
@@ -25,34 +33,57 @@ struct Fates {
 }
 
 impl<'a> Range<'a> {
-    /// Counts. `entries`: all that are retained, in order.
-    pub(super) fn new(range: &'a Delivered, entries: &[(&'a Entry, &'a Found)]) -> Self {
+    /// Counts. `entries`: all that are retained, in order. `version`: of the mapping by which they are wanted.
+    ///
+    /// What is found and not wanted was written by another sink, or went to this one when the mapping was another. If the counts of the
+    /// range are those of the wanted, under the same mapping, it is another sink's, and stands for none that is missing.
+    pub(super) fn new(range: &'a Delivered, entries: &[(&'a Entry, &'a Found)], version: u64) -> Self {
         let begin =
             entries.partition_point(|(entry, _)| (&entry.partition, entry.seq) < (&range.partition, range.from));
         let end = entries.partition_point(|(entry, _)| (&entry.partition, entry.seq) <= (&range.partition, range.to));
         let entries = entries.get(begin..end).unwrap_or_default();
-        let missing: Vec<_> = entries.iter().filter(|(_, found)| found.times == 0).copied().collect();
-        let absent = count(missing.len()).saturating_sub(excused(range));
-        Self { range, retained: count(entries.len()), missing, absent }
+        let retained = count(entries.len());
+        let of = |is_found: bool, is_wanted: bool| {
+            let is =
+                move |(entry, found): &&(&Entry, &Found)| (found.times > 0) == is_found && entry.is_wanted == is_wanted;
+            count(entries.iter().filter(is).count())
+        };
+        let (found, others) = (of(true, true), of(true, false));
+        let wanted = found.saturating_add(of(false, true));
+        let is_whole = retained == range.sent.saturating_add(excused(range));
+        let is_explained = is_whole && (range.sent..=range.sent.saturating_add(range.dead)).contains(&wanted);
+        let has_strays = others > 0 && is_explained;
+        let is_certain = has_strays && range.version == version;
+        let missing: Vec<_> = entries
+            .iter()
+            .filter(|(entry, found)| found.times == 0 && (entry.is_wanted || !is_certain))
+            .copied()
+            .collect();
+        let short = range.sent.saturating_sub(found);
+        let absent = if is_certain { short } else { count(missing.len()).saturating_sub(excused(range)) };
+        let doubtful = if has_strays { short.saturating_sub(absent) } else { 0 };
+        let stray = if is_certain { others } else { 0 };
+        let found = if is_certain { found } else { found.saturating_add(others) };
+        Self { range, retained, found, is_certain, missing, absent, stray, doubtful }
     }
 
     /// Whether more or fewer of the missing look as if they had been sent than were.
     pub(super) fn is_ambiguous(&self) -> bool {
         let wanted = self.missing.iter().filter(|(entry, _)| entry.is_wanted).count();
-        excused(self.range) > 0 && count(wanted) != self.absent
+        !self.is_certain && excused(self.range) > 0 && count(wanted) != self.absent
     }
 
     /// Adds what is to say.
     pub(super) fn judge(&self, remains: &Remains<'_>, report: &mut Report) {
         let (range, excused, missing) = (self.range, excused(self.range), count(self.missing.len()));
-        let found = self.retained.saturating_sub(missing);
         let trimmed = range.sent.saturating_add(excused).saturating_sub(self.retained);
         report.skipped = report.skipped.saturating_add(range.skipped);
         report.dead = report.dead.saturating_add(range.dead);
-        report.found = report.found.saturating_add(found);
+        report.found = report.found.saturating_add(self.found);
+        report.stray = report.stray.saturating_add(self.stray);
         // Of a range that is trimmed in part, what was not sent may be retained or not.
         let unclear = if trimmed == 0 { 0 } else { missing.min(excused) };
-        let known = if trimmed == 0 { range.sent } else { found.saturating_add(self.absent) };
+        let known = if trimmed == 0 { range.sent } else { self.found.saturating_add(self.absent) };
         report.sent = report.sent.saturating_add(known);
         report.trimmed = report.trimmed.saturating_add(range.sent.saturating_sub(known));
         // So many of each at least, whichever of those that may have been sent were sent.
@@ -61,6 +92,7 @@ impl<'a> Range<'a> {
         let lost = self.absent.saturating_sub(gone.saturating_add(fates.unclear));
         let expired = self.absent.saturating_sub(kept.saturating_add(fates.unclear));
         let unclear = unclear.saturating_add(self.absent.saturating_sub(lost).saturating_sub(expired));
+        let unclear = unclear.saturating_add(self.doubtful);
         report.lost = report.lost.saturating_add(lost);
         report.expired = report.expired.saturating_add(expired);
         report.unclear = report.unclear.saturating_add(unclear);
@@ -77,7 +109,7 @@ impl<'a> Range<'a> {
             return fates;
         }
         let wanted = count(self.missing.iter().filter(|(entry, _)| entry.is_wanted).count());
-        let takes_all = excused(self.range) == 0 || wanted < self.absent;
+        let takes_all = !self.is_certain && (excused(self.range) == 0 || wanted < self.absent);
         for (entry, found) in self.missing.iter().filter(|(entry, _)| takes_all || entry.is_wanted) {
             match found.fate.unwrap_or_else(|| remains.fate(entry, &Address::default())) {
                 Fate::Lost => fates.lost.push(entry.id),

@@ -16,7 +16,7 @@ fn id(seq: u64) -> Uuid {
 
 /// Records 1 to `last`, all of one alert; `skipped` says which the route does not name.
 fn journal(first: u64, last: u64, skipped: &[u64]) -> Comparison {
-    let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), MessageTime::Logged);
+    let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), MessageTime::Logged, 1);
     for seq in first..=last {
         let (is_wanted, received_at) = (!skipped.contains(&seq), Millis(i64::try_from(seq).unwrap() * 1000));
         comparison.know(Entry { id: id(seq), partition: partition(), seq, alert: Some(1), received_at, is_wanted });
@@ -209,4 +209,40 @@ fn what_the_route_does_not_take_after_all_was_not_sent() {
     assert!(some.report(&ranges, &remains).lost_ids.is_empty());
     some.place(id(2), &Address::default(), false, &remains);
     assert_eq!(some.report(&ranges, &remains).lost_ids, vec![id(3)]);
+}
+
+/// Two sinks share a topic, each with its part of the records.
+#[test]
+fn what_another_sink_wrote_hides_no_loss() {
+    let mut shared = journal(1, 10, &[2, 4, 6, 8]);
+    show(&mut shared, [1, 2, 3, 4, 5, 6, 8, 10]);
+    let report = told(&shared, &[range(1, 10, 6, 4, 0)], 0);
+    assert_eq!((report.sent, report.found, report.stray, report.lost), (6, 4, 4, 2), "{report:?}");
+    assert_eq!(report.lost_ids, [id(7), id(9)]);
+
+    // Nothing of its own is there at all.
+    let mut other = journal(1, 10, &[2, 4, 6, 8]);
+    show(&mut other, [2, 4, 6, 8]);
+    let report = told(&other, &[range(1, 10, 6, 4, 0)], 0);
+    assert_eq!((report.found, report.stray, report.lost), (0, 4, 6), "{report:?}");
+
+    // A dead letter among its own is no loss.
+    let report = told(&shared, &[range(1, 10, 5, 4, 1)], 0);
+    assert_eq!((report.found, report.stray, report.lost), (4, 4, 1), "{report:?}");
+}
+
+/// What is found and not wanted may have been wanted then.
+#[test]
+fn under_another_mapping_it_is_told_that_a_loss_may_be_hidden() {
+    let mut moved = journal(1, 10, &[2, 4, 6, 8]);
+    show(&mut moved, [1, 2, 3, 4, 5, 6]);
+    let before = Delivered { version: 0, ..range(1, 10, 6, 4, 0) };
+    let report = told(&moved, &[before], 0);
+    assert_eq!((report.found, report.stray, report.lost, report.unclear), (6, 0, 0, 3), "{report:?}");
+
+    // The route is another one since: fewer are wanted than were sent.
+    let mut narrowed = journal(1, 10, &[2, 4, 6, 8]);
+    show(&mut narrowed, 1..=10);
+    let report = told(&narrowed, &[range(1, 10, 10, 0, 0)], 0);
+    assert_eq!((report.found, report.stray, report.lost, report.unclear), (10, 0, 0, 0), "{report:?}");
 }

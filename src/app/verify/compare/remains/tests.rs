@@ -35,7 +35,7 @@ impl World {
     }
 
     fn with_times(times: MessageTime, topics: &[(&str, Role, &[i64])]) -> Self {
-        let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), times);
+        let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), times, 1);
         for lane in [JournalLane::Live, JournalLane::Backfill] {
             (1..=100).for_each(|seq| comparison.know(entry(lane, seq)));
         }
