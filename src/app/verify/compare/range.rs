@@ -38,33 +38,30 @@ impl<'a> Range<'a> {
     /// What is found and not wanted was written by another sink, or went to this one when the mapping was another. If the counts of the
     /// range are those of the wanted, under the same mapping, it is another sink's, and stands for none that is missing.
     pub(super) fn new(range: &'a Delivered, entries: &[(&'a Entry, &'a Found)], version: u64) -> Self {
-        let begin =
-            entries.partition_point(|(entry, _)| (&entry.partition, entry.seq) < (&range.partition, range.from));
-        let end = entries.partition_point(|(entry, _)| (&entry.partition, entry.seq) <= (&range.partition, range.to));
-        let entries = entries.get(begin..end).unwrap_or_default();
-        let retained = count(entries.len());
-        let of = |is_found: bool, is_wanted: bool| {
-            let is =
-                move |(entry, found): &&(&Entry, &Found)| (found.times > 0) == is_found && entry.is_wanted == is_wanted;
-            count(entries.iter().filter(is).count())
+        let entries = within(range, entries);
+        let (wanted, others): (Vec<_>, Vec<_>) = entries.iter().copied().partition(|(entry, _)| entry.is_wanted);
+        let (found, stray) = (found_of(&wanted), found_of(&others));
+        let missing = missing_of(entries);
+        let all = Self {
+            range,
+            retained: count(entries.len()),
+            found: found.saturating_add(stray),
+            is_certain: false,
+            absent: count(missing.len()).saturating_sub(excused(range)),
+            missing,
+            stray: 0,
+            doubtful: 0,
         };
-        let (found, others) = (of(true, true), of(true, false));
-        let wanted = found.saturating_add(of(false, true));
-        let is_whole = retained == range.sent.saturating_add(excused(range));
-        let is_explained = is_whole && (range.sent..=range.sent.saturating_add(range.dead)).contains(&wanted);
-        let has_strays = others > 0 && is_explained;
-        let is_certain = has_strays && range.version == version;
-        let missing: Vec<_> = entries
-            .iter()
-            .filter(|(entry, found)| found.times == 0 && (entry.is_wanted || !is_certain))
-            .copied()
-            .collect();
-        let short = range.sent.saturating_sub(found);
-        let absent = if is_certain { short } else { count(missing.len()).saturating_sub(excused(range)) };
-        let doubtful = if has_strays { short.saturating_sub(absent) } else { 0 };
-        let stray = if is_certain { others } else { 0 };
-        let found = if is_certain { found } else { found.saturating_add(others) };
-        Self { range, retained, found, is_certain, missing, absent, stray, doubtful }
+        let counts = range.sent..=range.sent.saturating_add(range.dead);
+        let is_whole = all.retained == range.sent.saturating_add(excused(range));
+        if stray == 0 || !is_whole || !counts.contains(&count(wanted.len())) {
+            return all;
+        }
+        let absent = range.sent.saturating_sub(found);
+        if range.version == version {
+            return Self { found, is_certain: true, missing: missing_of(&wanted), absent, stray, ..all };
+        }
+        Self { doubtful: absent.saturating_sub(all.absent), ..all }
     }
 
     /// Whether more or fewer of the missing look as if they had been sent than were.
@@ -119,6 +116,22 @@ impl<'a> Range<'a> {
         }
         fates
     }
+}
+
+/// The entries of a range.
+fn within<'e, 'a>(range: &Delivered, entries: &'e [(&'a Entry, &'a Found)]) -> &'e [(&'a Entry, &'a Found)] {
+    let place = |(entry, _): &(&'a Entry, &Found)| (&entry.partition, entry.seq);
+    let begin = entries.partition_point(|entry| place(entry) < (&range.partition, range.from));
+    let end = entries.partition_point(|entry| place(entry) <= (&range.partition, range.to));
+    entries.get(begin..end).unwrap_or_default()
+}
+
+fn found_of(entries: &[(&Entry, &Found)]) -> u64 {
+    count(entries.iter().filter(|(_, found)| found.times > 0).count())
+}
+
+fn missing_of<'a>(entries: &[(&'a Entry, &'a Found)]) -> Vec<(&'a Entry, &'a Found)> {
+    entries.iter().filter(|(_, found)| found.times == 0).copied().collect()
 }
 
 /// Records of the range that were not sent.
