@@ -319,8 +319,9 @@ fn stopped_early() -> AppError {
 
 fn undelivered(waiting: &[Waiting]) -> AppError {
     let lines = waiting.iter().map(|Waiting { sink, pending, failing }| {
-        let why =
-            failing.as_ref().map_or_else(|| "no error".to_owned(), |(since, error)| format!("since {since}: {error}"));
+        let why = failing
+            .as_ref()
+            .map_or_else(|| "no error so far".to_owned(), |(since, error)| format!("since {since}: {error}"));
         format!("sink {sink} made no progress: {pending} records wait in the journal ({why})")
     });
     AppError::Failed(lines.collect::<Vec<_>>().join("\n"))

@@ -6,7 +6,9 @@ mod collector;
 mod kafka;
 mod kafka_crash;
 mod kafka_faults;
+mod kafka_logins;
 mod otlp;
+mod token_server;
 mod verify;
 
 use std::net::TcpListener;

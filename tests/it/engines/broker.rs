@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::{data, free_ports, printed, script, signal};
 
-/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller.
-static PORTS: Mutex<Option<[u16; 3]>> = Mutex::new(None);
+/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller, SASL with TLS, TLS.
+static PORTS: Mutex<Option<[u16; 5]>> = Mutex::new(None);
 
 /// A running broker.
 pub(crate) struct Broker {
@@ -22,6 +22,10 @@ pub(crate) struct Broker {
     pub(crate) endpoint: String,
     /// `host:port` for SASL with PLAIN: user `vintner`, password `secret`, who may do what an ACL allows.
     pub(crate) sasl: String,
+    /// The port for TLS and any login, as user `keeper`, who may do everything.
+    pub(crate) sasl_tls: u16,
+    /// The port for TLS with a client certificate.
+    pub(crate) tls: u16,
     pid: String,
 }
 
@@ -37,19 +41,22 @@ impl Broker {
     /// The broker, started unless it runs.
     pub(crate) fn start() -> Self {
         let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let [plain, sasl, controller] = *ports.get_or_insert_with(free_ports);
+        let ports = *ports.get_or_insert_with(free_ports);
+        let [plain, sasl, _, sasl_tls, tls] = ports;
         let folder = data("kafka");
         let running = std::fs::read_to_string(folder.join("pid")).ok();
         let running = running.filter(|pid| PathBuf::from(format!("/proc/{}", pid.trim())).exists());
         let pid = running.map_or_else(
             || {
-                let ports = [plain, sasl, controller].map(|port| port.to_string());
-                let output = script("kafka-up", &[&folder.to_string_lossy(), &ports[0], &ports[1], &ports[2]], &[]);
+                let ports = ports.map(|port| port.to_string());
+                let mut arguments = vec![folder.to_str().expect("UTF-8")];
+                arguments.extend(ports.iter().map(String::as_str));
+                let output = script("kafka-up", &arguments, &[]);
                 printed(&output, "pid")
             },
             |pid| pid.trim().to_owned(),
         );
-        Self { endpoint: format!("127.0.0.1:{plain}"), sasl: format!("127.0.0.1:{sasl}"), pid }
+        Self { endpoint: format!("127.0.0.1:{plain}"), sasl: format!("127.0.0.1:{sasl}"), sasl_tls, tls, pid }
     }
 
     /// SIGKILL.
@@ -86,6 +93,18 @@ impl Broker {
     pub(crate) fn allow(&self, words: &str) {
         let arguments = format!("--add --allow-principal User:vintner {words}");
         self.tool("AclCommand", &arguments.split(' ').collect::<Vec<_>>());
+    }
+
+    /// Gives `keeper` a password for a SCRAM mechanism.
+    pub(crate) fn scram(&self, mechanism: &str, password: &str) {
+        let credential = format!("{mechanism}=[iterations=4096,password={password}]");
+        let user = ["--alter", "--entity-type", "users", "--entity-name", "keeper", "--add-config", &credential];
+        self.tool("ConfigCommand", &user);
+    }
+
+    /// A file of the broker's folder, e.g. `tls/ca.pem`.
+    pub(crate) fn file(&self, name: &str) -> String {
+        data("kafka").join(name).to_string_lossy().into_owned()
     }
 
     /// A client's settings.

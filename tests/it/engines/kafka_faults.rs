@@ -14,8 +14,8 @@ use crate::once::still_world;
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, ids, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(60);
-const QUICK: &str = "[accounts.acme.poll]\nalerts = \"1s\"\nactivity = \"1s\"\ninventory = \"20s\"\n";
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const QUICK: &str = "[accounts.acme.poll]\nalerts = \"1s\"\nactivity = \"1s\"\ninventory = \"20s\"\n";
 
 fn sink(brokers: &str, topic: &str, more: &str) -> String {
     format!(
@@ -24,37 +24,47 @@ fn sink(brokers: &str, topic: &str, more: &str) -> String {
 }
 
 /// The program, running with its log in the file `log`.
-struct Running {
+pub(super) struct Running {
     child: Child,
 }
 
 impl Running {
-    fn start(place: &Workplace) -> Self {
+    pub(super) fn start(place: &Workplace) -> Self {
+        Self::logging(place, "info")
+    }
+
+    /// The same, with a filter of the log.
+    pub(super) fn logging(place: &Workplace, filter: &str) -> Self {
         let log = File::create(place.path("log")).unwrap();
-        let child = place.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut command = place.command(&["run"]);
+        let child = command.env("VINTNER_LOG", filter).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Self { child }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn signal(&self, name: &str) {
         super::signal(&self.child.id().to_string(), name);
     }
 
-    fn stop(mut self) {
+    pub(super) fn stop(mut self) {
         self.signal("-TERM");
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
     }
 }
 
-fn log(place: &Workplace) -> String {
+pub(super) fn log(place: &Workplace) -> String {
     std::fs::read_to_string(place.path("log")).unwrap()
 }
 
 /// Waits until the log has all of `words`.
-fn says(place: &Workplace, words: &[&str]) -> String {
+pub(super) fn says(place: &Workplace, words: &[&str]) -> String {
     wait_for(PATIENCE, || Some(log(place)).filter(|text| words.iter().all(|word| text.contains(word))))
 }
 
-fn open_an_alert(simulated: &Simulated) {
+pub(super) fn open_an_alert(simulated: &Simulated) {
     let device = simulated.get("/sim/truth")["alerts"][0]["device"].clone();
     simulated.post("/sim/events", &json!([{"kind": "open_alert", "device": device}]));
 }

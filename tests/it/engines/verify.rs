@@ -13,7 +13,12 @@ use crate::workplace::Workplace;
 
 /// Runs `verify --json`; gives its exit code, its report, and what it said.
 pub(super) fn verify(place: &Workplace) -> (i32, Value, String) {
-    let output = place.run(&["verify", "--json"]);
+    verify_with(place, &[])
+}
+
+/// The same with more arguments.
+pub(super) fn verify_with(place: &Workplace, arguments: &[&str]) -> (i32, Value, String) {
+    let output = place.run(&[&["verify", "--json"], arguments].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
     (output.status.code().expect("an exit code"), report, said)
