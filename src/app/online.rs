@@ -47,6 +47,8 @@ pub async fn check(
         };
         if let Err(problem) = checked {
             problems.push(format!("sink {}: {problem}", sink.name));
+        } else {
+            tracing::info!(sink = sink.name, "reached, it would take events");
         }
     }
     Ok(problems)

@@ -10,6 +10,7 @@ use reqwest::redirect::Policy;
 
 use super::endpoint::is_loopback;
 use super::{Auth, Request, Response, Transport, TransportError};
+use crate::diagnostic::causes;
 
 #[cfg(test)]
 mod tests;
@@ -125,15 +126,7 @@ fn failure(error: reqwest::Error, timeout: Duration) -> TransportError {
         return TransportError::Timeout(timeout);
     }
     let connecting = error.is_connect();
-    let words = root_cause(&error.without_url());
+    let words = causes::root(&error.without_url());
+    let words = words.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect();
     if connecting { TransportError::Connect(words) } else { TransportError::Broken(words) }
-}
-
-/// The innermost words of an error: the outer ones only say that sending failed.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string().chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect()
 }

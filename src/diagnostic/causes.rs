@@ -20,6 +20,15 @@ pub fn line(error: &(dyn Error + 'static)) -> String {
     text
 }
 
+/// The innermost cause: of an HTTP client's error the outer ones only say that sending failed.
+pub fn root(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

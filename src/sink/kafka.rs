@@ -18,6 +18,7 @@ use crate::secret::Secret;
 
 pub mod at_least_once;
 mod client;
+mod connection;
 pub mod exactly_once;
 mod failure;
 mod message;

@@ -42,3 +42,22 @@ until_ready() {
 }
 
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1"); }
+
+# certificate NAME ARGUMENT...: signs NAME.pem with NAME.key
+certificate() {
+  local name=$1; shift
+  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj "/CN=$name" -keyout "$name.key" -out "$name.pem" "$@" 2>>log
+}
+
+# certificates DIR: an authority in DIR/tls, ca.pem, and what it signed for 127.0.0.1: server and client, each .pem and .key
+certificates() {
+  [ ! -s "$1/tls/client.pem" ] || return 0
+  installed openssl openssl
+  mkdir -p "$1/tls"
+  cd "$1/tls"
+  certificate ca
+  for name in server client; do
+    certificate "$name" -CA ca.pem -CAkey ca.key -addext basicConstraints=CA:FALSE -addext subjectAltName=IP:127.0.0.1
+  done
+  cd - >/dev/null
+}

@@ -8,7 +8,9 @@ mod kafka;
 mod kafka_commit;
 mod kafka_crash;
 mod kafka_faults;
+mod kafka_logins;
 mod otlp;
+mod token_server;
 mod verify;
 
 use std::net::TcpListener;

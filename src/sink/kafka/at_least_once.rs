@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::time::Duration;
 
 use super::Settings;
 use super::client::producer_config;
 use super::message::Message;
-use super::producer::{Producer, Wait};
+use super::producer::{IDLE_TURN, Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics};
@@ -40,7 +39,7 @@ impl AtLeastOnce {
             Lane { settings: settings.clone(), trouble: trouble.clone(), producer: None, topics: Topics::default() };
         let thread = Dedicated::start("kafka", lane, |lane| {
             if let Some(producer) = &lane.producer {
-                producer.poll(Duration::ZERO);
+                producer.poll(IDLE_TURN);
             }
         })?;
         Ok(Self { settings, thread, trouble })
@@ -78,6 +77,25 @@ impl Sink for AtLeastOnce {
 
 impl Lane {
     fn look(&mut self) -> Result<(), String> {
+        let outcome = self.try_look();
+        self.after(outcome)
+    }
+
+    /// A client that a broker refused, or that the library gave up, is not used again: the next one reads passwords,
+    /// certificates and keys anew.
+    fn after<T>(&mut self, outcome: Result<T, String>) -> Result<T, String> {
+        outcome.map_err(|reason| {
+            self.topics.forget();
+            let Some(producer) = &self.producer else { return reason };
+            let refusal = producer.refusal();
+            if refusal.is_some() || producer.is_dead() {
+                self.producer = None;
+            }
+            refusal.unwrap_or(reason)
+        })
+    }
+
+    fn try_look(&mut self) -> Result<(), String> {
         let Self { settings, trouble, producer, topics } = self;
         let producer = opened(producer, settings, trouble)?;
         match fixed(&settings.topic) {
@@ -89,19 +107,16 @@ impl Lane {
     /// Sends the messages; those that no broker takes are named.
     fn deliver(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, SinkError> {
         let outcome = self.try_deliver(messages);
-        if outcome.is_err() {
-            self.topics.forget();
-            // A fatal error ends the producer, not the process.
-            if self.producer.as_ref().is_some_and(Producer::is_dead) {
-                self.producer = None;
-            }
-        }
-        outcome.map_err(SinkError::Retry)
+        self.after(outcome).map_err(SinkError::Retry)
     }
 
     fn try_deliver(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, String> {
         let Self { settings, trouble, producer, topics } = self;
         let producer = opened(producer, settings, trouble)?;
+        if producer.refusal().is_some() {
+            // Refused meanwhile, perhaps by one broker of many: looking for the topics shows whether it can go on.
+            topics.forget();
+        }
         for topic in messages.iter().map(|message| &message.topic).collect::<BTreeSet<_>>() {
             topics.require(topic, Purpose::Events, producer, settings)?;
         }

@@ -11,6 +11,7 @@ use rdkafka::message::DeliveryResult;
 use rdkafka::producer::ProducerContext;
 use rdkafka::{ClientConfig, ClientContext, Statistics};
 
+use super::connection::{Heard, Manner, Name};
 use super::{Settings, Tokens};
 use crate::sink::Trouble;
 
@@ -30,13 +31,28 @@ const LINGER_MS: &str = "5";
 pub(super) struct Context {
     tokens: Option<Arc<dyn Tokens>>,
     trouble: Trouble,
+    manner: Manner,
+    refusal: Mutex<Option<Refusal>>,
+    /// Why there is no new token: an old one that the broker refuses then says less.
+    tokenless: Mutex<Option<String>>,
     reports: Mutex<Vec<(usize, Option<Code>)>>,
     /// Why the last transaction failed: the library says it nowhere but in its log.
     transaction: Mutex<Option<String>>,
 }
 
+/// Why a broker does not take this client as it comes: the next one, made with the settings as they are then, may be welcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// In words.
+    pub(super) text: String,
+    /// The broker (`host:port`) whose certificate is not accepted, if that is why and it is not known what is wrong with it.
+    pub(super) untrusted: Option<String>,
+}
+
 /// The facility under which the library logs why a transaction failed.
 const TRANSACTION_FAILED: &str = "TXNERR";
+/// The facility under which it logs why a connection failed.
+const CONNECTION_FAILED: &str = "FAIL";
 
 impl Context {
     /// A context that tells `trouble` what goes wrong.
@@ -44,6 +60,9 @@ impl Context {
         Self {
             tokens: settings.tokens.clone(),
             trouble: trouble.clone(),
+            manner: Manner::of(settings),
+            refusal: Mutex::default(),
+            tokenless: Mutex::default(),
             reports: Mutex::default(),
             transaction: Mutex::default(),
         }
@@ -52,6 +71,29 @@ impl Context {
     /// Why a transaction failed since the last call.
     pub(super) fn take_transaction_failure(&self) -> Option<String> {
         self.transaction.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Why a broker refused this client since it last worked.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A broker refuses this client.
+    pub(super) fn refused(&self, refusal: Refusal) {
+        self.trouble.set(refusal.text.clone());
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal);
+    }
+
+    /// The same by a reason of the library: that there is no new token comes first.
+    fn refused_for(&self, reason: String) {
+        let tokenless = self.tokenless.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.refused(Refusal { text: tokenless.unwrap_or(reason), untrusted: None });
+    }
+
+    /// It works.
+    pub(super) fn works(&self) {
+        self.trouble.clear();
+        *self.refusal.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Where it tells what goes wrong.
@@ -96,7 +138,9 @@ pub(super) fn config(settings: &Settings) -> Result<ClientConfig, String> {
     if let Some(mechanism) = settings.sasl_mechanism {
         config.set("sasl.mechanism", mechanism);
     }
-    config.set_log_level(RDKafkaLogLevel::Info);
+    // What `debug` asks for comes at a level of its own.
+    let is_debugged = config.get("debug").is_some();
+    config.set_log_level(if is_debugged { RDKafkaLogLevel::Debug } else { RDKafkaLogLevel::Info });
     Ok(config)
 }
 
@@ -122,9 +166,15 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What fails is told by the deliverer, once, not by every attempt to connect.
-        tracing::debug!(?level, facility, message, "Kafka client");
+        tracing::debug!(severity = ?level, facility, message, "Kafka client");
+        let text = message.split_once("]: ").map_or(message, |(_, text)| text);
+        // A hang-up is told here only; one that says nothing more is no trouble, brokers end idle connections.
+        if facility == CONNECTION_FAILED
+            && let Heard::Refused(text) = self.manner.hear(text)
+        {
+            self.refused_for(text);
+        }
         if facility == TRANSACTION_FAILED {
-            let text = message.split_once("]: ").map_or(message, |(_, text)| text);
             // What follows from the first failure says less.
             self.transaction.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(text.to_owned());
         }
@@ -139,24 +189,29 @@ impl ClientContext for Context {
         match error.rdkafka_error_code() {
             // That all brokers are down follows from the errors before it, which say why; the end of a topic is no error.
             Some(Code::AllBrokersDown | Code::PartitionEOF) => {}
-            Some(_) | None => self.trouble.set(reason.to_owned()),
+            Some(_) | None => match self.manner.hear(reason) {
+                Heard::Failed(text) => self.trouble.set(text),
+                Heard::Refused(text) => self.refused_for(text),
+                Heard::Untrusted(broker) => {
+                    self.refused(Refusal {
+                        text: self.manner.untrusted(&broker, Name::Unknown),
+                        untrusted: Some(broker),
+                    });
+                }
+            },
         }
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
         let tokens = self.tokens.as_ref().ok_or("no token server is configured")?;
-        match tokens.token() {
-            Ok(token) => Ok(OAuthToken {
-                token: token.text.expose().to_owned(),
-                principal_name: token.principal,
-                lifetime_ms: token.expires.as_i64(),
-            }),
-            Err(reason) => {
-                let reason: String = reason.chars().filter(|c| !c.is_control()).collect();
-                self.trouble.set(reason.clone());
-                Err(reason.into())
-            }
-        }
+        let token = tokens.token().map_err(|reason| reason.chars().filter(|c| !c.is_control()).collect::<String>());
+        *self.tokenless.lock().unwrap_or_else(PoisonError::into_inner) = token.as_ref().err().cloned();
+        let token = token.inspect_err(|reason| self.refused(Refusal { text: reason.clone(), untrusted: None }))?;
+        Ok(OAuthToken {
+            token: token.text.expose().to_owned(),
+            principal_name: token.principal,
+            lifetime_ms: token.expires.as_i64(),
+        })
     }
 }
 

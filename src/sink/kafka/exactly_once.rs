@@ -13,7 +13,7 @@ use super::client::producer_config;
 use super::failure::{Meaning, code, meaning, words};
 use super::message::Message;
 use super::offsets;
-use super::producer::{Producer, Wait};
+use super::producer::{IDLE_TURN, Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics, largest_batch};
@@ -71,7 +71,7 @@ impl ExactlyOnce {
         };
         let thread = Dedicated::start("kafka", lane, |lane| {
             if let Some(producer) = &lane.producer {
-                producer.poll(Duration::ZERO);
+                producer.poll(IDLE_TURN);
             }
         })?;
         Ok(Self { settings, thread, trouble })
@@ -149,9 +149,13 @@ impl Lane {
     }
 
     fn commit(&mut self, messages: &[Message]) -> Result<(), TransactionError> {
-        let outcome = self.try_commit(messages);
+        let outcome = self.try_commit(messages).map_err(|error| self.unless_refused(error));
         match &outcome {
-            Ok(()) => self.trouble.clear(),
+            Ok(()) => {
+                if let Some(producer) = &self.producer {
+                    producer.context().works();
+                }
+            }
             Err(TransactionError::Restart(_) | TransactionError::Stopped(_)) => {
                 self.producer = None;
             }
@@ -160,11 +164,26 @@ impl Lane {
         outcome
     }
 
+    /// A client that a broker refused is not used again: the next one reads passwords, certificates and keys anew, and learns the
+    /// outcome.
+    fn unless_refused(&self, error: TransactionError) -> TransactionError {
+        match (error, self.producer.as_ref().and_then(Producer::refusal)) {
+            (TransactionError::Retry(_) | TransactionError::Restart(_), Some(refusal)) => {
+                TransactionError::Restart(refusal)
+            }
+            (error, _) => error,
+        }
+    }
+
     fn try_commit(&mut self, messages: &[Message]) -> Result<(), TransactionError> {
         let Self { settings, topics, producer, timeout, .. } = self;
         let Some(producer) = producer else {
             return Err(TransactionError::Restart("the producer is not open".to_owned()));
         };
+        if producer.refusal().is_some() {
+            // Refused meanwhile, perhaps by one broker of many: looking for the topics shows whether it can go on.
+            topics.forget();
+        }
         for topic in messages.iter().map(|message| &message.topic).collect::<BTreeSet<_>>() {
             topics.require(topic, Purpose::Events, producer, settings).map_err(TransactionError::Retry)?;
         }
@@ -174,13 +193,13 @@ impl Lane {
         producer.inner.begin_transaction().map_err(ended)?;
         let failures = producer.send_all(messages, Wait::UntilFailure);
         if failures.is_empty() {
-            return commit(producer).map_err(ended);
+            return commit(producer, ended);
         }
         if failures.is_fenced() {
             return Err(fenced(&began, settings, *timeout));
         }
         // Why a message failed says more than that its transaction, which the brokers may never have begun, cannot be ended.
-        abort(producer).map_err(ended).map_err(|error| {
+        abort(producer, ended).map_err(|error| {
             match (error, failures.why().or_else(|| producer.context().take_transaction_failure())) {
                 (TransactionError::Restart(text), Some(why)) => TransactionError::Restart(format!("{why}; {text}")),
                 (error, _) => error,
@@ -211,6 +230,9 @@ fn init(producer: &Producer) -> Result<(), TransactionError> {
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
                 // The library's callbacks run meanwhile, without which no token is fetched.
                 producer.poll(PAUSE);
+                if let Some(refusal) = producer.refusal() {
+                    return Err(TransactionError::Retry(refusal));
+                }
             }
             Err(error) => {
                 let heard = producer.context().trouble().get().map_or_else(String::new, |text| format!(": {text}"));
@@ -221,7 +243,8 @@ fn init(producer: &Producer) -> Result<(), TransactionError> {
 }
 
 /// Commits. Without an answer the same commit is asked for again, until its outcome is known: it is never taken for an abort.
-fn commit(producer: &Producer) -> Result<(), KafkaError> {
+/// A client that is refused gets no answer any more: a new one learns the outcome.
+fn commit(producer: &Producer, ended: impl Fn(KafkaError) -> TransactionError) -> Result<(), TransactionError> {
     loop {
         match producer.inner.commit_transaction(ATTEMPT) {
             Ok(()) => return Ok(()),
@@ -231,13 +254,16 @@ fn commit(producer: &Producer) -> Result<(), KafkaError> {
                 producer.poll(PAUSE);
             }
             Err(KafkaError::Flush(_)) => producer.poll(PAUSE),
-            Err(error) => return Err(error),
+            Err(error) => return Err(ended(error)),
+        }
+        if let Some(refusal) = producer.refusal() {
+            return Err(TransactionError::Restart(refusal));
         }
     }
 }
 
 /// Aborts, so that the same producer can go on.
-fn abort(producer: &Producer) -> Result<(), KafkaError> {
+fn abort(producer: &Producer, ended: impl Fn(KafkaError) -> TransactionError) -> Result<(), TransactionError> {
     let deadline = Instant::now() + ABORT_LIMIT;
     loop {
         match producer.inner.abort_transaction(ATTEMPT) {
@@ -248,7 +274,10 @@ fn abort(producer: &Producer) -> Result<(), KafkaError> {
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
                 producer.poll(PAUSE);
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(ended(error)),
+        }
+        if let Some(refusal) = producer.refusal() {
+            return Err(TransactionError::Restart(refusal));
         }
     }
 }

@@ -52,9 +52,30 @@ pub(super) fn words(error: &KafkaError) -> String {
             format!("the Kafka library knows no setting `{key}`")
         }
         KafkaError::ClientConfig(_, _, key, _) => format!("the Kafka library does not accept the value of `{key}`"),
-        KafkaError::ClientCreation(text) => format!("the Kafka client cannot be made: {text}"),
+        KafkaError::ClientCreation(text) => unmade(text),
         KafkaError::Transaction(error) => format!("{} ({}){}", error.string(), error.name(), hint(error.code())),
         error => code(error).map_or_else(|| error.to_string(), told),
+    }
+}
+
+/// Why no client can be made, by the keys of `tls` where it is one of its files.
+fn unmade(text: &str) -> String {
+    let (key, why) = text.split_once(" failed: ").unwrap_or(("", text));
+    let why = why.rsplit_once("::").map_or(why, |(_, why)| why);
+    match key {
+        "ssl.ca.location" => {
+            format!("`tls.ca_file` cannot be used ({why}): it must be a readable file of certificates in PEM")
+        }
+        "ssl.certificate.location" => {
+            format!("`tls.cert_file` cannot be used ({why}): it must be a readable file with a certificate in PEM")
+        }
+        "ssl.key.location" if why.contains("mismatch") => {
+            "the key in `tls.key_file` is not that of `tls.cert_file`".to_owned()
+        }
+        "ssl.key.location" => format!(
+            "`tls.key_file` cannot be used ({why}): it must be a readable file with a key in PEM; one with a pass phrase needs librdkafka = {{ \"ssl.key.password\" = {{ file = \"…\" }} }}"
+        ),
+        _ => format!("the Kafka client cannot be made: {text}"),
     }
 }
 
@@ -102,5 +123,20 @@ mod tests {
             words(&config.create_native_config().err().unwrap()),
             "the Kafka library knows no setting `no.such.thing`"
         );
+    }
+
+    #[test]
+    fn a_file_of_tls_that_cannot_be_used_is_told_by_its_key() {
+        let told = |text: &str| words(&KafkaError::ClientCreation(text.to_owned()));
+        let none =
+            told("ssl.ca.location failed: error:05800088:x509 certificate routines::no certificate or crl found");
+        assert!(none.starts_with("`tls.ca_file` cannot be used (no certificate or crl found)"), "{none}");
+        assert!(
+            told("ssl.certificate.location failed: error:0A080009:SSL routines::PEM lib").contains("`tls.cert_file`")
+        );
+        let other = told("ssl.key.location failed: error:05800074:x509 certificate routines::key values mismatch");
+        assert_eq!(other, "the key in `tls.key_file` is not that of `tls.cert_file`");
+        assert!(told("ssl.key.location failed: error:0A080009:SSL routines::PEM lib").contains("pass phrase"));
+        assert_eq!(told("No provider"), "the Kafka client cannot be made: No provider");
     }
 }

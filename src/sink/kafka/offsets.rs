@@ -15,6 +15,7 @@ use super::Settings;
 use super::client::{Context, config};
 use super::failure::words;
 use super::message::Message;
+use super::producer::TOKEN;
 use crate::sink::{Position, TransactionError, Trouble};
 
 /// Every position lies in this partition, however many the topic has: entries of one key must never be split.
@@ -136,7 +137,12 @@ fn consumer(
         .set("allow.auto.create.topics", "false")
         .set("auto.offset.reset", "error");
     let made = BaseConsumer::from_config_and_context(&config, Context::new(settings, trouble));
-    made.map_err(|error| TransactionError::Retry(words(&error)))
+    let consumer = made.map_err(|error| TransactionError::Retry(words(&error)))?;
+    if settings.tokens.is_some() {
+        // The library asks for a token at once, by a callback, and connects once it has one.
+        drop(consumer.poll(TOKEN));
+    }
+    Ok(consumer)
 }
 
 /// The end that a consumer's isolation shows: the high watermark, or the last stable offset.
@@ -152,7 +158,12 @@ fn watermark(
                 return Err(TransactionError::Retry(unreadable(settings, &error)));
             }
             // The library's callbacks run meanwhile, without which no token is fetched.
-            Err(_) => drop(consumer.poll(LOOK)),
+            Err(_) => {
+                drop(consumer.poll(LOOK));
+                if let Some(refusal) = consumer.context().refusal() {
+                    return Err(TransactionError::Retry(refusal.text));
+                }
+            }
         }
     }
 }

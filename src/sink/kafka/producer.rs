@@ -20,6 +20,12 @@ const TURN: Duration = Duration::from_millis(2);
 /// How long it waits while the library's own queue is full.
 const FULL: Duration = Duration::from_millis(20);
 
+/// How long the library's question for a first token is waited for, and its answer to it.
+pub(super) const TOKEN: Duration = Duration::from_millis(200);
+
+/// How long the library's callbacks run each time that nothing is to be done.
+pub(super) const IDLE_TURN: Duration = Duration::from_millis(10);
+
 /// How long the reports behind a first failure are waited for where the transaction is lost anyway.
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -37,7 +43,6 @@ pub(super) enum Wait {
 pub(super) struct Producer {
     /// The library's producer.
     pub(super) inner: BaseProducer<Context>,
-    trouble: Trouble,
 }
 
 /// Which messages of a batch were not taken.
@@ -54,7 +59,16 @@ impl Producer {
     pub(super) fn open(config: &ClientConfig, settings: &Settings, trouble: &Trouble) -> Result<Self, String> {
         let context = Context::new(settings, trouble);
         let inner = BaseProducer::from_config_and_context(config, context).map_err(|error| words(&error))?;
-        Ok(Self { inner, trouble: trouble.clone() })
+        if settings.tokens.is_some() {
+            // The library asks for a token at once, by a callback, and connects once it has one.
+            inner.poll(TOKEN);
+        }
+        Ok(Self { inner })
+    }
+
+    /// Why a broker refused this client since it last worked, in words.
+    pub(super) fn refusal(&self) -> Option<String> {
+        self.context().refusal().map(|refusal| refusal.text)
     }
 
     /// Lets the library's callbacks run.
@@ -95,7 +109,7 @@ impl Producer {
         }
         failures.reported.sort_unstable_by_key(|(index, _)| *index);
         if failures.is_empty() {
-            self.trouble.clear();
+            self.context().works();
         }
         failures
     }

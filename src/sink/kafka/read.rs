@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::client::{Context, config};
 use super::failure::words;
 use super::place::KeyHash;
+use super::producer::TOKEN;
 use super::topic::fixed;
 use super::{Settings, TopicPart};
 use crate::clock::Millis;
@@ -90,7 +91,12 @@ impl Reader {
                 .set("allow.auto.create.topics", "false")
                 .set("auto.offset.reset", "earliest");
             let made = BaseConsumer::from_config_and_context(&config, Context::new(settings, &trouble));
-            made.map_err(|error| words(&error))
+            let consumer = made.map_err(|error| words(&error))?;
+            if settings.tokens.is_some() {
+                // The library asks for a token at once, by a callback, and connects once it has one.
+                drop(consumer.poll(TOKEN));
+            }
+            Ok::<_, String>(consumer)
         };
         Ok(Self { consumer: consumer("read_committed")?, uncommitted: consumer("read_uncommitted")?, trouble })
     }
@@ -239,7 +245,12 @@ impl Reader {
                     return Err(format!("no broker answers: {why}"));
                 }
                 // The library's callbacks run meanwhile, without which no token is fetched.
-                Err(_) => drop(consumer.poll(LOOK)),
+                Err(_) => {
+                    drop(consumer.poll(LOOK));
+                    if let Some(refusal) = consumer.context().refusal() {
+                        return Err(refusal.text);
+                    }
+                }
             }
         }
     }

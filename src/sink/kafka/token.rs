@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use reqwest::StatusCode;
+use reqwest::header::CONTENT_TYPE;
 use reqwest::redirect::Policy;
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -10,6 +12,7 @@ use url::Url;
 
 use super::{Token, Tokens};
 use crate::clock::Clock;
+use crate::diagnostic::causes;
 use crate::secret::Secret;
 
 /// Limit on one request.
@@ -18,6 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 /// Longest lifetime that is believed.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The most characters that a server's reason is told with.
+const LONGEST_REASON: usize = 300;
 
 /// A token endpoint.
 pub struct TokenServer {
@@ -42,11 +47,18 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
+/// What a server says that refuses (RFC 6749 section 5.2).
+#[derive(Deserialize)]
+struct Refusal {
+    error: String,
+    error_description: Option<String>,
+}
+
 impl Tokens for TokenServer {
     fn token(&self) -> Result<Token, String> {
         self.runtime.block_on(self.fetch()).map_err(|why| {
-            let host = self.url.host_str().unwrap_or_default();
-            format!("no access token from {host}: {why}")
+            let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port_or_known_default().unwrap_or(0));
+            format!("no access token from {host}:{port}: {why}")
         })
     }
 }
@@ -62,26 +74,72 @@ impl TokenServer {
             .no_proxy()
             .timeout(TIMEOUT)
             .build()
-            .map_err(|error| error.without_url().to_string())?;
+            .map_err(words)?;
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let request = client.post(self.url.clone()).basic_auth(&self.client_id, Some(secret.expose())).form(&form);
         let asked_at = self.clock.now();
-        let answer = request.send().await.map_err(|error| error.without_url().to_string())?;
+        let answer = request.send().await.map_err(words)?;
         let status = answer.status();
+        let kind =
+            answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing").to_owned();
+        let body = answer.bytes().await.map_err(words)?;
         if !status.is_success() {
-            return Err(format!("it answered HTTP {}", status.as_u16()));
+            return Err(refused(status, &body, &secret));
         }
-        let body = answer.bytes().await.map_err(|error| error.without_url().to_string())?;
-        let answer: Answer = serde_json::from_slice(&body).map_err(|_| "its answer is no token".to_owned())?;
+        let answer: Answer = serde_json::from_slice(&body)
+            .map_err(|_| format!("it answers {kind}, not JSON with an access_token: check `token_url`"))?;
         let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs).min(MAX_LIFETIME);
         let text = Secret::new(&answer.access_token);
         Ok(Token { text, principal: self.client_id.clone(), expires: asked_at.plus(lifetime) })
     }
 }
 
+/// Why there is no answer, without the address.
+fn words(error: reqwest::Error) -> String {
+    causes::root(&error.without_url())
+}
+
+/// What a refusal says; never the secret, should the server repeat it.
+fn refused(status: StatusCode, body: &[u8], secret: &Secret) -> String {
+    let status = status.as_u16();
+    let advice = match status {
+        400 | 401 | 403 => "check `client_id`, `client_secret` and `scope`",
+        300..=399 | 404 | 405 => "check `token_url`",
+        _ => "it is asked again",
+    };
+    let why = serde_json::from_slice::<Refusal>(body).map_or_else(
+        |_| String::new(),
+        |Refusal { error, error_description }| match error_description {
+            Some(description) => format!(", {error}: {description}"),
+            None => format!(", {error}"),
+        },
+    );
+    let why: String = why.replace(secret.expose(), "****").chars().take(LONGEST_REASON).collect();
+    format!("it answers HTTP {status}{why}: {advice}")
+}
+
 impl fmt::Debug for TokenServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TokenServer").field("host", &self.url.host_str()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason_and_without_the_secret() {
+        let secret = Secret::new("s3cr3t");
+        let told = |status: StatusCode, body: &str| refused(status, body.as_bytes(), &secret);
+        assert_eq!(
+            told(StatusCode::UNAUTHORIZED, r#"{"error": "invalid_client", "error_description": "s3cr3t is wrong"}"#),
+            "it answers HTTP 401, invalid_client: **** is wrong: check `client_id`, `client_secret` and `scope`"
+        );
+        assert_eq!(told(StatusCode::FOUND, "<html>"), "it answers HTTP 302: check `token_url`");
+        assert_eq!(told(StatusCode::BAD_GATEWAY, ""), "it answers HTTP 502: it is asked again");
+        let long = format!(r#"{{"error": "{}s3cr3t"}}"#, "x".repeat(LONGEST_REASON - 4));
+        assert!(!told(StatusCode::BAD_REQUEST, &long).contains("s3c"));
     }
 }

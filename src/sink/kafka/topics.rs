@@ -8,16 +8,24 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 use tokio::time::Instant;
 
-use super::client::{Context, config};
+use super::client::{Context, Refusal, config, producer_config};
+use super::connection::{Manner, Name};
 use super::failure::{told, words};
 use super::producer::Producer;
-use super::{MissingTopics, Settings};
+use super::{MissingTopics, Settings, Tls};
 use crate::sink::Trouble;
 
 /// How long the brokers may take to answer.
 const LIMIT: Duration = Duration::from_secs(15);
-/// One attempt; between two the library's callbacks run, without which no token is fetched.
+/// The first attempt; between two the library's callbacks run, without which no refusal is heard and no token fetched. Each
+/// attempt takes twice as long as the one before it.
+const FIRST_ATTEMPT: Duration = Duration::from_millis(500);
+/// The longest attempt.
 const ATTEMPT: Duration = Duration::from_secs(2);
+/// How long the library's callbacks run between two attempts.
+const TURN: Duration = Duration::from_millis(100);
+/// How long the brokers may take to show a certificate again.
+const CERTIFICATE_LIMIT: Duration = Duration::from_secs(5);
 /// How long a new topic may take until the brokers show it.
 const SHOWN: Duration = Duration::from_secs(15);
 /// The mechanism under which the library's administrative client is not served.
@@ -55,7 +63,7 @@ impl Topics {
         if self.seen.contains(name) {
             return Ok(());
         }
-        match look(producer, name)? {
+        match look(producer, name, settings)? {
             Found::There => {}
             Found::Missing if settings.missing_topics == MissingTopics::Told => {
                 let how = match purpose {
@@ -66,7 +74,7 @@ impl Topics {
             }
             Found::Missing => {
                 make(settings, name, purpose)?;
-                wait_for(producer, name)?;
+                wait_for(producer, name, settings)?;
                 tracing::info!(sink = settings.sink, topic = name, "topic created");
             }
         }
@@ -93,15 +101,25 @@ enum Found {
     Missing,
 }
 
-fn look(producer: &Producer, name: &str) -> Result<Found, String> {
+fn look(producer: &Producer, name: &str, settings: &Settings) -> Result<Found, String> {
     let deadline = Instant::now() + LIMIT;
+    let mut attempt = FIRST_ATTEMPT;
     let metadata = loop {
-        match producer.inner.client().fetch_metadata(Some(name), ATTEMPT) {
+        match producer.inner.client().fetch_metadata(Some(name), attempt) {
             Ok(metadata) => break metadata,
-            Err(error) if Instant::now() >= deadline => return Err(unreachable(producer, &error)),
-            Err(_) => producer.poll(Duration::from_millis(100)),
+            Err(error) => {
+                producer.poll(TURN);
+                if let Some(refusal) = producer.context().refusal() {
+                    return Err(refused(producer, refusal, settings));
+                }
+                if Instant::now() >= deadline {
+                    return Err(unreachable(producer, &error));
+                }
+                attempt = attempt.saturating_mul(2).min(ATTEMPT);
+            }
         }
     };
+    producer.context().works();
     let topic = metadata.topics().iter().find(|topic| topic.name() == name);
     let Some(topic) = topic else { return Ok(Found::Missing) };
     match topic.error().map(Code::from) {
@@ -114,6 +132,38 @@ fn look(producer: &Producer, name: &str) -> Result<Found, String> {
     }
 }
 
+/// A broker refused this client: in words, and of a certificate what is wrong with it.
+fn refused(producer: &Producer, refusal: Refusal, settings: &Settings) -> String {
+    let Some(broker) = refusal.untrusted else { return refusal.text };
+    let text = Manner::of(settings).untrusted(&broker, name_in_certificate(&broker, settings));
+    producer.context().refused(Refusal { text: text.clone(), untrusted: None });
+    text
+}
+
+/// Asks for a broker's certificate once more, whatever name is in it: the library does not say by itself what is wrong with
+/// one. Without a login or a certificate of our own: whoever it is gets none.
+fn name_in_certificate(broker: &str, settings: &Settings) -> Name {
+    let brokers = vec![broker.to_owned()];
+    let tls = settings.tls.clone().map(|tls| Tls { client: None, ..tls });
+    let nobody = Settings { brokers, tls, sasl_mechanism: None, tokens: None, ..settings.clone() };
+    let Ok(mut config) = producer_config(&nobody) else { return Name::Unknown };
+    config.remove("sasl.username").remove("sasl.password");
+    config.set("security.protocol", "ssl").set("ssl.endpoint.identification.algorithm", "none");
+    let Ok(producer) = Producer::open(&config, &nobody, &Trouble::default()) else { return Name::Unknown };
+    let deadline = Instant::now() + CERTIFICATE_LIMIT;
+    while Instant::now() < deadline {
+        let answer = producer.inner.client().fetch_metadata(Some(&settings.offsets_topic), FIRST_ATTEMPT);
+        producer.poll(TURN);
+        match (answer, producer.context().refusal()) {
+            (Err(_), Some(Refusal { untrusted: Some(_), .. })) => return Name::NotTheCause,
+            // What is refused behind the certificate does not matter here.
+            (Ok(_), _) | (Err(_), Some(_)) => return Name::Wrong,
+            (Err(_), None) => {}
+        }
+    }
+    Name::Unknown
+}
+
 /// No broker answered: what the library heard of them says more than the time-out.
 fn unreachable(producer: &Producer, error: &KafkaError) -> String {
     match producer.context().trouble().get() {
@@ -122,10 +172,10 @@ fn unreachable(producer: &Producer, error: &KafkaError) -> String {
     }
 }
 
-fn wait_for(producer: &Producer, name: &str) -> Result<(), String> {
+fn wait_for(producer: &Producer, name: &str, settings: &Settings) -> Result<(), String> {
     let deadline = Instant::now() + SHOWN;
     loop {
-        if let Found::There = look(producer, name)? {
+        if let Found::There = look(producer, name, settings)? {
             return Ok(());
         }
         if Instant::now() >= deadline {

@@ -15,6 +15,7 @@ use url::Url;
 use super::answer::{self, Status, Verdict};
 use super::{Compression, Protocol, Settings, compress};
 use crate::clock::Clock;
+use crate::diagnostic::causes;
 use crate::secret::Secret;
 
 /// Limit on connecting, TLS included.
@@ -71,7 +72,7 @@ impl Transport {
                 |_| format!("{} and {} are no certificate and its key in PEM", cert_file.display(), key_file.display());
             builder = builder.identity(reqwest::Identity::from_pem(&pem).map_err(unusable)?);
         }
-        let client = builder.build().map_err(|error| format!("no TLS client can be made: {}", root_cause(&error)))?;
+        let client = builder.build().map_err(|error| format!("no TLS client can be made: {}", causes::root(&error)))?;
         let url = address(settings)?;
         let (protocol, compression) = (settings.protocol, settings.compression);
         Ok(Self { client, url, protocol, compression, clock: settings.clock.clone() })
@@ -253,27 +254,19 @@ fn failure(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return format!("{stage}: no answer in time");
     }
-    let cause = answer::words(&root_cause(error));
+    let cause = answer::words(&causes::root(error));
     let hint = HINTS.iter().find(|(words, _)| cause.contains(words)).map_or("", |(_, hint)| hint);
     format!("{stage}: {cause}{hint}")
 }
 
 /// What the library says when the other side speaks something else, and what that means.
-const HINTS: [(&str, &str); 4] = [
+const HINTS: [(&str, &str); 5] = [
     ("InvalidContentType", " (it does not speak TLS: http:// instead of https://?)"),
     ("frame with invalid size", " (it does not speak gRPC: protocol = \"http\", or another port?)"),
     ("http2 error", " (it does not speak gRPC: protocol = \"http\", or another port?)"),
+    ("unexpected message from connection", " (it does not speak HTTP/1: protocol = \"grpc\", or another port?)"),
     ("invalid HTTP version parsed", " (it does not speak HTTP/1: protocol = \"grpc\", or another port?)"),
 ];
-
-/// The innermost words of an error: the outer ones only say that sending failed.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
 
 #[cfg(test)]
 mod tests {

@@ -13,8 +13,8 @@ use serde_json::Value;
 
 use super::{data, free_ports, printed, script, signal};
 
-/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller, watched, its door.
-static PORTS: Mutex<Option<[u16; 5]>> = Mutex::new(None);
+/// The ports of the one broker that this run of the tests starts: plain text, SASL, controller, SASL with TLS, TLS, watched, its door.
+static PORTS: Mutex<Option<[u16; 7]>> = Mutex::new(None);
 
 /// A running broker.
 pub(crate) struct Broker {
@@ -24,6 +24,10 @@ pub(crate) struct Broker {
     pub(crate) sasl: String,
     /// The ports of [`super::door::Door`]: where the broker listens for what comes through it, and where it must stand.
     pub(crate) watched: [u16; 2],
+    /// The port for TLS and any login, as user `keeper`, who may do everything.
+    pub(crate) sasl_tls: u16,
+    /// The port for TLS with a client certificate.
+    pub(crate) tls: u16,
     pid: String,
 }
 
@@ -41,15 +45,16 @@ impl Broker {
     /// The broker, started unless it runs.
     pub(crate) fn start() -> Self {
         let mut ports = PORTS.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = *ports.get_or_insert_with(free_ports);
-        let [plain, sasl, _, watched, door] = all;
+        let ports = *ports.get_or_insert_with(free_ports);
+        let [plain, sasl, _, sasl_tls, tls, watched, door] = ports;
         let folder = data("kafka");
         let running = std::fs::read_to_string(folder.join("pid")).ok();
         let running = running.filter(|pid| PathBuf::from(format!("/proc/{}", pid.trim())).exists());
         let pid = running.map_or_else(
             || {
-                let (folder, ports) = (folder.to_string_lossy(), all.map(|port| port.to_string()));
-                let arguments: Vec<&str> = std::iter::once(&*folder).chain(ports.iter().map(String::as_str)).collect();
+                let ports = ports.map(|port| port.to_string());
+                let mut arguments = vec![folder.to_str().expect("UTF-8")];
+                arguments.extend(ports.iter().map(String::as_str));
                 let output = script("kafka-up", &arguments, &[]);
                 printed(&output, "pid")
             },
@@ -58,6 +63,8 @@ impl Broker {
         Self {
             endpoint: format!("127.0.0.1:{plain}"),
             sasl: format!("127.0.0.1:{sasl}"),
+            sasl_tls,
+            tls,
             watched: [watched, door],
             pid,
         }
@@ -97,6 +104,18 @@ impl Broker {
     pub(crate) fn allow(&self, words: &str) {
         let arguments = format!("--add --allow-principal User:vintner {words}");
         self.tool("AclCommand", &arguments.split(' ').collect::<Vec<_>>());
+    }
+
+    /// Gives `keeper` a password for a SCRAM mechanism.
+    pub(crate) fn scram(&self, mechanism: &str, password: &str) {
+        let credential = format!("{mechanism}=[iterations=4096,password={password}]");
+        let user = ["--alter", "--entity-type", "users", "--entity-name", "keeper", "--add-config", &credential];
+        self.tool("ConfigCommand", &user);
+    }
+
+    /// A file of the broker's folder, e.g. `tls/ca.pem`.
+    pub(crate) fn file(&self, name: &str) -> String {
+        data("kafka").join(name).to_string_lossy().into_owned()
     }
 
     /// A client's settings.

@@ -30,9 +30,19 @@ pub(super) struct Running {
 
 impl Running {
     pub(super) fn start(place: &Workplace) -> Self {
+        Self::logging(place, "info")
+    }
+
+    /// The same, with a filter of the log.
+    pub(super) fn logging(place: &Workplace, filter: &str) -> Self {
         let log = File::create(place.path("log")).unwrap();
-        let child = place.command(&["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut command = place.command(&["run"]);
+        let child = command.env("VINTNER_LOG", filter).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Self { child }
+    }
+
+    pub(super) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     fn signal(&self, name: &str) {
@@ -60,7 +70,7 @@ pub(super) fn says(place: &Workplace, words: &[&str]) -> String {
     wait_for(PATIENCE, || Some(log(place)).filter(|text| words.iter().all(|word| text.contains(word))))
 }
 
-fn open_an_alert(simulated: &Simulated) {
+pub(super) fn open_an_alert(simulated: &Simulated) {
     let device = simulated.get("/sim/truth")["alerts"][0]["device"].clone();
     simulated.post("/sim/events", &json!([{"kind": "open_alert", "device": device}]));
 }

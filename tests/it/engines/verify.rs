@@ -18,7 +18,7 @@ pub(super) fn verify(place: &Workplace) -> (i32, Value, String) {
 }
 
 /// The same with more arguments.
-fn verify_with(place: &Workplace, arguments: &[&str]) -> (i32, Value, String) {
+pub(super) fn verify_with(place: &Workplace, arguments: &[&str]) -> (i32, Value, String) {
     let output = place.run(&[&["verify", "--json"], arguments].concat());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let report = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {said}"));
