@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::app::AppError;
 use crate::app::assemble::{ClientParts, account_task, credentials, http_transport};
 use crate::app::sinks::Planned;
@@ -18,7 +16,6 @@ use crate::datto::lane::Lane;
 use crate::datto::memory::{Memory, ProcessMemory};
 use crate::datto::page::PageRequest;
 use crate::diagnostic::causes;
-use crate::sink::Sink;
 
 /// Everything that does not work, one text each.
 pub async fn check(
@@ -41,11 +38,7 @@ pub async fn check(
     }
     for sink in &config.sinks {
         let planned = Planned::new(sink.clone());
-        let checked = match planned.sink(Uuid::nil(), &clock) {
-            Ok(mut sink) => sink.healthcheck().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(problem) = checked {
+        if let Err(problem) = planned.check(&clock).await {
             problems.push(format!("sink {}: {problem}", sink.name));
         } else {
             tracing::info!(sink = sink.name, "reached, it would take events");

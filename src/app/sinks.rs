@@ -19,9 +19,9 @@ use crate::journal::StartAt;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
 use crate::sink::file::FileSink;
-use crate::sink::kafka::Settings;
 use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::exactly_once::ExactlyOnce;
+use crate::sink::kafka::{MissingTopics, Settings, probe};
 use crate::sink::otlp::OtlpSink;
 use crate::sink::stdout::Stdout;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
@@ -104,8 +104,8 @@ impl Planned {
         }
     }
 
-    /// Builds the sink alone, for a health check, which shuts out nobody.
-    pub fn sink(&self, journal: Uuid, clock: &Clock) -> std::io::Result<AnySink> {
+    /// Builds the sink alone.
+    fn sink(&self, journal: Uuid, clock: &Clock) -> std::io::Result<AnySink> {
         Ok(match &self.config.kind {
             SinkKind::Stdout => AnySink::Stdout(Stdout::new()?),
             SinkKind::File { path } => AnySink::File(FileSink::new(path.clone())),
@@ -114,6 +114,30 @@ impl Planned {
             }
             SinkKind::Otlp(config) => AnySink::Otlp(Box::new(OtlpSink::new(otlp::settings(config, clock)))),
         })
+    }
+
+    /// Whether it could deliver: nothing is sent, nothing is made, nobody is shut out. The error is for people. Must be called on the
+    /// runtime.
+    pub async fn check(&self, clock: &Clock) -> Result<(), String> {
+        let failed = |error: std::io::Error| error.to_string();
+        let mut sink = match self.kafka(Uuid::nil(), clock) {
+            Some(mut settings) => {
+                if settings.missing_topics == MissingTopics::Made {
+                    settings.missing_topics = MissingTopics::Awaited;
+                }
+                if self.is_exactly_once() {
+                    let probed = tokio::task::spawn_blocking(move || probe::probe(&settings)).await;
+                    return probed.unwrap_or_else(|_| Err("the look at the brokers has stopped".to_owned()));
+                }
+                AnySink::Kafka(Box::new(AtLeastOnce::new(settings).map_err(failed)?))
+            }
+            None => self.sink(Uuid::nil(), clock).map_err(failed)?,
+        };
+        sink.healthcheck().await.map_err(|error| error.to_string())
+    }
+
+    fn is_exactly_once(&self) -> bool {
+        matches!(&self.config.kind, SinkKind::Kafka(kafka) if kafka.delivery == Delivery::ExactlyOnce)
     }
 
     /// How a Kafka sink is set up; `None` for another kind. Must be called on the runtime.

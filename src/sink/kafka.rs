@@ -25,6 +25,7 @@ mod message;
 mod offsets;
 pub mod option;
 pub mod place;
+pub mod probe;
 mod producer;
 pub mod read;
 #[cfg(test)]
@@ -33,6 +34,7 @@ mod thread;
 pub mod token;
 mod topic;
 mod topics;
+mod turn;
 
 /// How a Kafka sink is set up.
 #[derive(Clone)]
@@ -102,6 +104,8 @@ pub enum MissingTopics {
     Told,
     /// It is made, with the cluster's default partitions and replicas.
     Made,
+    /// Nothing: it would be made by what delivers, and now it is only looked whether that could work.
+    Awaited,
 }
 
 /// Certificates; the default: the system's roots, no client certificate.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 
+use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer as _;
 use tokio::time::Instant;
@@ -16,7 +17,8 @@ use super::offsets;
 use super::producer::{IDLE_TURN, Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
-use super::topics::{Purpose, Topics, largest_batch};
+use super::topics::{Purpose, Topics, largest_batch, warn_of_cleanup};
+use super::turn::{Retired, Turn};
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::sink::{Position, TransactionError, TransactionalSink, Trouble};
@@ -24,13 +26,15 @@ use crate::sink::{Position, TransactionError, TransactionalSink, Trouble};
 /// The brokers end a transaction that is open for longer; the operator may set another value.
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the library tries to deliver one message: well within the transaction.
-const MESSAGE_TIMEOUT_MS: &str = "40000";
+const MESSAGE_TIMEOUT: Duration = Duration::from_secs(40);
 /// How long the brokers may take to let a new producer in; they wait for a commit that is under way.
 const INIT_LIMIT: Duration = Duration::from_secs(60);
 /// One attempt of a call; between two the library's callbacks run.
 const ATTEMPT: Duration = Duration::from_secs(2);
 /// How long an abort may take before a new producer ends the transaction instead.
 const ABORT_LIMIT: Duration = Duration::from_secs(30);
+/// How long the client of a sink that was replaced may take to end.
+const PREDECESSOR_LIMIT: Duration = Duration::from_secs(60);
 /// Pause between attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// The library's own bound of a batch; a topic that takes less gets smaller ones.
@@ -41,6 +45,7 @@ pub struct ExactlyOnce {
     settings: Settings,
     thread: Dedicated<Lane>,
     trouble: Trouble,
+    retired: Retired,
 }
 
 /// What the thread owns.
@@ -48,8 +53,13 @@ struct Lane {
     settings: Settings,
     trouble: Trouble,
     producer: Option<Producer>,
+    /// Kept until the producer is gone.
+    turn: Option<Turn>,
+    retired: Retired,
     timeout: Duration,
     topics: Topics,
+    /// Whether the settings of the offsets topic were looked at.
+    has_looked: bool,
 }
 
 /// When a transaction began, by both clocks: a machine that slept shows it in wall time only.
@@ -61,20 +71,29 @@ struct Began {
 impl ExactlyOnce {
     /// A sink that connects when it is opened.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let trouble = Trouble::default();
+        let (trouble, retired) = (Trouble::default(), Retired::default());
         let lane = Lane {
             settings: settings.clone(),
             trouble: trouble.clone(),
             producer: None,
+            turn: None,
+            retired: retired.clone(),
             timeout: TRANSACTION_TIMEOUT,
             topics: Topics::default(),
+            has_looked: false,
         };
         let thread = Dedicated::start("kafka", lane, |lane| {
             if let Some(producer) = &lane.producer {
                 producer.poll(IDLE_TURN);
             }
         })?;
-        Ok(Self { settings, thread, trouble })
+        Ok(Self { settings, thread, trouble, retired })
+    }
+}
+
+impl Drop for ExactlyOnce {
+    fn drop(&mut self) {
+        self.retired.set();
     }
 }
 
@@ -112,20 +131,16 @@ impl Lane {
     fn open(&mut self) -> Result<Vec<Position>, TransactionError> {
         self.producer = None;
         self.topics.forget();
-        let Self { settings, trouble, topics, .. } = self;
-        let mut config = producer_config(settings).map_err(TransactionError::Retry)?;
-        let id = format!("vintner-{}-{}", settings.journal, settings.sink);
-        config.set("transactional.id", id);
-        for (key, value) in [
-            ("transaction.timeout.ms", TRANSACTION_TIMEOUT.as_millis().to_string()),
-            ("message.timeout.ms", MESSAGE_TIMEOUT_MS.to_owned()),
-        ] {
-            if config.get(key).is_none() {
-                config.set(key, value);
-            }
+        let id = format!("vintner-{}-{}", self.settings.journal, self.settings.sink);
+        if self.turn.as_ref().is_none_or(|turn| turn.id() != id) {
+            let turn = Turn::take(&id, PREDECESSOR_LIMIT, &self.retired);
+            let waits =
+                || TransactionError::Retry("the sink's client from before the reload has not ended yet".to_owned());
+            self.turn = Some(turn.ok_or_else(waits)?);
         }
-        let timeout = config.get("transaction.timeout.ms").and_then(|text| text.parse().ok());
-        self.timeout = timeout.map_or(TRANSACTION_TIMEOUT, Duration::from_millis);
+        let Self { settings, trouble, topics, .. } = self;
+        let (mut config, timeout) = transactional_config(settings, &id).map_err(TransactionError::Retry)?;
+        self.timeout = timeout;
         let mut producer = Producer::open(&config, settings, trouble).map_err(TransactionError::Retry)?;
         topics
             .require(&settings.offsets_topic, Purpose::Positions, &producer, settings)
@@ -141,7 +156,11 @@ impl Lane {
             config.set("batch.size", bytes.max(1).to_string());
             producer = Producer::open(&config, settings, trouble).map_err(TransactionError::Retry)?;
         }
-        init(&producer)?;
+        if !self.has_looked {
+            self.has_looked = true;
+            warn_of_cleanup(settings);
+        }
+        init(&producer, &self.retired)?;
         let positions = offsets::read_back(settings, trouble)?;
         trouble.clear();
         self.producer = Some(producer);
@@ -176,7 +195,7 @@ impl Lane {
     }
 
     fn try_commit(&mut self, messages: &[Message]) -> Result<(), TransactionError> {
-        let Self { settings, topics, producer, timeout, .. } = self;
+        let Self { settings, topics, producer, timeout, retired, .. } = self;
         let Some(producer) = producer else {
             return Err(TransactionError::Restart("the producer is not open".to_owned()));
         };
@@ -191,19 +210,21 @@ impl Lane {
         let ended = |error: KafkaError| lost(&error, &began, settings, *timeout);
         drop(producer.context().take_transaction_failure());
         producer.inner.begin_transaction().map_err(ended)?;
-        let failures = producer.send_all(messages, Wait::UntilFailure);
+        let failures = producer.send_all(messages, Wait::UntilFailure(retired));
+        if retired.is_set() {
+            return Err(gone());
+        }
         if failures.is_empty() {
-            return commit(producer, ended);
+            return commit(producer, retired, ended);
         }
         if failures.is_fenced() {
             return Err(fenced(&began, settings, *timeout));
         }
         // Why a message failed says more than that its transaction, which the brokers may never have begun, cannot be ended.
-        abort(producer, ended).map_err(|error| {
-            match (error, failures.why().or_else(|| producer.context().take_transaction_failure())) {
-                (TransactionError::Restart(text), Some(why)) => TransactionError::Restart(format!("{why}; {text}")),
-                (error, _) => error,
-            }
+        let why = producer.context().take_transaction_failure();
+        abort(producer, retired, ended).map_err(|error| match (error, failures.why().or_else(|| why.clone())) {
+            (TransactionError::Restart(text), Some(why)) => TransactionError::Restart(format!("{why}; {text}")),
+            (error, _) => error,
         })?;
         let named = failures.refused();
         match failures.first_refused(settings.timestamp) {
@@ -211,7 +232,8 @@ impl Lane {
             _ if named.iter().any(|(index, _)| index.saturating_add(1) == messages.len()) => {
                 Err(TransactionError::Retry("the entry of the offsets topic is refused".to_owned()))
             }
-            Err(reason) => Err(TransactionError::Retry(reason)),
+            // One that only follows from something says less than what it follows from.
+            Err(reason) => Err(TransactionError::Retry(failures.why().or(why).unwrap_or(reason))),
             Ok(Some((first, reason))) if first.saturating_add(1) == messages.len() => {
                 Err(TransactionError::Retry(format!("the entry of the offsets topic is refused: {reason}")))
             }
@@ -221,10 +243,26 @@ impl Lane {
     }
 }
 
+/// How a producer with this transactional id is set up, and how long its transactions may be open.
+pub(super) fn transactional_config(settings: &Settings, id: &str) -> Result<(ClientConfig, Duration), String> {
+    let mut config = producer_config(settings)?;
+    config.set("transactional.id", id);
+    let given = config.get("transaction.timeout.ms").and_then(|text| text.parse().ok());
+    let timeout = given.map_or(TRANSACTION_TIMEOUT, Duration::from_millis);
+    config.set("transaction.timeout.ms", timeout.as_millis().to_string());
+    if config.get("message.timeout.ms").is_none() {
+        config.set("message.timeout.ms", MESSAGE_TIMEOUT.min(timeout * 2 / 3).as_millis().to_string());
+    }
+    Ok((config, timeout))
+}
+
 /// Shuts out older producers; waits for a commit of theirs that is under way.
-fn init(producer: &Producer) -> Result<(), TransactionError> {
+pub(super) fn init(producer: &Producer, retired: &Retired) -> Result<(), TransactionError> {
     let deadline = Instant::now() + INIT_LIMIT;
     loop {
+        if retired.is_set() {
+            return Err(gone());
+        }
         match producer.inner.init_transactions(ATTEMPT) {
             Ok(()) => return Ok(()),
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
@@ -244,8 +282,15 @@ fn init(producer: &Producer) -> Result<(), TransactionError> {
 
 /// Commits. Without an answer the same commit is asked for again, until its outcome is known: it is never taken for an abort.
 /// A client that is refused gets no answer any more: a new one learns the outcome.
-fn commit(producer: &Producer, ended: impl Fn(KafkaError) -> TransactionError) -> Result<(), TransactionError> {
+fn commit(
+    producer: &Producer,
+    retired: &Retired,
+    ended: impl Fn(KafkaError) -> TransactionError,
+) -> Result<(), TransactionError> {
     loop {
+        if retired.is_set() {
+            return Err(gone());
+        }
         match producer.inner.commit_transaction(ATTEMPT) {
             Ok(()) => return Ok(()),
             Err(KafkaError::Transaction(error)) if error.is_retriable() => {
@@ -263,9 +308,16 @@ fn commit(producer: &Producer, ended: impl Fn(KafkaError) -> TransactionError) -
 }
 
 /// Aborts, so that the same producer can go on.
-fn abort(producer: &Producer, ended: impl Fn(KafkaError) -> TransactionError) -> Result<(), TransactionError> {
+fn abort(
+    producer: &Producer,
+    retired: &Retired,
+    ended: impl Fn(KafkaError) -> TransactionError,
+) -> Result<(), TransactionError> {
     let deadline = Instant::now() + ABORT_LIMIT;
     loop {
+        if retired.is_set() {
+            return Err(gone());
+        }
         match producer.inner.abort_transaction(ATTEMPT) {
             Ok(()) => {
                 producer.settle();
@@ -280,6 +332,11 @@ fn abort(producer: &Producer, ended: impl Fn(KafkaError) -> TransactionError) ->
             return Err(TransactionError::Restart(refusal));
         }
     }
+}
+
+/// The sink is gone, and nobody learns of this: whoever opens it next finds out what was committed.
+fn gone() -> TransactionError {
+    TransactionError::Restart("the sink was replaced".to_owned())
 }
 
 /// What an error of the transaction itself leads to: a new producer, which learns the outcome, unless somebody took over.

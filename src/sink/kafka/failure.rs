@@ -95,6 +95,7 @@ fn hint(code: Code) -> &'static str {
         }
         Code::ClusterAuthorizationFailed => ": this user lacks a right on the cluster (IdempotentWrite)",
         Code::Authentication | Code::SaslAuthenticationFailed => ": check `sasl`",
+        Code::InvalidTopic => ": Kafka takes no topic of that name, or has one that differs in `.` and `_` only",
         Code::MessageTimedOut => ": the brokers did not confirm it in time",
         _ => "",
     }

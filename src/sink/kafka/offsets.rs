@@ -94,6 +94,27 @@ pub(super) fn read_back(settings: &Settings, trouble: &Trouble) -> Result<Vec<Po
     Ok(found.into_values().collect())
 }
 
+/// Reads the end of the offsets topic: whether it may be read at all.
+pub(super) fn end(settings: &Settings, trouble: &Trouble) -> Result<(), TransactionError> {
+    let deadline = Instant::now() + LIMIT;
+    let consumer = consumer(settings, "read_uncommitted", trouble)?;
+    let mut assignment = TopicPartitionList::new();
+    let failed = |error: KafkaError| TransactionError::Retry(unreadable(settings, &error));
+    assignment.add_partition_offset(&settings.offsets_topic, PARTITION, Offset::End).map_err(failed)?;
+    consumer.assign(&assignment).map_err(failed)?;
+    loop {
+        match consumer.poll(LOOK) {
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            Some(Err(error)) => return Err(failed(error)),
+            None if Instant::now() >= deadline => {
+                let why = trouble.get().unwrap_or_else(|| "no answer in time".to_owned());
+                return Err(TransactionError::Retry(format!("the offsets topic cannot be read: {why}")));
+            }
+            None => {}
+        }
+    }
+}
+
 /// Takes an entry of this sink; the newest of a partition wins, and one without a value takes it back.
 fn note(
     found: &mut BTreeMap<String, Position>,

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::client::Context;
 use super::failure::{Meaning, meaning, told, words};
 use super::message::Message;
+use super::turn::Retired;
 use super::{MessageTime, Settings};
 use crate::sink::Trouble;
 
@@ -30,13 +31,14 @@ pub(super) const IDLE_TURN: Duration = Duration::from_millis(10);
 const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How long reports are waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wait<'a> {
     /// Until each message is confirmed or has failed.
     ForAll,
     /// The same, but only for a moment once one has failed: the transaction must be aborted, which purges the rest. Until then the
-    /// library may send again and again what the broker cannot take for want of the one before it.
-    UntilFailure,
+    /// library may send again and again what the broker cannot take for want of the one before it. Nor once nobody waits for it any
+    /// more: then the outcome says nothing.
+    UntilFailure(&'a Retired),
 }
 
 /// A producer and what it tells.
@@ -82,7 +84,7 @@ impl Producer {
     }
 
     /// Sends all messages, in order, and waits for their reports. The library bounds the wait (`message.timeout.ms`).
-    pub(super) fn send_all(&self, messages: &[Message], wait: Wait) -> Failures {
+    pub(super) fn send_all(&self, messages: &[Message], wait: Wait<'_>) -> Failures {
         self.settle();
         let mut failures = Failures::default();
         let mut open = 0_usize;
@@ -95,8 +97,9 @@ impl Producer {
         let mut failed_at: Option<Instant> = (!failures.is_empty()).then(Instant::now);
         while open > 0 {
             self.poll(TURN);
-            let is_late = failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE);
-            if wait == Wait::UntilFailure && is_late {
+            if let Wait::UntilFailure(retired) = wait
+                && (retired.is_set() || failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE))
+            {
                 break;
             }
             for (index, failed) in self.context().take_reports() {

@@ -21,6 +21,8 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const DEFAULT_LIFETIME: Duration = Duration::from_secs(300);
 /// Longest lifetime that is believed.
 const MAX_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Most that is read of an answer.
+const MAX_ANSWER: usize = 256 * 1024;
 /// The most characters that a server's reason is told with.
 const LONGEST_REASON: usize = 300;
 
@@ -83,7 +85,7 @@ impl TokenServer {
         let status = answer.status();
         let kind =
             answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing").to_owned();
-        let body = answer.bytes().await.map_err(words)?;
+        let body = beginning(answer).await?;
         if !status.is_success() {
             return Err(refused(status, &body, &secret));
         }
@@ -93,6 +95,18 @@ impl TokenServer {
         let text = Secret::new(&answer.access_token);
         Ok(Token { text, principal: self.client_id.clone(), expires: asked_at.plus(lifetime) })
     }
+}
+
+/// The answer, if it is no longer than any that is one.
+async fn beginning(mut answer: reqwest::Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(chunk) = answer.chunk().await.map_err(words)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > MAX_ANSWER {
+            return Err(format!("its answer is over {MAX_ANSWER} bytes: check `token_url`"));
+        }
+    }
+    Ok(body)
 }
 
 /// Why there is no answer, without the address.

@@ -52,6 +52,11 @@ impl Topics {
         self.seen.clear();
     }
 
+    /// Whether a topic was seen.
+    pub(super) fn have(&self, name: &str) -> bool {
+        self.seen.contains(name)
+    }
+
     /// Makes sure that a topic is there; the error is for people.
     pub(super) fn require(
         &mut self,
@@ -60,11 +65,12 @@ impl Topics {
         producer: &Producer,
         settings: &Settings,
     ) -> Result<(), String> {
-        if self.seen.contains(name) {
+        if self.have(name) {
             return Ok(());
         }
         match look(producer, name, settings)? {
             Found::There => {}
+            Found::Missing if settings.missing_topics == MissingTopics::Awaited => return Ok(()),
             Found::Missing if settings.missing_topics == MissingTopics::Told => {
                 let how = match purpose {
                     Purpose::Events => "create it",
@@ -85,6 +91,24 @@ impl Topics {
 
 /// The largest batch of messages, after compression, that a topic takes; `None` if nobody may ask.
 pub(super) fn largest_batch(settings: &Settings, name: &str) -> Option<usize> {
+    setting_of(settings, name, "max.message.bytes")?.parse().ok()
+}
+
+/// Warns of an offsets topic that forgets: with an entry that is gone, a sink stops at its next start.
+pub(super) fn warn_of_cleanup(settings: &Settings) {
+    let topic = &settings.offsets_topic;
+    if let Some(policy) = setting_of(settings, topic, "cleanup.policy").filter(|policy| policy != "compact") {
+        tracing::warn!(
+            sink = settings.sink,
+            topic,
+            policy,
+            "the offsets topic forgets positions after its retention, and the sink would stop then: set cleanup.policy=compact on it"
+        );
+    }
+}
+
+/// A setting of a topic; `None` if nobody may ask.
+fn setting_of(settings: &Settings, name: &str, key: &str) -> Option<String> {
     if settings.sasl_mechanism == Some(OAUTHBEARER) {
         return None;
     }
@@ -93,7 +117,7 @@ pub(super) fn largest_batch(settings: &Settings, name: &str) -> Option<usize> {
     let wanted = [ResourceSpecifier::Topic(name)];
     let asked = admin.describe_configs(&wanted, &options);
     let resource = settings.runtime.block_on(asked).ok()?.into_iter().next()?.ok()?;
-    resource.get("max.message.bytes")?.value.as_ref()?.parse().ok()
+    resource.get(key)?.value.clone()
 }
 
 enum Found {

@@ -1,5 +1,5 @@
-//! A door in front of the broker. It passes on what clients and broker say to each other, knows the request that ends a transaction
-//! when it comes by, and can fall shut at that very moment.
+//! A door in front of the broker. It passes on what clients and broker say to each other, knows the requests that begin and end a
+//! producer's work when they come by, and can hold one back or fall shut at that very moment.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,6 +10,8 @@ use super::broker::Broker;
 
 /// The number of the request `EndTxn` in Kafka's protocol.
 const END_TXN: i16 = 26;
+/// The number of the request `InitProducerId`, by which a producer shuts out the older ones.
+const INIT_PRODUCER_ID: i16 = 22;
 /// From this version on the request and its answer have other forms; the client library asks for earlier ones.
 const OTHER_FORM_SINCE: i16 = 3;
 /// Far above any message of these tests.
@@ -45,6 +47,19 @@ struct State {
     moment: Option<Moment>,
     is_shut: bool,
     streams: Vec<TcpStream>,
+    hold: Hold,
+}
+
+/// Whether the next producer's first request is held back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Hold {
+    /// All pass.
+    #[default]
+    None,
+    /// The next one will be.
+    Next,
+    /// One is.
+    Held,
 }
 
 /// One client's connection: the answer that the client must not get.
@@ -73,6 +88,21 @@ impl Door {
         let waited = self.shared.fell.wait_timeout_while(state, patience, |state| !state.is_shut);
         let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         assert!(state.is_shut, "no transaction was committed");
+    }
+
+    /// Holds the first request of the next producer back, until [`Door::let_pass`], and waits for it.
+    pub(crate) fn holds_the_next_producer(&self, patience: Duration) {
+        let mut state = self.shared.state();
+        state.hold = Hold::Next;
+        let waited = self.shared.fell.wait_timeout_while(state, patience, |state| state.hold != Hold::Held);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(state.hold, Hold::Held, "no producer came");
+    }
+
+    /// What is held back goes on its way, if its sender still waits for an answer.
+    pub(crate) fn let_pass(&self) {
+        self.shared.state().hold = Hold::None;
+        self.shared.fell.notify_all();
     }
 
     /// Opens it again.
@@ -117,6 +147,9 @@ impl Shared {
     fn pass_requests(&self, from: &TcpStream, to: &TcpStream, withheld: &Withheld) -> io::Result<()> {
         loop {
             let request = frame(from)?;
+            if short(&request, 0) == INIT_PRODUCER_ID && self.is_to_be_held() {
+                self.wait_to_pass(from)?;
+            }
             let moment = self.state().moment.filter(|_| is_commit(&request));
             match moment {
                 Some(Moment::Before) => return self.fall_shut(),
@@ -147,6 +180,29 @@ impl Shared {
             }
             pass(to, &answer)?;
         }
+    }
+
+    fn is_to_be_held(&self) -> bool {
+        let mut state = self.state();
+        let is_next = state.hold == Hold::Next;
+        if is_next {
+            state.hold = Hold::Held;
+            self.fell.notify_all();
+        }
+        is_next
+    }
+
+    /// An error: the sender has hung up.
+    fn wait_to_pass(&self, from: &TcpStream) -> io::Result<()> {
+        from.set_nonblocking(true)?;
+        while self.state().hold == Hold::Held {
+            match from.peek(&mut [0]) {
+                Ok(0) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(_) | Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+        from.set_nonblocking(false)
     }
 
     fn fall_shut(&self) -> io::Result<()> {

@@ -45,7 +45,7 @@ impl Running {
         self.child.id()
     }
 
-    fn signal(&self, name: &str) {
+    pub(super) fn signal(&self, name: &str) {
         super::signal(&self.child.id().to_string(), name);
     }
 
@@ -171,6 +171,12 @@ fn each_missing_right_is_named_and_once_it_is_given_everything_arrives() {
     ];
     for (text, right) in steps {
         fails(&["sink is down", text]);
+        // What can be known without sending anything, `check --online` says in the same words.
+        let checked = place.run(&["check", "--online"]);
+        let said = String::from_utf8_lossy(&checked.stderr).into_owned();
+        let is_told = !right.contains("--topic guarded --operation Write");
+        assert_eq!(checked.status.code(), Some(i32::from(is_told)), "{said}");
+        assert_eq!(said.contains(text), is_told, "{text}: {said}");
         broker.allow(&right.replace("--resource-pattern-type prefixed --operation Write", "--operation Write"));
     }
     let output = place.run(&["run", "--once"]);
@@ -199,6 +205,8 @@ fn a_topic_that_is_deleted_under_a_live_sink_is_told_and_waited_for() {
     let running = Running::start(&place);
     open_an_alert(&simulated);
     wait_for(PATIENCE, || (broker.events("fleeting").len() == before + 1).then_some(()));
+    // `create` made it as Kafka does if nobody says otherwise.
+    says(&place, &["the offsets topic forgets positions after its retention", "cleanup.policy=compact"]);
     broker.tool("TopicCommand", &["--delete", "--topic", "fleeting"]);
     open_an_alert(&simulated);
     let text = says(&place, &["sink is down", "fleeting"]);

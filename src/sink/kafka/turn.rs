@@ -1,0 +1,81 @@
+//! One client at a time for each transactional id of this process. The client of a sink that a reload replaced may still be at work
+//! on its thread; if it came to open a producer after the new client, the brokers would shut the new one out.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The ids that have a client.
+static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+
+/// How often it is looked whether the client before has gone.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The right to be the one client of an id, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn(String);
+
+/// Whether a client's sink is gone: it ends as soon as it can.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Retired(Arc<AtomicBool>);
+
+impl Turn {
+    /// Waits for the client before, which has been told that it is retired. `None`: it has not ended in time, or the one who waits
+    /// is retired too. Blocks.
+    pub(super) fn take(id: &str, patience: Duration, retired: &Retired) -> Option<Self> {
+        let deadline = Instant::now() + patience;
+        while !TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
+            if Instant::now() >= deadline || retired.is_set() {
+                return None;
+            }
+            std::thread::sleep(LOOK);
+        }
+        Some(Self(id.to_owned()))
+    }
+
+    /// Whose it is.
+    pub(super) fn id(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        TAKEN.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.0);
+    }
+}
+
+impl Retired {
+    /// The sink is gone.
+    pub(super) fn set(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_has_one_client_at_a_time() {
+        let working = Retired::default();
+        let take = |id: &str, retired: &Retired| Turn::take(id, Duration::from_millis(10), retired);
+        let first = take("one", &working).unwrap();
+        assert_eq!(first.id(), "one");
+        assert!(take("one", &working).is_none() && take("two", &working).is_some());
+        let waiting = std::thread::spawn(|| Turn::take("one", Duration::from_secs(60), &Retired::default()).is_some());
+        drop(first);
+        assert!(waiting.join().unwrap(), "whoever waits is next");
+        let _taken = take("one", &working).unwrap();
+        let gone = Retired::default();
+        gone.set();
+        assert!(Turn::take("one", Duration::from_secs(60), &gone).is_none(), "who is retired does not wait");
+    }
+}
