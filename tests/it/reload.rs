@@ -25,7 +25,12 @@ impl<'a> Running<'a> {
     fn start(place: &'a Workplace, admin: std::net::SocketAddr) -> Self {
         let child = place.spawn(&["run"], "out");
         let running = Self { place, child, admin };
-        wait_for(PATIENCE, || running.settled());
+        // A report is no moment: what was taken in between its backlogs and its passes shows in the next one.
+        wait_for(PATIENCE, || {
+            let before = running.settled().map(|_| running.out().len())?;
+            std::thread::sleep(Duration::from_millis(300));
+            running.settled().filter(|_| running.out().len() == before)
+        });
         running
     }
 
