@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use vintner::sink::otlp::Compression;
 
-use self::deliver::{Nowhere, drained, drained_transactional};
+use self::deliver::{Nowhere, drained, drained_by_turns, drained_transactional};
 use self::filled::Filled;
 use self::kafka::{Cluster, Way};
 use self::otlp::{Endpoint, Requests};
@@ -77,12 +77,16 @@ async fn run(wish: Wish) {
 
     let cluster = Cluster::new(wish.kafka.as_deref());
     let mut at_least_once = row("journal → Kafka, at least once");
+    let mut by_turns = row("  nothing read ahead");
     for _ in 0..wish.rounds {
         let mut runner = filled.runner(|name, journal| cluster.at_least_once(name, journal)).await;
         let ours = drained(&mut runner, wish.records).await;
         at_least_once.took(ours, Some(cluster.floor(&messages, Way::AtLeastOnce)));
+        let mut runner = filled.runner(|name, journal| cluster.at_least_once(name, journal)).await;
+        by_turns.took(drained_by_turns(&mut runner, wish.records).await, None);
     }
     at_least_once.print();
+    by_turns.print();
     if cluster.has_transactions() {
         let mut exactly_once = row("journal → Kafka, exactly once");
         for _ in 0..wish.rounds {
@@ -97,11 +101,18 @@ async fn run(wish: Wish) {
     for (name, compression) in [("gzip", Compression::Gzip), ("none", Compression::None)] {
         let endpoint = Endpoint::new(wish.otlp.as_deref()).await;
         let mut over_grpc = row(&format!("journal → OTLP, gRPC, {name}"));
+        let (mut one_at_once, mut by_turns) = (row("  one request at once"), row("  nothing read ahead"));
         for _ in 0..wish.rounds {
             let ours = drained(&mut filled.runner(|_, _| endpoint.sink(compression)).await, wish.records).await;
             over_grpc.took(ours, Some(requests.floor(&endpoint, compression).await));
+            let mut runner = filled.runner(|_, _| endpoint.sink_with(compression, 1)).await;
+            one_at_once.took(drained(&mut runner, wish.records).await, None);
+            let mut runner = filled.runner(|_, _| endpoint.sink(compression)).await;
+            by_turns.took(drained_by_turns(&mut runner, wish.records).await, None);
         }
         over_grpc.print();
+        one_at_once.print();
+        by_turns.print();
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use vintner::deliver::runner::Runner;
+use vintner::deliver::runner::{Runner, Turn};
 use vintner::deliver::status::{SinkState, SinkStatus};
 use vintner::deliver::turns::Turns;
 use vintner::event::Event;
@@ -35,6 +35,15 @@ pub(crate) async fn drained<S: Sink>(runner: &mut Runner<S>, count: usize) -> Du
     let (ended, took) = tokio::join!(Box::pin(runner.run(&stop, &mut turns)), watched);
     ended.unwrap();
     took
+}
+
+/// The same, turn by turn: nothing is read ahead.
+pub(crate) async fn drained_by_turns<S: Sink>(runner: &mut Runner<S>, count: usize) -> Duration {
+    let (stop, mut turns, status) = (CancellationToken::new(), Turns::default(), runner.status.clone());
+    let watched = watched(&status, count, &stop);
+    let turning =
+        async { while !stop.is_cancelled() && runner.turn(&mut turns, &stop).await.unwrap() == Turn::Moved {} };
+    tokio::join!(Box::pin(turning), watched).1
 }
 
 /// The same with a sink that keeps the position itself.

@@ -28,7 +28,7 @@ const PATH: &str = "opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// A gRPC message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 /// Requests at once, as a configuration without a number has it.
-const CONCURRENCY: u32 = 4;
+pub(crate) const CONCURRENCY: u32 = 4;
 
 /// Requests as they came in.
 type Seen = Arc<Mutex<Vec<Bytes>>>;
@@ -75,6 +75,11 @@ impl Endpoint {
 
     /// The sink, set up as a configuration with nothing but the endpoint and the compression has it.
     pub(crate) fn sink(&self, compression: Compression) -> OtlpSink {
+        self.sink_with(compression, CONCURRENCY)
+    }
+
+    /// The same with so many requests at once.
+    pub(crate) fn sink_with(&self, compression: Compression, concurrency: u32) -> OtlpSink {
         // Only what the latest sink sends is of interest.
         self.own.iter().for_each(|(seen, _)| seen.lock().unwrap().clear());
         OtlpSink::new(Settings {
@@ -82,7 +87,7 @@ impl Endpoint {
             protocol: Protocol::Grpc,
             compression,
             headers: Arc::new(NoHeaders),
-            concurrency: CONCURRENCY,
+            concurrency,
             tls: Tls::default(),
             body: LogBody::default(),
             clock: Clock::system(),
