@@ -7,6 +7,7 @@ use std::sync::Arc;
 use url::Url;
 
 use self::answer::Verdict;
+use self::carried::Carried;
 use self::course::Exchange;
 use self::transport::Transport;
 use crate::clock::Clock;
@@ -15,6 +16,7 @@ use crate::secret::Secret;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 
 mod answer;
+mod carried;
 mod compress;
 mod course;
 mod lanes;
@@ -98,6 +100,7 @@ pub struct OtlpSink {
     settings: Settings,
     transport: Option<Transport>,
     trouble: Trouble,
+    carried: Carried,
 }
 
 /// A way to the receiver, one for all requests of a delivery.
@@ -112,7 +115,7 @@ struct Link {
 impl OtlpSink {
     /// A sink that connects at its first delivery or health check.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, transport: None, trouble: Trouble::default() }
+        Self { settings, transport: None, trouble: Trouble::default(), carried: Carried::default() }
     }
 
     fn link(&mut self) -> Result<Link, SinkError> {
@@ -159,7 +162,7 @@ impl Exchange for Link {
 impl Sink for OtlpSink {
     async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
         let (link, body, concurrency) = (self.link()?, self.settings.body, self.settings.concurrency.max(1));
-        let outcome = course::deliver(&link, events, body, concurrency).await;
+        let outcome = self.carried.deliver(&link, events, body, concurrency).await;
         self.settle(outcome)
     }
 

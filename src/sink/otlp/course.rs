@@ -36,7 +36,7 @@ pub(super) trait Exchange: Clone + Send + Sync + 'static {
 }
 
 /// What the lanes of one delivery share.
-struct Course {
+struct Shared {
     /// How many requests may be under way at once, and the turns that are left.
     concurrency: u32,
     turns: Semaphore,
@@ -67,14 +67,16 @@ struct Suspect {
 /// One lane on its way.
 struct Lane<X> {
     exchange: X,
-    course: Arc<Course>,
+    shared: Arc<Shared>,
     prepared: Arc<Prepared>,
     outcome: Outcome,
 }
 
-/// What came of a lane whose records are all taken or named; records by their index in the batch.
+/// What came of a lane; records by their index in the delivery.
 #[derive(Default)]
 struct Outcome {
+    /// Those that the receiver took.
+    taken: Vec<usize>,
     /// Those that the receiver said it will never take.
     refused: BTreeMap<usize, String>,
     /// Those of which it refused some without naming them, by the first of them.
@@ -99,50 +101,50 @@ enum Lone {
     Throttled,
 }
 
-/// Delivers a batch with at most `concurrency` requests at once. If one fails, the whole batch has failed; what others delivered
-/// meanwhile comes again with it.
+/// What came of a delivery; events by their index in it.
+#[derive(Debug, Default)]
+pub(super) struct Course {
+    /// Those that the receiver took.
+    pub(super) taken: Vec<usize>,
+    /// Those that it will never take.
+    pub(super) delivered: Delivered,
+    /// Why the others have to be sent again, if any do.
+    pub(super) failure: Option<SinkError>,
+}
+
+/// Delivers events with at most `concurrency` requests at once. If one fails, those under way are finished and no other begins.
+/// `witness`: an event that the receiver took before.
 pub(super) async fn deliver<X: Exchange>(
     exchange: &X,
-    events: &[Event],
+    events: Arc<[Event]>,
     body: Body,
     concurrency: u32,
-) -> Result<Delivered, SinkError> {
-    let events: Arc<[Event]> = events.into();
-    let course = Arc::new(Course::new(concurrency));
+    witness: Option<&Event>,
+) -> Course {
+    let witness = witness.map(|event| (Arc::new(Prepared::new(std::slice::from_ref(event), &[0], body)), 0));
+    let shared = Arc::new(Shared::new(concurrency, witness));
     let mut running = JoinSet::new();
     for members in lanes(&events, usize::try_from(concurrency).unwrap_or(1)) {
-        running.spawn(run(exchange.clone(), Arc::clone(&course), Arc::clone(&events), members, body));
+        running.spawn(run(exchange.clone(), Arc::clone(&shared), Arc::clone(&events), members, body));
     }
     let (mut all, mut failure) = (Outcome::default(), None);
     while let Some(ended) = running.join_next().await {
-        match ended.unwrap_or_else(|error| Err(Ended::Failed(encoder_failed(&error)))) {
-            Ok(outcome) => {
-                all.refused.extend(outcome.refused);
-                all.unnamed.extend(outcome.unnamed);
-                all.suspects.extend(outcome.suspects);
-            }
-            Err(Ended::Failed(error)) => {
-                course.is_over.store(true, Ordering::Release);
-                failure = Some(longest(failure, error));
-            }
-            Err(Ended::Over) => {}
+        let (outcome, ended) = ended.unwrap_or_else(|error| (Outcome::default(), Err(encoder_failed(&error).into())));
+        all.taken.extend(outcome.taken);
+        all.refused.extend(outcome.refused);
+        all.unnamed.extend(outcome.unnamed);
+        all.suspects.extend(outcome.suspects);
+        if let Err(Ended::Failed(error)) = ended {
+            shared.is_over.store(true, Ordering::Release);
+            failure = Some(longest(failure, error));
         }
     }
-    match failure {
-        Some(error) => Err(error),
-        None => judge(exchange, &course, all).await,
+    if failure.is_none() {
+        failure = shared.judge(exchange, &mut all).await.err();
     }
-}
-
-/// What was refused alone is given up, once the receiver has taken another record after it.
-async fn judge<X: Exchange>(exchange: &X, course: &Course, outcome: Outcome) -> Result<Delivered, SinkError> {
-    let Outcome { mut refused, unnamed, suspects } = outcome;
-    let requests = course.taken().requests;
-    if let Some(unproven) = suspects.values().find(|suspect| suspect.taken_before >= requests) {
-        course.prove(exchange, &unproven.reason).await?;
-    }
-    refused.extend(suspects.into_iter().map(|(index, suspect)| (index, suspect.reason)));
-    Ok(Delivered { refused: refused.into_iter().collect(), unnamed: unnamed.into_values().collect() })
+    let Outcome { taken, refused, unnamed, .. } = all;
+    let delivered = Delivered { refused: refused.into_iter().collect(), unnamed: unnamed.into_values().collect() };
+    Course { taken, delivered, failure }
 }
 
 /// The receiver refuses each record alone and takes no other: it is the receiver, and nothing is given up.
@@ -158,20 +160,23 @@ async fn encoded(prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Vec<u8
 
 async fn run<X: Exchange>(
     exchange: X,
-    course: Arc<Course>,
+    shared: Arc<Shared>,
     events: Arc<[Event]>,
     members: Vec<usize>,
     body: Body,
-) -> Result<Outcome, Ended> {
+) -> (Outcome, Result<(), Ended>) {
     // Hundreds of events are much to encode: the runtime's threads have other work.
     let prepared = tokio::task::spawn_blocking(move || Prepared::new(&events, &members, body)).await;
-    let prepared = Arc::new(prepared.map_err(|error| encoder_failed(&error))?);
-    let mut lane = Lane { exchange, course, prepared, outcome: Outcome::default() };
-    let outcome = lane.deliver().await;
-    if outcome.is_err() {
-        lane.course.is_over.store(true, Ordering::Release);
+    let prepared = match prepared {
+        Ok(prepared) => Arc::new(prepared),
+        Err(error) => return (Outcome::default(), Err(encoder_failed(&error).into())),
+    };
+    let mut lane = Lane { exchange, shared, prepared, outcome: Outcome::default() };
+    let ended = lane.deliver().await;
+    if ended.is_err() {
+        lane.shared.is_over.store(true, Ordering::Release);
     }
-    outcome.map(|()| lane.outcome)
+    (lane.outcome, ended)
 }
 
 /// Of two failures the one with the longer wait.
@@ -197,7 +202,7 @@ impl<X: Exchange> Lane<X> {
         open.reverse();
         while let Some(range) = open.pop() {
             let verdict = {
-                let _turn = self.course.turn().await?;
+                let _turn = self.shared.turn().await?;
                 self.send(range.clone()).await?
             };
             let (reason, lone) = match verdict {
@@ -212,7 +217,7 @@ impl<X: Exchange> Lane<X> {
                 Verdict::Throttled(reason) => (reason, Lone::Throttled),
             };
             if lone == Lone::Throttled {
-                self.course.is_throttled.store(true, Ordering::Release);
+                self.shared.is_throttled.store(true, Ordering::Release);
             }
             if range.len() > 1 {
                 if lone == Lone::Throttled {
@@ -230,9 +235,9 @@ impl<X: Exchange> Lane<X> {
 
     /// One record is still refused alone. If the receiver may only be busy it is tried again, with no other request under way.
     async fn suspect(&mut self, range: Range<usize>, (lone, mut reason): (Lone, String)) -> Result<(), Ended> {
-        let course = Arc::clone(&self.course);
+        let shared = Arc::clone(&self.shared);
         if lone == Lone::Throttled {
-            let _all_turns = course.every_turn().await?;
+            let _all_turns = shared.every_turn().await?;
             for _ in 1..LONE_TRIES {
                 tokio::time::sleep(THROTTLED_PAUSE).await;
                 match self.send(range.clone()).await? {
@@ -245,9 +250,9 @@ impl<X: Exchange> Lane<X> {
                 }
             }
         }
-        let taken_before = course.taken().requests;
-        if course.suspected(lone) >= MOST_SUSPECTS {
-            course.prove(&self.exchange, &reason).await?;
+        let taken_before = shared.taken().requests;
+        if shared.suspected(lone) >= MOST_SUSPECTS {
+            shared.prove(&self.exchange, &reason).await?;
         }
         let suspect = Suspect { reason, taken_before };
         self.outcome.suspects.extend(self.prepared.origin(range.start).map(|index| (index, suspect)));
@@ -263,7 +268,8 @@ impl<X: Exchange> Lane<X> {
     fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>) {
         let rejected = partial.map_or(0, |partial| usize::try_from(partial.rejected_log_records).unwrap_or(0));
         if rejected == 0 {
-            self.course.took(&self.prepared, range.start);
+            self.shared.took(&self.prepared, range.start);
+            self.outcome.taken.extend(range.clone().filter_map(|place| self.prepared.origin(place)));
         }
         let Some(partial) = partial else { return };
         let message = answer::words(&partial.error_message);
@@ -283,16 +289,27 @@ impl<X: Exchange> Lane<X> {
     }
 }
 
-impl Course {
-    fn new(concurrency: u32) -> Self {
+impl Shared {
+    fn new(concurrency: u32, witness: Option<(Arc<Prepared>, usize)>) -> Self {
         Self {
             concurrency,
             turns: Semaphore::new(usize::try_from(concurrency).unwrap_or(1)),
             is_throttled: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            taken: Mutex::default(),
+            taken: Mutex::new(Taken { requests: 0, witness }),
             suspects: AtomicUsize::new(0),
         }
+    }
+
+    /// What was refused alone is given up, once the receiver has taken another record after it.
+    async fn judge<X: Exchange>(&self, exchange: &X, outcome: &mut Outcome) -> Result<(), SinkError> {
+        let requests = self.taken().requests;
+        if let Some(unproven) = outcome.suspects.values().find(|suspect| suspect.taken_before >= requests) {
+            self.prove(exchange, &unproven.reason).await?;
+        }
+        let suspects = std::mem::take(&mut outcome.suspects).into_iter();
+        outcome.refused.extend(suspects.map(|(index, suspect)| (index, suspect.reason)));
+        Ok(())
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {

@@ -1,15 +1,17 @@
-//! Who is at fault when a record is refused: the record is given up only if the receiver takes others after it.
+//! Who is at fault when a record is refused: the record is given up only if the receiver takes others after it. And what is settled
+//! before a failure is not sent again.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
+use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceRequest};
 use proptest::prelude::*;
 use prost::Message;
 
 use super::super::Body;
 use super::super::answer::Verdict;
-use super::super::course::{Exchange, deliver};
+use super::super::carried::Carried;
+use super::super::course::Exchange;
 use super::{events, ids, ids_of};
 use crate::event::Event;
 use crate::sink::{Delivered, SinkError};
@@ -40,7 +42,7 @@ impl Receiver {
     }
 
     async fn takes(&self, batch: &[Event]) -> Result<Delivered, SinkError> {
-        deliver(self, batch, Body::Json, 4).await
+        Carried::default().deliver(self, batch, Body::Json, 4).await
     }
 
     fn requests(&self) -> usize {
@@ -114,6 +116,95 @@ async fn a_receiver_that_stops_taking_records_half_way_gives_nothing_up() {
         let refused = receiver.takes(&batch).await.map(|delivered| delivered.refused);
         assert!(refused.is_err(), "{refused:?}");
     }
+}
+
+/// A receiver of a few records at a time, which is away from one request to another and answers one in part.
+#[derive(Clone)]
+struct Away(Receiver, std::ops::Range<usize>, Option<(usize, i64)>);
+
+impl Exchange for Away {
+    async fn exchange(&self, request: Vec<u8>) -> Result<Verdict, SinkError> {
+        let Self(receiver, away, in_part) = self;
+        let ids = ids_of(&ExportLogsServiceRequest::decode(request.as_slice()).unwrap());
+        let number = receiver.requests() + 1;
+        if ids.len() > 4 {
+            receiver.0.lock().unwrap().requests += 1;
+            return Ok(smaller("too many".into()));
+        }
+        if away.contains(&number) {
+            receiver.0.lock().unwrap().requests += 1;
+            return Ok(Verdict::Later("away".into(), None));
+        }
+        let verdict = receiver.exchange(request).await?;
+        match in_part {
+            Some((at, rejected)) if *at == number && verdict.reason().is_none() => {
+                let partial = ExportLogsPartialSuccess { rejected_log_records: *rejected, error_message: "bad".into() };
+                Ok(Verdict::Accepted(Some(partial)))
+            }
+            Some(_) | None => Ok(verdict),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_settled_before_a_failure_is_not_sent_again() {
+    let batch = events(24);
+    let in_part = "the receiver rejected 1 of 3 without naming them: bad".to_owned();
+    let whole = |index| (index, "the receiver rejected it: bad".to_owned());
+    let bad = (7, "refused".to_owned());
+    for (rejected, expected) in [
+        (1, Delivered { refused: vec![bad.clone()], unnamed: vec![(vec![3, 4, 5], in_part)] }),
+        (3, Delivered { refused: vec![whole(3), whole(4), whole(5), bad], unnamed: vec![] }),
+    ] {
+        // Requests 1 to 3 are halved, 4 takes the events 0 to 2, 5 takes 3 to 5 in part; 7, 9 and 10 hold the bad one.
+        let receiver = Receiver::new([7], &batch, smaller);
+        let away = Away(receiver.clone(), 12..16, Some((5, rejected)));
+        let mut carried = Carried::default();
+        let mut failures = 0;
+        let delivered = loop {
+            match carried.deliver(&away, &batch, Body::Json, 1).await {
+                Ok(delivered) => break delivered,
+                Err(error) => assert_eq!(error, SinkError::Retry("away".into())),
+            }
+            failures += 1;
+        };
+        assert_eq!(failures, 2, "the rest is halved anew");
+        assert_eq!(delivered, expected, "also what was settled before the failures");
+        let mut all = ids(&batch);
+        all.remove(7);
+        assert_eq!(receiver.arrived(), all, "each once, in order");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_is_another_one_now_goes_again_and_another_batch_begins_anew() {
+    let mut batch = events(8);
+    let receiver = Receiver::new([], &batch, smaller);
+    let away = Away(receiver.clone(), 3..4, None);
+    let mut carried = Carried::default();
+    assert!(carried.deliver(&away, &batch, Body::Json, 1).await.is_err());
+    assert_eq!(receiver.arrived(), ids(&batch[..4]));
+    // Its site was mapped to another organization meanwhile.
+    batch[1].json = "{\"metadata\":{}}".into();
+    carried.deliver(&away, &batch, Body::Json, 1).await.unwrap();
+    let again = [&ids(&batch[..4])[..], &ids(&batch[1..2]), &ids(&batch[4..])].concat();
+    assert_eq!(receiver.arrived(), again);
+    carried.deliver(&away, &batch, Body::Json, 1).await.unwrap();
+    assert_eq!(receiver.arrived().len(), again.len() + 8, "a batch that was delivered is forgotten");
+}
+
+/// The rest of a batch is one record, which is refused alone: what was taken before the failure proves that it is at fault.
+#[tokio::test(start_paused = true)]
+async fn what_was_taken_before_a_failure_proves_a_fault_after_it() {
+    let batch = events(3);
+    let receiver = Receiver::new([2], &batch, smaller);
+    // Request 2 takes the event 0, 4 takes 1, and 5 would hold the bad one alone.
+    let away = Away(receiver.clone(), 5..6, None);
+    let mut carried = Carried::default();
+    assert!(carried.deliver(&away, &batch, Body::Json, 1).await.is_err());
+    assert_eq!(receiver.arrived(), ids(&batch[..2]));
+    let delivered = carried.deliver(&away, &batch, Body::Json, 1).await.unwrap();
+    assert_eq!(delivered.refused, [(2, "refused".to_owned())]);
 }
 
 proptest! {

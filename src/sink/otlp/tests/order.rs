@@ -10,7 +10,8 @@ use prost::Message;
 
 use super::super::Body;
 use super::super::answer::Verdict;
-use super::super::course::{Exchange, deliver};
+use super::super::carried::Carried;
+use super::super::course::Exchange;
 use super::ids_of;
 use crate::event::Event;
 use crate::record::EventId;
@@ -120,6 +121,7 @@ fn batch(number: usize, dice: &mut fastrand::Rng) -> Vec<Event> {
 
 /// Delivers a batch until it is accepted, as a deliverer does; some deliveries are dropped half-way.
 async fn until_accepted(receiver: &Moody, batch: &[Event]) -> Delivered {
+    let mut carried = Carried::default();
     for attempt in 0..200 {
         let patience = {
             let mut world = receiver.0.lock().unwrap();
@@ -127,7 +129,7 @@ async fn until_accepted(receiver: &Moody, batch: &[Event]) -> Delivered {
             world.faults = if attempt < 12 { world.faults } else { 0 };
             if attempt < 12 && world.dice.u8(0..4) == 0 { world.wait() * 3 } else { Duration::from_secs(3600) }
         };
-        match tokio::time::timeout(patience, deliver(receiver, batch, Body::Json, 4)).await {
+        match tokio::time::timeout(patience, carried.deliver(receiver, batch, Body::Json, 4)).await {
             Ok(Ok(delivered)) => return delivered,
             Ok(Err(SinkError::Retry(_) | SinkError::Later { .. })) | Err(_) => {}
             Ok(Err(error @ SinkError::Closed { .. })) => panic!("{error}"),
@@ -204,6 +206,7 @@ async fn nothing_is_given_up_for_the_load_of_our_own_requests() {
     }
 
     let mut dice = fastrand::Rng::with_seed(1);
-    let delivered = deliver(&OneAtATime(Arc::default()), &batch(0, &mut dice), Body::Json, 8).await;
+    let busy = OneAtATime(Arc::default());
+    let delivered = Carried::default().deliver(&busy, &batch(0, &mut dice), Body::Json, 8).await;
     assert_eq!(delivered, Ok(Delivered::default()));
 }
