@@ -126,8 +126,11 @@ impl<S: Sink> Runner<S> {
         while !stop.is_cancelled() {
             changed.mark_unchanged();
             if self.is_in_doubt() && Instant::now() >= ask_at {
-                self.prove(stop).await?;
-                ask_at = Instant::now() + retry.next_delay();
+                let after = self.prove(stop).await?;
+                ask_at = Instant::now() + retry.next_delay().max(after);
+                if stop.is_cancelled() {
+                    break;
+                }
             }
             match self.turn_with(turns, &mut ahead, stop).await? {
                 Turn::Moved => retry = Retry::default(),
@@ -151,20 +154,25 @@ impl<S: Sink> Runner<S> {
     }
 
     /// Asks the sink whether it could accept events, so that it counts as working before the first one comes, and again after it was
-    /// down, also if none comes.
-    async fn prove(&mut self, stop: &CancellationToken) -> Result<(), RunnerError> {
+    /// down, also if none comes. Gives how long it wants to be left alone.
+    async fn prove(&mut self, stop: &CancellationToken) -> Result<Duration, RunnerError> {
         self.look().await?;
         let watch = self.watch(self.sink.trouble());
         match watch.wait(stop, self.sink.healthcheck()).await {
             Some(Ok(())) => watch.succeeded(),
-            Some(Err(error)) => self.failed(&watch, &error.to_string()).await?,
+            Some(Err(error)) => {
+                self.failed(&watch, &error.to_string()).await?;
+                if let SinkError::Later { after, .. } = error {
+                    return Ok(after);
+                }
+            }
             None => {}
         }
-        Ok(())
+        Ok(Duration::ZERO)
     }
 
-    /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts or `stop` comes. Nothing is read
-    /// ahead, unlike in [`Runner::run`].
+    /// One batch of the partition whose turn it is. A failing sink is tried again until it accepts one, or `stop` comes: with a batch
+    /// of the next partition each time. Nothing is read ahead, unlike in [`Runner::run`].
     pub async fn turn(&mut self, turns: &mut Turns, stop: &CancellationToken) -> Result<Turn, RunnerError> {
         self.turn_with(turns, &mut Ahead::default(), stop).await
     }
@@ -177,7 +185,7 @@ impl<S: Sink> Runner<S> {
         stop: &CancellationToken,
     ) -> Result<Turn, RunnerError> {
         let backlog = self.look().await?;
-        let Some(partition) = turns.next(&backlog) else { return Ok(Turn::Idle) };
+        let Some(mut partition) = turns.next(&backlog) else { return Ok(Turn::Idle) };
         let mut backlog = Some(backlog);
         let mut retry = Retry::default();
         let watch = self.watch(self.sink.trouble());
@@ -190,7 +198,10 @@ impl<S: Sink> Runner<S> {
             }
             let again = match self.attempt(&partition, &decided, &watch, stop).await? {
                 Some(Ok(())) => {
-                    watch.succeeded();
+                    // Records that the sink does not want say nothing of it.
+                    if !decided.batch.events.is_empty() {
+                        watch.succeeded();
+                    }
                     return Ok(Turn::Moved);
                 }
                 Some(Err(again)) => again,
@@ -203,6 +214,8 @@ impl<S: Sink> Runner<S> {
                 () = tokio::time::sleep_until(at) => {}
                 () = stop.cancelled() => return Ok(Turn::Idle),
             }
+            // What cannot pass in one partition must not hold the others up.
+            partition = turns.next(&self.look().await?).unwrap_or(partition);
         }
     }
 

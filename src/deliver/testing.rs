@@ -38,6 +38,11 @@ pub(crate) async fn journal(folder: &Path, clock: &Clock, sinks: &[&str]) -> Jou
 
 /// A page of `count` activity records whose ids sort as they were taken in.
 pub(crate) async fn take_in(journal: &Journal, first: usize, count: usize) {
+    take_in_to(journal, Lane::Live, first, count).await;
+}
+
+/// The same in a lane.
+pub(crate) async fn take_in_to(journal: &Journal, lane: Lane, first: usize, count: usize) {
     let records = (first..first + count).map(|number| {
         let id = format!("{number:05}");
         let envelope = Envelope {
@@ -60,7 +65,7 @@ pub(crate) async fn take_in(journal: &Journal, first: usize, count: usize) {
     let page = Page {
         account: account(),
         stream: Stream::Activity,
-        lane: Lane::Live,
+        lane,
         received_at: START,
         cursors: Vec::new(),
         alerts: Vec::new(),

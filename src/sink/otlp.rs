@@ -25,6 +25,7 @@ mod request;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod trial;
 mod value;
 
 /// How an OTLP sink is set up.
@@ -169,7 +170,7 @@ impl Sink for OtlpSink {
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
         // An empty request tells whether the receiver takes any.
         let outcome = match self.link()?.exchange(Vec::new()).await {
-            Ok(verdict) => verdict.reason().map_or(Ok(()), |reason| Err(SinkError::Retry(reason.to_owned()))),
+            Ok(verdict) => verdict.failure().map_or(Ok(()), Err),
             Err(error) => Err(error),
         };
         self.settle(outcome)

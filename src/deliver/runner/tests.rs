@@ -15,9 +15,10 @@ use super::{LIMIT, Runner};
 use crate::clock::Clock;
 use crate::deliver::route::Route;
 use crate::deliver::status::SinkStatus;
-use crate::deliver::testing::{START, journal, take_in};
+use crate::deliver::testing::{START, journal, take_in, take_in_to};
 use crate::deliver::turns::Turns;
 use crate::event::Event;
+use crate::journal::Lane;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
 use crate::org::directory::Decision;
@@ -41,6 +42,8 @@ enum Mood {
     LosesAnswers,
     /// Never answers.
     Hangs,
+    /// Takes all but batches with the first record.
+    RefusesTheFirst,
     /// Takes it, and before it says so the site is mapped to another organization.
     Maps,
 }
@@ -76,6 +79,14 @@ impl Sink for Fake {
         };
         match mood {
             Mood::Takes => Ok(Delivered::default()),
+            Mood::RefusesTheFirst if events.iter().any(|event| event.pivots.subject == "00000") => {
+                Err(SinkError::Retry("it takes no such record".into()))
+            }
+            Mood::RefusesTheFirst => {
+                let mut destination = self.destination.lock().unwrap();
+                destination.arrived.extend(events.iter().map(|event| event.pivots.subject.clone()));
+                Ok(Delivered::default())
+            }
             Mood::IsAway | Mood::LosesAnswers => Err(SinkError::Retry("no connection: refused".into())),
             Mood::Hangs => {
                 // As every sink bounds one exchange.
@@ -185,6 +196,11 @@ impl World {
 
 /// Runs a deliverer beside `scene`, which ends the run.
 async fn play(scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
+    play_from(Mood::Takes, Route::default(), scene).await
+}
+
+/// The same with a destination in `mood` from the first moment on, and a route.
+async fn play_from(mood: Mood, route: Route, scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
     let log = Log::default();
     let subscriber =
         tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).with_max_level(tracing::Level::INFO);
@@ -193,7 +209,7 @@ async fn play(scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
     let clock = Clock::manual(START);
     let journal = journal(folder.path(), &clock, &["k"]).await;
     let destination = Destination {
-        mood: Mood::Takes,
+        mood,
         arrived: Vec::new(),
         calls: 0,
         checks: 0,
@@ -206,7 +222,7 @@ async fn play(scene: impl AsyncFnOnce(&mut World)) -> (World, Log) {
     let mut runner = Runner {
         name: "k".into(),
         sink: Fake { destination: Arc::clone(&destination), journal: journal.clone() },
-        route: Route::default(),
+        route,
         options: Options::default(),
         journal: journal.clone(),
         clock: clock.clone(),
@@ -288,8 +304,7 @@ async fn a_sink_that_hangs_for_ten_minutes_is_told_and_loses_nothing() {
 /// Nothing waits for it: it is asked itself, at the pace of attempts.
 #[tokio::test(start_paused = true)]
 async fn an_idle_sink_that_is_away_is_asked_until_it_is_back() {
-    let (world, log) = play(async |world: &mut World| {
-        world.turn(Mood::IsAway);
+    let (world, log) = play_from(Mood::IsAway, Route::default(), async |world: &mut World| {
         tokio::time::sleep(AWAY).await;
         let state = world.status.get();
         assert!(!state.is_proven && state.failing.is_some(), "{state:?}");
@@ -307,6 +322,41 @@ async fn an_idle_sink_that_is_away_is_asked_until_it_is_back() {
     let destination = world.destination.lock().unwrap();
     assert!((20..120).contains(&destination.checks), "{} checks", destination.checks);
     assert_eq!((destination.calls, log.lines("sink works again").len()), (0, 1));
+}
+
+/// Records that the route does not name pass without the sink, and say nothing of it.
+#[tokio::test(start_paused = true)]
+async fn what_the_route_skips_does_not_make_a_sink_work() {
+    let nobody = Route { orgs: Some(BTreeSet::from(["nobody".to_owned()])), ..Route::default() };
+    let (world, _) = play_from(Mood::IsAway, nobody, async |world: &mut World| {
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        world.take_in(PAGE).await;
+        world.drained().await;
+        let state = world.status.get();
+        assert!(state.failing.is_some() && !state.is_proven, "{state:?}");
+        world.turn(Mood::Takes);
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(world.status.get().failing, None, "it is still asked");
+    })
+    .await;
+    assert_eq!(world.destination.lock().unwrap().calls, 0);
+}
+
+/// A batch that cannot pass holds its own partition up, and no other.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_pass_in_one_partition_holds_no_other_up() {
+    let (world, _) = play_from(Mood::RefusesTheFirst, Route::default(), async |world: &mut World| {
+        world.take_in(1).await;
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        take_in_to(&world.journal, Lane::Backfill, 1, PAGE).await;
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert_eq!(world.destination.lock().unwrap().arrived, ids(PAGE + 1)[1..]);
+        assert!(world.status.get().failing.is_some());
+        world.turn(Mood::Takes);
+        tokio::time::timeout(Duration::from_secs(60), world.drained()).await.expect("nothing is lost");
+    })
+    .await;
+    assert_eq!(world.destination.lock().unwrap().arrived.len(), PAGE + 1);
 }
 
 /// Only what was open when the answer was lost comes again: the batch in hand, from its start.

@@ -6,8 +6,12 @@ use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, 
 use prost::Message;
 use reqwest::header::HeaderValue;
 
+use crate::sink::SinkError;
+
 /// Longest time that a receiver may ask us to wait.
 const MAX_WAIT: Duration = Duration::from_secs(300);
+/// A receiver that speaks of the connection is asked again after this.
+const DOWN_PAUSE: Duration = Duration::from_secs(30);
 /// Longest text of a receiver that is told on.
 const MAX_WORDS: usize = 300;
 /// The type of the detail in which a receiver says when to come again.
@@ -29,6 +33,18 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
+    /// What the deliverer is told of an answer that is no success; `None` of one that is.
+    pub(super) fn failure(self) -> Option<SinkError> {
+        match self {
+            Self::Accepted(_) => None,
+            Self::Later(reason, Some(after)) => Some(SinkError::Later { reason, after }),
+            Self::Down(reason) => Some(SinkError::Later { reason, after: DOWN_PAUSE }),
+            Self::Later(reason, None) | Self::Smaller(reason) | Self::Throttled(reason) => {
+                Some(SinkError::Retry(reason))
+            }
+        }
+    }
+
     /// Why not everything was taken; `None` if it was, but for what a partial success counts.
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
@@ -156,10 +172,10 @@ struct JsonAnswer {
 #[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct JsonPartial {
-    #[serde(alias = "rejected_log_records", default)]
-    rejected_log_records: Count,
-    #[serde(alias = "error_message", default)]
-    error_message: String,
+    #[serde(alias = "rejected_log_records")]
+    rejected_log_records: Option<Count>,
+    #[serde(alias = "error_message")]
+    error_message: Option<String>,
 }
 
 #[derive(serde::Deserialize)]
@@ -169,23 +185,16 @@ enum Count {
     Text(String),
 }
 
-impl Default for Count {
-    fn default() -> Self {
-        Self::Number(0)
-    }
-}
-
 fn of_json(body: &[u8]) -> Verdict {
     let Ok(answer) = serde_json::from_slice::<JsonAnswer>(body) else { return no_otlp() };
     let partial = answer.partial_success.map(|partial| {
         let rejected_log_records = match partial.rejected_log_records {
-            Count::Number(number) => Some(number),
-            Count::Text(text) => text.parse().ok(),
+            None => 0,
+            Some(Count::Number(number)) => number,
+            Some(Count::Text(text)) => text.parse().ok()?,
         };
-        Some(ExportLogsPartialSuccess {
-            rejected_log_records: rejected_log_records?,
-            error_message: partial.error_message,
-        })
+        let error_message = partial.error_message.unwrap_or_default();
+        Some(ExportLogsPartialSuccess { rejected_log_records, error_message })
     });
     match partial {
         None => taken(None),
@@ -307,7 +316,7 @@ mod tests {
             }))
         };
         let (protobuf, json) = (Some("application/x-protobuf"), Some("application/json; charset=utf-8"));
-        let taken: [(Option<&str>, &[u8]); 7] = [
+        let taken: [(Option<&str>, &[u8]); 9] = [
             (None, b""),
             (protobuf, b""),
             (protobuf, &[0x0a, 0x00]),
@@ -315,6 +324,8 @@ mod tests {
             (json, b""),
             (json, b"{}"),
             (json, br#"{"partialSuccess":{}}"#),
+            (json, br#"{"partialSuccess":null}"#),
+            (json, br#"{"partialSuccess":{"rejectedLogRecords":null,"errorMessage":null}}"#),
         ];
         for (kind, body) in taken {
             assert_eq!(of_success(kind, body), Verdict::Accepted(None), "{kind:?} {body:?}");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
@@ -13,13 +13,13 @@ use tokio::task::JoinSet;
 
 use super::Body;
 use super::answer::{self, Verdict};
+use super::carried::Key;
 use super::lanes::lanes;
 use super::request::Prepared;
+use super::trial::Trial;
 use crate::event::Event;
 use crate::sink::{Delivered, SinkError};
 
-/// A receiver that speaks of the connection is asked again after this.
-const DOWN_PAUSE: Duration = Duration::from_secs(30);
 /// A lone record that a receiver would not take for want of room is tried so often before it is suspected.
 const LONE_TRIES: u32 = 4;
 /// Pause after an answer that the receiver has too much.
@@ -44,24 +44,15 @@ struct Shared {
     is_throttled: AtomicBool,
     /// A lane failed: the others finish what they are sending and begin nothing more.
     is_over: AtomicBool,
-    /// What the receiver took in this delivery.
-    taken: Mutex<Taken>,
-    /// How many suspects there are since something was taken, by weight.
-    suspects: AtomicUsize,
+    trial: Trial,
+    /// A record that the receiver took, of this batch: its place among the prepared.
+    witness: OnceLock<(Arc<Prepared>, usize)>,
 }
 
-/// What was taken: how many requests, and one record of them.
-#[derive(Default)]
-struct Taken {
-    requests: usize,
-    witness: Option<(Arc<Prepared>, usize)>,
-}
-
-/// A record that was refused alone. It is at fault only if the receiver takes another one after it: else the receiver is.
+/// A record that was refused alone.
 struct Suspect {
     reason: String,
-    /// How many requests had been taken by then.
-    taken_before: usize,
+    key: Key,
 }
 
 /// One lane on its way.
@@ -113,16 +104,17 @@ pub(super) struct Course {
 }
 
 /// Delivers events with at most `concurrency` requests at once. If one fails, those under way are finished and no other begins.
-/// `witness`: an event that the receiver took before.
+/// `witness`: an event of the same batch that the receiver took before.
 pub(super) async fn deliver<X: Exchange>(
     exchange: &X,
     events: Arc<[Event]>,
     body: Body,
     concurrency: u32,
     witness: Option<&Event>,
+    trial: &Trial,
 ) -> Course {
     let witness = witness.map(|event| (Arc::new(Prepared::new(std::slice::from_ref(event), &[0], body)), 0));
-    let shared = Arc::new(Shared::new(concurrency, witness));
+    let shared = Arc::new(Shared::new(concurrency, witness, trial.clone()));
     let mut running = JoinSet::new();
     for members in lanes(&events, usize::try_from(concurrency).unwrap_or(1)) {
         running.spawn(run(exchange.clone(), Arc::clone(&shared), Arc::clone(&events), members, body));
@@ -149,7 +141,7 @@ pub(super) async fn deliver<X: Exchange>(
 
 /// The receiver refuses each record alone and takes no other: it is the receiver, and nothing is given up.
 fn takes_nothing(reason: &str) -> SinkError {
-    SinkError::Later { reason: format!("the receiver takes no record: {reason}"), after: DOWN_PAUSE }
+    SinkError::Retry(format!("the receiver takes no record: {reason}"))
 }
 
 async fn encoded(prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Vec<u8>, SinkError> {
@@ -201,150 +193,154 @@ impl<X: Exchange> Lane<X> {
         let mut open = self.prepared.requests();
         open.reverse();
         while let Some(range) = open.pop() {
-            let verdict = {
+            let answered = {
                 let _turn = self.shared.turn().await?;
                 self.send(range.clone()).await?
             };
-            let (reason, lone) = match verdict {
-                Verdict::Accepted(partial) => {
-                    self.note(partial.as_ref(), range);
-                    continue;
-                }
-                Verdict::Later(reason, Some(after)) => return Err(SinkError::Later { reason, after }.into()),
-                Verdict::Later(reason, None) => return Err(SinkError::Retry(reason).into()),
-                Verdict::Down(reason) => return Err(SinkError::Later { reason, after: DOWN_PAUSE }.into()),
-                Verdict::Smaller(reason) => (reason, Lone::Refused),
-                Verdict::Throttled(reason) => (reason, Lone::Throttled),
-            };
+            let Some((lone, reason)) = self.settled(answered, &range)? else { continue };
             if lone == Lone::Throttled {
                 self.shared.is_throttled.store(true, Ordering::Release);
             }
-            if range.len() > 1 {
-                if lone == Lone::Throttled {
-                    tokio::time::sleep(THROTTLED_PAUSE).await;
-                }
-                let middle = range.start.midpoint(range.end);
-                open.push(middle..range.end);
-                open.push(range.start..middle);
+            if range.len() == 1 {
+                self.suspect(range, (lone, reason)).await?;
                 continue;
             }
-            self.suspect(range, (lone, reason)).await?;
+            if lone == Lone::Throttled {
+                tokio::time::sleep(THROTTLED_PAUSE).await;
+            }
+            let middle = range.start.midpoint(range.end);
+            open.push(middle..range.end);
+            open.push(range.start..middle);
         }
         Ok(())
+    }
+
+    /// Notes what was taken of a request. Gives why it may have been too much, if it was refused for that.
+    fn settled(
+        &mut self,
+        (verdict, number): (Verdict, u64),
+        range: &Range<usize>,
+    ) -> Result<Option<(Lone, String)>, SinkError> {
+        match verdict {
+            Verdict::Accepted(partial) => {
+                self.note(partial.as_ref(), range.clone(), number);
+                Ok(None)
+            }
+            Verdict::Smaller(reason) => Ok(Some((Lone::Refused, reason))),
+            Verdict::Throttled(reason) => Ok(Some((Lone::Throttled, reason))),
+            Verdict::Later(..) | Verdict::Down(_) => {
+                Err(verdict.failure().unwrap_or_else(|| takes_nothing("no answer")))
+            }
+        }
     }
 
     /// One record is still refused alone. If the receiver may only be busy it is tried again, with no other request under way.
     async fn suspect(&mut self, range: Range<usize>, (lone, mut reason): (Lone, String)) -> Result<(), Ended> {
         let shared = Arc::clone(&self.shared);
+        let mut weight = 1;
         if lone == Lone::Throttled {
+            weight = THROTTLED_WEIGHT;
             let _all_turns = shared.every_turn().await?;
             for _ in 1..LONE_TRIES {
                 tokio::time::sleep(THROTTLED_PAUSE).await;
-                match self.send(range.clone()).await? {
-                    Verdict::Accepted(partial) => {
-                        self.note(partial.as_ref(), range);
-                        return Ok(());
-                    }
-                    Verdict::Throttled(again) | Verdict::Smaller(again) => reason = again,
-                    Verdict::Later(reason, _) | Verdict::Down(reason) => return Err(SinkError::Retry(reason).into()),
+                let answered = self.send(range.clone()).await?;
+                match self.settled(answered, &range)? {
+                    Some((_, again)) => reason = again,
+                    None => return Ok(()),
                 }
             }
         }
-        let taken_before = shared.taken().requests;
-        if shared.suspected(lone) >= MOST_SUSPECTS {
+        let Some((index, key)) = self.prepared.origin(range.start) else { return Ok(()) };
+        if shared.trial.refused(key, weight) >= MOST_SUSPECTS {
             shared.prove(&self.exchange, &reason).await?;
         }
-        let suspect = Suspect { reason, taken_before };
-        self.outcome.suspects.extend(self.prepared.origin(range.start).map(|index| (index, suspect)));
+        self.outcome.suspects.insert(index, Suspect { reason, key });
         Ok(())
     }
 
-    async fn send(&self, range: Range<usize>) -> Result<Verdict, Ended> {
+    /// Sends the records of a range; gives the answer and the request's number.
+    async fn send(&self, range: Range<usize>) -> Result<(Verdict, u64), Ended> {
         let encoded = encoded(&self.prepared, range).await?;
-        Ok(self.exchange.exchange(encoded).await?)
+        let number = self.shared.trial.begin();
+        Ok((self.exchange.exchange(encoded).await?, number))
     }
 
     /// A receiver that took only a part gives a number and a message, never names: all are kept together.
-    fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>) {
-        let rejected = partial.map_or(0, |partial| usize::try_from(partial.rejected_log_records).unwrap_or(0));
-        if rejected == 0 {
-            self.shared.took(&self.prepared, range.start);
-            self.outcome.taken.extend(range.clone().filter_map(|place| self.prepared.origin(place)));
-        }
-        let Some(partial) = partial else { return };
-        let message = answer::words(&partial.error_message);
-        let (count, prepared) = (rejected, &self.prepared);
+    fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>, number: u64) {
+        let (count, total, start) = (partial.map_or(0, rejected), range.len(), range.start);
+        let indexes = range.filter_map(|place| Some(self.prepared.origin(place)?.0));
+        let message = partial.map(|partial| answer::words(&partial.error_message)).unwrap_or_default();
         if count == 0 {
-            tracing::warn!(message, "the OTLP receiver took everything and warns");
-        } else if count >= range.len() {
+            self.outcome.taken.extend(indexes);
+            self.shared.took(number, &self.prepared, start);
+            if partial.is_some() {
+                tracing::warn!(message, "the OTLP receiver took everything and warns");
+            }
+        } else if count >= total {
             let reason = format!("the receiver rejected it: {message}");
-            self.outcome
-                .refused
-                .extend(range.filter_map(|place| prepared.origin(place)).map(|index| (index, reason.clone())));
+            self.outcome.refused.extend(indexes.map(|index| (index, reason.clone())));
         } else {
-            let reason = format!("the receiver rejected {count} of {} without naming them: {message}", range.len());
-            let members: Vec<usize> = range.filter_map(|place| prepared.origin(place)).collect();
+            let reason = format!("the receiver rejected {count} of {total} without naming them: {message}");
+            let members: Vec<usize> = indexes.collect();
             self.outcome.unnamed.extend(members.first().map(|first| (*first, (members.clone(), reason))));
         }
     }
 }
 
+/// How many records of a request the receiver rejected.
+fn rejected(partial: &ExportLogsPartialSuccess) -> usize {
+    usize::try_from(partial.rejected_log_records).unwrap_or(0)
+}
+
 impl Shared {
-    fn new(concurrency: u32, witness: Option<(Arc<Prepared>, usize)>) -> Self {
+    fn new(concurrency: u32, witness: Option<(Arc<Prepared>, usize)>, trial: Trial) -> Self {
         Self {
             concurrency,
             turns: Semaphore::new(usize::try_from(concurrency).unwrap_or(1)),
             is_throttled: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
-            taken: Mutex::new(Taken { requests: 0, witness }),
-            suspects: AtomicUsize::new(0),
+            trial,
+            witness: witness.map_or_else(OnceLock::new, OnceLock::from),
         }
     }
 
-    /// What was refused alone is given up, once the receiver has taken another record after it.
+    /// What was refused alone is given up if it is at fault. Where nothing tells, a record that was taken is asked for once more.
     async fn judge<X: Exchange>(&self, exchange: &X, outcome: &mut Outcome) -> Result<(), SinkError> {
-        let requests = self.taken().requests;
-        if let Some(unproven) = outcome.suspects.values().find(|suspect| suspect.taken_before >= requests) {
-            self.prove(exchange, &unproven.reason).await?;
+        if let Some(unproven) = outcome.suspects.values().find(|suspect| !self.trial.is_guilty(&suspect.key)) {
+            // The lanes have ended, so that nothing ends this wait but the turns.
+            self.prove(exchange, &unproven.reason).await.map_err(|ended| match ended {
+                Ended::Failed(error) => error,
+                Ended::Over => takes_nothing(&unproven.reason),
+            })?;
         }
-        let suspects = std::mem::take(&mut outcome.suspects).into_iter();
-        outcome.refused.extend(suspects.map(|(index, suspect)| (index, suspect.reason)));
+        for (index, Suspect { reason, key }) in std::mem::take(&mut outcome.suspects) {
+            self.trial.close(&key);
+            outcome.refused.insert(index, reason);
+        }
         Ok(())
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The receiver took the request of that number, among others this record.
+    fn took(&self, number: u64, prepared: &Arc<Prepared>, place: usize) {
+        self.trial.took(number);
+        self.witness.get_or_init(|| (Arc::clone(prepared), place));
     }
 
-    /// The receiver took a request, among others this record.
-    fn took(&self, prepared: &Arc<Prepared>, place: usize) {
-        let mut taken = self.taken();
-        taken.requests = taken.requests.saturating_add(1);
-        taken.witness.get_or_insert_with(|| (Arc::clone(prepared), place));
-        self.suspects.store(0, Ordering::Release);
-    }
-
-    /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id. An error: it takes
-    /// nothing, so that nothing says that a record is at fault.
-    async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), SinkError> {
-        let witness = self.taken().witness.clone();
-        let Some((prepared, place)) = witness else { return Err(takes_nothing(reason)) };
-        let request = encoded(&prepared, place..place.saturating_add(1)).await?;
+    /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id, with no other request
+    /// under way. An error: it takes nothing, so that nothing says that a record is at fault.
+    async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), Ended> {
+        let Some((prepared, place)) = self.witness.get() else { return Err(takes_nothing(reason).into()) };
+        let request = encoded(prepared, *place..place.saturating_add(1)).await?;
+        let _all_turns = self.every_turn().await?;
+        let number = self.trial.begin();
         match exchange.exchange(request).await? {
-            Verdict::Accepted(_) => {
-                self.took(&prepared, place);
+            Verdict::Accepted(partial) if partial.as_ref().map_or(0, rejected) == 0 => {
+                self.trial.took(number);
                 Ok(())
             }
-            Verdict::Later(reason, Some(after)) => Err(SinkError::Later { reason, after }),
-            Verdict::Later(reason, None) | Verdict::Throttled(reason) => Err(SinkError::Retry(reason)),
-            Verdict::Down(reason) | Verdict::Smaller(reason) => Err(takes_nothing(&reason)),
+            Verdict::Accepted(_) => Err(takes_nothing(reason).into()),
+            verdict => Err(verdict.failure().unwrap_or_else(|| takes_nothing(reason)).into()),
         }
-    }
-
-    /// Counts a suspect; gives how many there are.
-    fn suspected(&self, lone: Lone) -> usize {
-        let weight = if lone == Lone::Throttled { THROTTLED_WEIGHT } else { 1 };
-        self.suspects.fetch_add(weight, Ordering::AcqRel).saturating_add(weight)
     }
 
     /// Waits until a request may be sent.

@@ -207,6 +207,80 @@ async fn what_was_taken_before_a_failure_proves_a_fault_after_it() {
     assert_eq!(delivered.refused, [(2, "refused".to_owned())]);
 }
 
+/// A batch of one record, as a replay may make: other batches tell, in between, whether the receiver takes others.
+#[tokio::test(start_paused = true)]
+async fn a_lone_bad_record_is_given_up_once_others_were_taken_again_and_again() {
+    let all = events(30);
+    for says in [smaller as fn(_) -> _, throttled] {
+        let receiver = Receiver::new([0], &all, says);
+        let mut carried = Carried::default();
+        let mut attempts = 0;
+        let refused = loop {
+            attempts += 1;
+            match carried.deliver(&receiver, &all[..1], Body::Json, 4).await {
+                Ok(delivered) => break delivered.refused,
+                Err(error) => assert!(error.to_string().contains("takes no record"), "{error}"),
+            }
+            assert!(attempts < 10, "it holds the sink up for ever");
+            let others = &all[attempts..=attempts];
+            assert_eq!(carried.deliver(&receiver, others, Body::Json, 4).await, Ok(Delivered::default()));
+        };
+        assert_eq!((attempts, refused), (3, vec![(0, "refused".to_owned())]));
+        // Alone in the world it waits: nothing says that it is at fault.
+        let mut carried = Carried::default();
+        for _ in 0..9 {
+            assert!(carried.deliver(&receiver, &all[..1], Body::Json, 4).await.is_err());
+        }
+    }
+}
+
+/// A request that began before the refusal and is answered after it says nothing of the receiver that refuses.
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_an_earlier_request_proves_nothing() {
+    #[derive(Clone)]
+    struct Breaks(Arc<Mutex<usize>>);
+
+    impl Exchange for Breaks {
+        async fn exchange(&self, request: Vec<u8>) -> Result<Verdict, SinkError> {
+            let number = {
+                let mut requests = self.0.lock().unwrap();
+                *requests += 1;
+                *requests
+            };
+            // It breaks right after the first request, whose answer is long on its way.
+            if number == 1 {
+                tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+                return Ok(Verdict::Accepted(None));
+            }
+            assert!(!request.is_empty());
+            Ok(smaller("broken".into()))
+        }
+    }
+
+    let large = format!("{{\"text\":\"{}\"}}", "x".repeat(70_000));
+    let batch: Vec<Event> = events(4).into_iter().map(|event| Event { json: large.clone(), ..event }).collect();
+    let batch: Vec<Event> = (0..)
+        .zip(batch)
+        .map(|(number, mut event)| {
+            event.pivots.subject = format!("alert-{number}");
+            event
+        })
+        .collect();
+    let refused = Carried::default().deliver(&Breaks(Arc::default()), &batch, Body::Json, 4).await;
+    assert!(refused.is_err(), "{refused:?}");
+}
+
+/// A receiver that takes the witness only in part does not take it.
+#[tokio::test(start_paused = true)]
+async fn a_witness_that_is_rejected_proves_nothing() {
+    let batch = events(2);
+    let receiver = Receiver::new([1], &batch, smaller);
+    // Requests: both, the first, the bad one, the first again.
+    let away = Away(receiver, 0..0, Some((4, 1)));
+    let refused = Carried::default().deliver(&away, &batch, Body::Json, 1).await;
+    assert!(refused.is_err(), "{refused:?}");
+}
+
 proptest! {
     #[test]
     fn only_what_is_at_fault_is_ever_given_up(
