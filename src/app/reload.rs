@@ -86,7 +86,7 @@ impl<E: Environment + Sync> Reloader<E> {
     }
 
     fn problems(&self, loaded: &Loaded) -> Vec<Diagnostic> {
-        [loaded.unbuilt(), loaded.secrets(&self.environment)].concat()
+        [loaded.unbuilt(), loaded.secrets(&self.environment), loaded.certificates()].concat()
     }
 
     /// Puts another mapping in force.

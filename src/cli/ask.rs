@@ -56,7 +56,7 @@ async fn hand_over(config: &Config, request: Request) -> anyhow::Result<()> {
 
 fn tell(served: Served, by_whom: &str) -> anyhow::Result<()> {
     match served {
-        Served::Replayed(0) => table::print("0 records will be sent again: the sink has passed none that is meant\n"),
+        Served::Replayed(0) => table::print("0 records will be sent again: there is none that was sent and is meant\n"),
         Served::Replayed(count) => table::print(&format!("{count} records will be sent again {by_whom}\n")),
         Served::Dropped(count) => table::print(&format!("{count} dead letters dropped\n")),
         Served::Refused(why) => Err(AppError::Failed(why).into()),

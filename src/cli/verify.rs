@@ -27,7 +27,7 @@ impl Verify {
         let sink = chosen(&config, self.sink.as_deref())?;
         let journal = open::reader(&config.journal.path)?;
         let verified = verify(&journal, &config, sink, self.topics).await?;
-        let text = if self.json { serde_json::to_string(&verified)? + "\n" } else { human(&verified) };
+        let text = if self.json { table::json_line(&verified)? } else { human(&verified) };
         table::print(&text)?;
         let report = &verified.report;
         if report.is_good() {

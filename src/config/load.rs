@@ -119,7 +119,16 @@ impl Loaded {
             let Some(TlsConfig { ca_file, client }) = tls else { continue };
             let client = client.iter().flat_map(|own| [("cert_file", &own.cert_file), ("key_file", &own.key_file)]);
             for (key, path) in ca_file.iter().map(|path| ("ca_file", path)).chain(client) {
-                if let Err(error) = File::open(path) {
+                // A pipe would wait for its writer.
+                let look = || {
+                    if path.metadata()?.is_file() {
+                        File::open(path).map(drop)
+                    } else {
+                        Err(ErrorKind::IsADirectory.into())
+                    }
+                };
+                let looked: std::io::Result<()> = look();
+                if let Err(error) = looked {
                     let key = format!("sinks.{}.{}.tls.{key}", sink.kind.as_str(), sink.name);
                     let hint = "the sink is down until it can be read".to_owned();
                     self.places.warn_at(&key, format!("{} cannot be read: {error}", path.display()), Some(hint));

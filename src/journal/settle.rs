@@ -38,8 +38,8 @@ pub(super) fn settle(tx: &Tx<'_>, sink: &Sink, settlement: &Settlement, id: Opti
     if settlement.partition.lane == Lane::Replayed {
         replay::passed(tx, stored.id, settlement.to)?;
     }
-    if id.is_none() {
-        // What Kafka was once to commit says nothing of a position that moves without it.
+    // What Kafka was once to commit says nothing of a position that moves without it.
+    if id.is_none() && intent::load(tx, sink.id)?.is_some_and(|intent| intent.partition == settlement.partition) {
         intent::discard(tx, sink)?;
     }
     coverage::delivered(tx, sink, stored.id, settlement)?;

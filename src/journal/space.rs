@@ -40,7 +40,8 @@ impl Journal {
             let own = sum("SELECT COALESCE(SUM(LENGTH(content)), 0) FROM dead")?;
             let pages = sum("SELECT COALESCE(SUM(LENGTH(data)), 0) FROM blobs WHERE id IN (
                 SELECT (SELECT blob FROM batches WHERE batches.partition = dead.partition AND first_seq <= dead.seq
-                        ORDER BY first_seq DESC LIMIT 1) FROM dead WHERE sink IS NOT NULL)")?;
+                        ORDER BY first_seq DESC LIMIT 1)
+                FROM (SELECT partition, seq FROM dead WHERE sink IS NOT NULL UNION SELECT partition, seq FROM dead_among) dead)")?;
             let dead_letters = sum("SELECT COUNT(*) FROM dead")?;
             let dead_bytes = own.saturating_add(pages);
             Ok(Usage { used, limit, held_bytes, dead_bytes, dead_letters, full: used >= limit })

@@ -34,8 +34,9 @@ fn a_replay_repeats_what_was_delivered_with_equal_ids_alone_and_beside_a_running
         let output = place.run(&["replay", "--sink", "archive", "--since", "1h"]);
         let told = format!("{all} records will be sent again by the running instance\n");
         let (said, again) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success() && said == told, "{said}{again}");
-        Some(())
+        let is_late = said.contains("waits for the running instance");
+        assert!(output.status.success() && (said == told || is_late), "{said}{again}");
+        (said == told).then_some(())
     });
     for refused in [&["replay", "--sink", "nobody"][..], &["dead-letters", "drop", "99"]] {
         let output = place.run(refused);

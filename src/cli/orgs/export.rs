@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::cli::open::Purpose;
+use crate::cli::plain::{self, Layout};
 use crate::cli::{ConfigFile, open, table};
 use crate::org::directory::{Decision, SiteListing};
 
@@ -52,7 +53,7 @@ impl Export {
         let rows: Vec<Row> = directory.listing().into_iter().filter_map(row).collect();
         let text = match self.format {
             Form::Csv => csv(&rows)?,
-            Form::Json => serde_json::to_string_pretty(&rows)? + "\n",
+            Form::Json => plain::json(&serde_json::to_string_pretty(&rows)?, Layout::Kept) + "\n",
             Form::Toml => toml(&rows),
         };
         table::print(&text)

@@ -6,7 +6,7 @@ use super::support::{MANY, Place, activities, live, pass, site, uid, use_sinks};
 use crate::journal::dead::DeadFilter;
 use crate::journal::intent::{AdoptError, Adoption, Intent};
 use crate::journal::sqlite::Journal;
-use crate::journal::{JournalError, Refused, RefusedKind};
+use crate::journal::{JournalError, Lane, Page, Partition, Refused, RefusedKind};
 
 async fn with_records(place: &Place) -> Journal {
     let journal = place.open();
@@ -95,12 +95,22 @@ async fn an_entry_from_before_delivery_at_least_once_is_outdated() {
         assert_eq!(journal.adopt("k", vec![entry]).await.unwrap(), Adoption { taken_over: None });
         assert_eq!(journal.positions("k").await.unwrap(), [(live(), 4, None)]);
     }
+    // The intent of a partition in which nothing moved meanwhile is still to be asked for.
+    let backfill = Partition { lane: Lane::Backfill, ..live() };
+    journal.commit(Page { lane: Lane::Backfill, ..activities("z", 1, "a") }).await.unwrap();
+    let other = Intent { partition: backfill.clone(), from: 0, to: 1, dead: Vec::new(), sent: 1, ..open.clone() };
+    journal.intend("k", other.clone()).await.unwrap();
+    journal.commit(activities("w", 1, "a")).await.unwrap();
+    assert_eq!(pass(&journal, "k", &live()).await, 1);
+    let committed = vec![(live(), 2, first.id), (backfill.clone(), 1, other.id)];
+    assert_eq!(journal.adopt("k", committed).await.unwrap(), Adoption { taken_over: Some(backfill) });
     // Older than what Kafka has: a copy that was put back.
     journal.commit(activities("y", 2, "a")).await.unwrap();
-    let ahead = journal.adopt("k", vec![(live(), 5, Uuid::new_v4())]).await;
+    let ahead = journal.adopt("k", vec![(live(), 6, Uuid::new_v4()), (other.partition.clone(), 1, other.id)]).await;
     assert!(matches!(ahead, Err(AdoptError::Differs { .. })), "{ahead:?}");
-    let next = Intent { from: 4, to: 6, dead: Vec::new(), sent: 2, id: Uuid::new_v4(), ..first };
+    let next = Intent { from: 5, to: 7, dead: Vec::new(), sent: 2, id: Uuid::new_v4(), ..first };
     journal.intend("k", next.clone()).await.unwrap();
-    let entry = (live(), 6, next.id);
-    assert_eq!(journal.adopt("k", vec![entry]).await.unwrap(), Adoption { taken_over: Some(live()) });
+    let entry = (live(), 7, next.id);
+    let backfill = (other.partition, 1, other.id);
+    assert_eq!(journal.adopt("k", vec![entry, backfill]).await.unwrap(), Adoption { taken_over: Some(live()) });
 }

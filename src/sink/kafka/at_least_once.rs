@@ -35,8 +35,9 @@ impl AtLeastOnce {
     /// A sink that connects at its first delivery or health check.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
         let trouble = Trouble::default();
+        let (given, told) = (settings.clone(), trouble.clone());
         let lane =
-            Lane { settings: settings.clone(), trouble: trouble.clone(), producer: None, topics: Topics::default() };
+            move || Lane { settings: given.clone(), trouble: told.clone(), producer: None, topics: Topics::default() };
         let thread = Dedicated::start("kafka", lane, |lane| {
             if let Some(producer) = &lane.producer {
                 producer.poll(IDLE_TURN);

@@ -72,12 +72,13 @@ impl ExactlyOnce {
     /// A sink that connects when it is opened.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
         let (trouble, retired) = (Trouble::default(), Retired::default());
-        let lane = Lane {
-            settings: settings.clone(),
-            trouble: trouble.clone(),
+        let (given, told, ended) = (settings.clone(), trouble.clone(), retired.clone());
+        let lane = move || Lane {
+            settings: given.clone(),
+            trouble: told.clone(),
             producer: None,
             turn: None,
-            retired: retired.clone(),
+            retired: ended.clone(),
             timeout: TRANSACTION_TIMEOUT,
             topics: Topics::default(),
             has_looked: false,
@@ -100,7 +101,7 @@ impl Drop for ExactlyOnce {
 impl TransactionalSink for ExactlyOnce {
     async fn open(&mut self) -> Result<Vec<Position>, TransactionError> {
         let opened = self.thread.call(Lane::open).await;
-        opened.map_err(|gone| TransactionError::Stopped(gone.to_string()))?
+        opened.map_err(|gone| TransactionError::Restart(gone.to_string()))?
     }
 
     async fn commit(&mut self, events: &[Event], position: &Position) -> Result<(), TransactionError> {
@@ -117,7 +118,7 @@ impl TransactionalSink for ExactlyOnce {
         }
         messages.push(offsets::message(&self.settings, position).map_err(TransactionError::Stopped)?);
         let committed = self.thread.call(move |lane| lane.commit(&messages)).await;
-        committed.map_err(|gone| TransactionError::Stopped(gone.to_string()))?
+        committed.map_err(|gone| TransactionError::Restart(gone.to_string()))?
     }
 
     fn trouble(&self) -> Trouble {
@@ -132,7 +133,7 @@ impl Lane {
         self.producer = None;
         self.topics.forget();
         let id = format!("vintner-{}-{}", self.settings.journal, self.settings.sink);
-        if self.turn.as_ref().is_none_or(|turn| turn.id() != id) {
+        if self.turn.is_none() {
             let turn = Turn::take(&id, PREDECESSOR_LIMIT, &self.retired);
             let waits =
                 || TransactionError::Retry("the sink's client from before the reload has not ended yet".to_owned());

@@ -105,9 +105,11 @@ pub(super) fn end(settings: &Settings, trouble: &Trouble) -> Result<(), Transact
     loop {
         match consumer.poll(LOOK) {
             Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
-            // The library asks for a group, which is not needed here.
-            Some(Err(error)) if error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed) => {}
-            Some(Err(error)) => return Err(failed(error)),
+            Some(Err(error)) if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) => {
+                return Err(failed(error));
+            }
+            // One broker of several may be away, and the library asks for a group, which is not needed here.
+            Some(Err(error)) => trouble.set(unreadable(settings, &error)),
             None if Instant::now() >= deadline => {
                 let why = trouble.get().unwrap_or_else(|| "no answer in time".to_owned());
                 return Err(TransactionError::Retry(format!("the offsets topic cannot be read: {why}")));

@@ -1,5 +1,6 @@
 //! A thread that owns a value whose calls block: the async runtime never waits in them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -16,16 +17,18 @@ pub(super) struct Dedicated<T> {
     jobs: SyncSender<Job<T>>,
 }
 
-/// The thread has ended, which only a panic in it can explain.
+/// The work was not done: it panicked, which is a fault of the program. The next work finds a new value.
 #[derive(Debug, thiserror::Error)]
-#[error("the thread of the Kafka client has ended")]
+#[error("the Kafka client failed for a reason of its own, and a new one is made")]
 pub(super) struct Gone;
 
 impl<T: Send + 'static> Dedicated<T> {
-    /// Starts the thread; `idle` is called whenever no work comes.
-    pub(super) fn start(name: &str, value: T, idle: fn(&mut T)) -> std::io::Result<Self> {
+    /// Starts the thread with a value of `make`, which is asked for another one after a panic; `idle` is called whenever no work comes.
+    pub(super) fn start(name: &str, make: impl Fn() -> T + Send + 'static, idle: fn(&mut T)) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(1);
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || serve(value, &queue, idle))?;
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || while serve(make(), &queue, idle).is_err() {})?;
         Ok(Self { jobs })
     }
 
@@ -54,12 +57,13 @@ impl<T: Send + 'static> Dedicated<T> {
     }
 }
 
-fn serve<T>(mut value: T, queue: &Receiver<Job<T>>, idle: fn(&mut T)) {
+/// Serves until nobody is left who could ask. An error: the work panicked.
+fn serve<T>(mut value: T, queue: &Receiver<Job<T>>, idle: fn(&mut T)) -> std::thread::Result<()> {
     loop {
         match queue.recv_timeout(IDLE) {
-            Ok(job) => job(&mut value),
-            Err(RecvTimeoutError::Timeout) => idle(&mut value),
-            Err(RecvTimeoutError::Disconnected) => return,
+            Ok(job) => catch_unwind(AssertUnwindSafe(|| job(&mut value)))?,
+            Err(RecvTimeoutError::Timeout) => catch_unwind(AssertUnwindSafe(|| idle(&mut value)))?,
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
         }
     }
 }
@@ -70,7 +74,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_goes_on_when_its_caller_is_dropped_and_the_next_waits_for_it() {
-        let counter = Dedicated::start("counter", 0_u32, |_| ()).unwrap();
+        let counter = Dedicated::start("counter", || 0_u32, |_| ()).unwrap();
         let slow = counter.call(|count| {
             std::thread::sleep(Duration::from_millis(200));
             *count += 1;
@@ -80,9 +84,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_told() {
-        let value = Dedicated::start("panics", (), |()| ()).unwrap();
-        assert!(value.call(|()| panic!("on purpose")).await.is_err());
-        assert!(value.call(|()| ()).await.is_err());
+    async fn a_panic_is_told_and_the_next_work_finds_a_new_value() {
+        let value = Dedicated::start("panics", || 7, |_| ()).unwrap();
+        assert!(value.call(|number: &mut i32| *number = 8).await.is_ok());
+        assert!(value.call(|_| panic!("on purpose")).await.is_err());
+        assert_eq!(value.call(|number| *number).await.unwrap(), 7);
     }
 }

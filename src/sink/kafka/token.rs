@@ -46,7 +46,15 @@ pub struct TokenServer {
 #[derive(Deserialize)]
 struct Answer {
     access_token: String,
-    expires_in: Option<u64>,
+    expires_in: Option<Seconds>,
+}
+
+/// A number, which some servers write as a text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Seconds {
+    Number(u64),
+    Text(String),
 }
 
 /// What a server says that refuses (RFC 6749 section 5.2).
@@ -83,15 +91,19 @@ impl TokenServer {
         let asked_at = self.clock.now();
         let answer = request.send().await.map_err(words)?;
         let status = answer.status();
-        let kind =
-            answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing").to_owned();
+        let kind = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
+        let kind: String = kind.chars().take(LONGEST_REASON).collect();
         let body = beginning(answer).await?;
         if !status.is_success() {
             return Err(refused(status, &body, &secret));
         }
         let answer: Answer = serde_json::from_slice(&body)
             .map_err(|_| format!("it answers {kind}, not JSON with an access_token: check `token_url`"))?;
-        let lifetime = answer.expires_in.map_or(DEFAULT_LIFETIME, Duration::from_secs).min(MAX_LIFETIME);
+        let seconds = answer.expires_in.and_then(|seconds| match seconds {
+            Seconds::Number(number) => Some(number),
+            Seconds::Text(text) => text.parse().ok(),
+        });
+        let lifetime = seconds.map_or(DEFAULT_LIFETIME, Duration::from_secs).min(MAX_LIFETIME);
         let text = Secret::new(&answer.access_token);
         Ok(Token { text, principal: self.client_id.clone(), expires: asked_at.plus(lifetime) })
     }

@@ -35,11 +35,6 @@ impl Turn {
         }
         Some(Self(id.to_owned()))
     }
-
-    /// Whose it is.
-    pub(super) fn id(&self) -> &str {
-        &self.0
-    }
 }
 
 impl Drop for Turn {
@@ -68,7 +63,6 @@ mod tests {
         let working = Retired::default();
         let take = |id: &str, retired: &Retired| Turn::take(id, Duration::from_millis(10), retired);
         let first = take("one", &working).unwrap();
-        assert_eq!(first.id(), "one");
         assert!(take("one", &working).is_none() && take("two", &working).is_some());
         let waiting = std::thread::spawn(|| Turn::take("one", Duration::from_secs(60), &Retired::default()).is_some());
         drop(first);

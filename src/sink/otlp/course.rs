@@ -333,14 +333,14 @@ impl Shared {
         let request = encoded(prepared, *place..place.saturating_add(1)).await?;
         let _all_turns = self.every_turn().await?;
         let number = self.trial.begin();
-        match exchange.exchange(request).await? {
-            Verdict::Accepted(partial) if partial.as_ref().map_or(0, rejected) == 0 => {
-                self.trial.took(number);
-                Ok(())
-            }
-            Verdict::Accepted(_) => Err(takes_nothing(reason).into()),
-            verdict => Err(verdict.failure().unwrap_or_else(|| takes_nothing(reason)).into()),
+        let verdict = exchange.exchange(request).await?;
+        if let Verdict::Accepted(partial) = &verdict
+            && partial.as_ref().map_or(0, rejected) == 0
+        {
+            self.trial.took(number);
+            return Ok(());
         }
+        Err(verdict.failure().unwrap_or_else(|| takes_nothing(reason)).into())
     }
 
     /// Waits until a request may be sent.

@@ -7,6 +7,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::broker::Broker;
+use crate::workplace::wait_for;
 
 /// The number of the request `EndTxn` in Kafka's protocol.
 const END_TXN: i16 = 26;
@@ -46,6 +47,7 @@ struct State {
     /// What it waits for.
     moment: Option<Moment>,
     is_shut: bool,
+    is_gone: bool,
     streams: Vec<TcpStream>,
     hold: Hold,
 }
@@ -69,11 +71,15 @@ impl Door {
     /// Opens the door of a broker.
     pub(crate) fn open(broker: &Broker) -> Self {
         let [behind, at] = broker.watched;
-        let listener = TcpListener::bind(("127.0.0.1", at)).expect("the port is free");
+        // The one before is about to free it.
+        let listener = wait_for(Duration::from_secs(10), || TcpListener::bind(("127.0.0.1", at)).ok());
         let shared = Arc::new(Shared { broker: behind, state: Mutex::default(), fell: Condvar::new() });
         let for_clients = shared.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                if for_clients.state().is_gone {
+                    break;
+                }
                 // A client that comes while the door is shut, or whose broker is gone, is sent away.
                 drop(for_clients.let_in(client));
             }
@@ -108,6 +114,14 @@ impl Door {
     /// Opens it again.
     pub(crate) fn open_again(&self) {
         self.shared.state().is_shut = false;
+    }
+}
+
+impl Drop for Door {
+    /// Frees the port for the next one.
+    fn drop(&mut self) {
+        self.shared.state().is_gone = true;
+        drop((TcpStream::connect(&self.endpoint), self.shared.fall_shut()));
     }
 }
 

@@ -28,6 +28,15 @@ pub(super) struct Running {
     child: Child,
 }
 
+/// A test that fails leaves no process behind.
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            drop((self.child.kill(), self.child.wait()));
+        }
+    }
+}
+
 impl Running {
     pub(super) fn start(place: &Workplace) -> Self {
         Self::logging(place, "info")

@@ -58,7 +58,8 @@ impl<'a> Range<'a> {
             return all;
         }
         let absent = range.sent.saturating_sub(found);
-        if range.version == version {
+        // The route is not part of the version: where all that was sent is there and not wanted, it may be another route by now.
+        if range.version == version && (found > 0 || stray != range.sent) {
             return Self { found, is_certain: true, missing: missing_of(&wanted), absent, stray, ..all };
         }
         Self { doubtful: absent.saturating_sub(all.absent), ..all }

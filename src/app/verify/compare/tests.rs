@@ -240,6 +240,12 @@ fn under_another_mapping_it_is_told_that_a_loss_may_be_hidden() {
     let report = told(&moved, &[before], 0);
     assert_eq!((report.found, report.stray, report.lost, report.unclear), (6, 0, 0, 3), "{report:?}");
 
+    // Or the route is another one since, and names just the others.
+    let mut turned = journal(1, 10, &[1, 3, 5, 7, 9]);
+    show(&mut turned, [1, 3, 5, 7, 9]);
+    let report = told(&turned, &[range(1, 10, 5, 5, 0)], 0);
+    assert_eq!((report.found, report.stray, report.lost, report.unclear), (5, 0, 0, 5), "{report:?}");
+
     // The route is another one since: fewer are wanted than were sent.
     let mut narrowed = journal(1, 10, &[2, 4, 6, 8]);
     show(&mut narrowed, 1..=10);
