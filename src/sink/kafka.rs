@@ -34,6 +34,7 @@ mod thread;
 pub mod token;
 mod topic;
 mod topics;
+mod transaction;
 mod turn;
 
 /// How a Kafka sink is set up.

@@ -11,15 +11,14 @@ use tokio::time::Instant;
 
 use super::Settings;
 use super::client::producer_config;
-use super::failure::{Meaning, code, meaning, words};
 use super::message::Message;
 use super::offsets;
 use super::producer::{IDLE_TURN, Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics, largest_batch, warn_of_cleanup};
+use super::transaction::{Began, abort, commit, fenced, gone, init, lost};
 use super::turn::{Retired, Turn};
-use crate::clock::Millis;
 use crate::event::Event;
 use crate::sink::{Position, TransactionError, TransactionalSink, Trouble};
 
@@ -27,16 +26,8 @@ use crate::sink::{Position, TransactionError, TransactionalSink, Trouble};
 const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long the library tries to deliver one message: well within the transaction.
 const MESSAGE_TIMEOUT: Duration = Duration::from_secs(40);
-/// How long the brokers may take to let a new producer in; they wait for a commit that is under way.
-const INIT_LIMIT: Duration = Duration::from_secs(60);
-/// One attempt of a call; between two the library's callbacks run.
-const ATTEMPT: Duration = Duration::from_secs(2);
-/// How long an abort may take before a new producer ends the transaction instead.
-const ABORT_LIMIT: Duration = Duration::from_secs(30);
 /// How long the client of a sink that was replaced may take to end.
 const PREDECESSOR_LIMIT: Duration = Duration::from_secs(60);
-/// Pause between attempts.
-const PAUSE: Duration = Duration::from_millis(100);
 /// The library's own bound of a batch; a topic that takes less gets smaller ones.
 const BATCH_BYTES: usize = 1_000_000;
 
@@ -60,12 +51,6 @@ struct Lane {
     topics: Topics,
     /// Whether the settings of the offsets topic were looked at.
     has_looked: bool,
-}
-
-/// When a transaction began, by both clocks: a machine that slept shows it in wall time only.
-struct Began {
-    at: Instant,
-    wall: Millis,
 }
 
 impl ExactlyOnce {
@@ -255,113 +240,6 @@ pub(super) fn transactional_config(settings: &Settings, id: &str) -> Result<(Cli
         config.set("message.timeout.ms", MESSAGE_TIMEOUT.min(timeout * 2 / 3).as_millis().to_string());
     }
     Ok((config, timeout))
-}
-
-/// Shuts out older producers; waits for a commit of theirs that is under way.
-pub(super) fn init(producer: &Producer, retired: &Retired) -> Result<(), TransactionError> {
-    let deadline = Instant::now() + INIT_LIMIT;
-    loop {
-        if retired.is_set() {
-            return Err(gone());
-        }
-        match producer.inner.init_transactions(ATTEMPT) {
-            Ok(()) => return Ok(()),
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
-                // The library's callbacks run meanwhile, without which no token is fetched.
-                producer.poll(PAUSE);
-                if let Some(refusal) = producer.refusal() {
-                    return Err(TransactionError::Retry(refusal));
-                }
-            }
-            Err(error) => {
-                let heard = producer.context().trouble().get().map_or_else(String::new, |text| format!(": {text}"));
-                return Err(TransactionError::Retry(format!("no transaction can be had: {}{heard}", words(&error))));
-            }
-        }
-    }
-}
-
-/// Commits. Without an answer the same commit is asked for again, until its outcome is known: it is never taken for an abort.
-/// A client that is refused gets no answer any more: a new one learns the outcome.
-fn commit(
-    producer: &Producer,
-    retired: &Retired,
-    ended: impl Fn(KafkaError) -> TransactionError,
-) -> Result<(), TransactionError> {
-    loop {
-        if retired.is_set() {
-            return Err(gone());
-        }
-        match producer.inner.commit_transaction(ATTEMPT) {
-            Ok(()) => return Ok(()),
-            Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                let why = producer.context().trouble().get().unwrap_or_else(|| error.string());
-                producer.context().trouble().set(why);
-                producer.poll(PAUSE);
-            }
-            Err(KafkaError::Flush(_)) => producer.poll(PAUSE),
-            Err(error) => return Err(ended(error)),
-        }
-        if let Some(refusal) = producer.refusal() {
-            return Err(TransactionError::Restart(refusal));
-        }
-    }
-}
-
-/// Aborts, so that the same producer can go on.
-fn abort(
-    producer: &Producer,
-    retired: &Retired,
-    ended: impl Fn(KafkaError) -> TransactionError,
-) -> Result<(), TransactionError> {
-    let deadline = Instant::now() + ABORT_LIMIT;
-    loop {
-        if retired.is_set() {
-            return Err(gone());
-        }
-        match producer.inner.abort_transaction(ATTEMPT) {
-            Ok(()) => {
-                producer.settle();
-                return Ok(());
-            }
-            Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
-                producer.poll(PAUSE);
-            }
-            Err(error) => return Err(ended(error)),
-        }
-        if let Some(refusal) = producer.refusal() {
-            return Err(TransactionError::Restart(refusal));
-        }
-    }
-}
-
-/// The sink is gone, and nobody learns of this: whoever opens it next finds out what was committed.
-fn gone() -> TransactionError {
-    TransactionError::Restart("the sink was replaced".to_owned())
-}
-
-/// What an error of the transaction itself leads to: a new producer, which learns the outcome, unless somebody took over.
-fn lost(error: &KafkaError, began: &Began, settings: &Settings, timeout: Duration) -> TransactionError {
-    match code(error).map(meaning) {
-        Some(Meaning::Fenced) => fenced(began, settings, timeout),
-        Some(_) | None => TransactionError::Restart(words(error)),
-    }
-}
-
-/// The brokers answer in one way when a newer producer took over and when they ended a transaction that was open for too
-/// long; how long this one was open tells which.
-fn fenced(began: &Began, settings: &Settings, timeout: Duration) -> TransactionError {
-    let open = began.at.elapsed().max(settings.clock.now().since(began.wall));
-    if open >= timeout / 2 {
-        return TransactionError::Restart(format!(
-            "the brokers ended a transaction that was open for {} s",
-            open.as_secs()
-        ));
-    }
-    TransactionError::Stopped(format!(
-        "another vintner with this journal, or a copy of it, took over sink {}: stop one of the two, then restart this one",
-        settings.sink
-    ))
 }
 
 impl fmt::Debug for ExactlyOnce {

@@ -1,11 +1,12 @@
 //! Whether a sink that delivers exactly once could work, for `check --online`: nothing is sent, and nobody is shut out.
 
 use super::Settings;
-use super::exactly_once::{init, transactional_config};
+use super::exactly_once::transactional_config;
 use super::offsets;
 use super::producer::Producer;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics, warn_of_cleanup};
+use super::transaction::init;
 use super::turn::Retired;
 use crate::sink::{TransactionError, Trouble};
 

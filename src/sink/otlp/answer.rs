@@ -6,7 +6,10 @@ use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, 
 use prost::Message;
 use reqwest::header::HeaderValue;
 
+use self::json::of_json;
 use crate::sink::SinkError;
+
+mod json;
 
 /// Longest time that a receiver may ask us to wait.
 const MAX_WAIT: Duration = Duration::from_secs(300);
@@ -159,48 +162,6 @@ pub(super) fn of_success(content_type: Option<&str>, body: &[u8]) -> Verdict {
 /// The verdict on the message of a success.
 pub(super) fn of_message(body: &[u8]) -> Verdict {
     ExportLogsServiceResponse::decode(body).map_or_else(|_| no_otlp(), |response| taken(response.partial_success))
-}
-
-/// The JSON form of the answer; the field has an older name too, and numbers of 64 bits are texts.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct JsonAnswer {
-    #[serde(alias = "partial_success", rename = "partialSuccess")]
-    partial_success: Option<JsonPartial>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct JsonPartial {
-    #[serde(alias = "rejected_log_records")]
-    rejected_log_records: Option<Count>,
-    #[serde(alias = "error_message")]
-    error_message: Option<String>,
-}
-
-#[derive(serde::Deserialize)]
-#[serde(untagged)]
-enum Count {
-    Number(i64),
-    Text(String),
-}
-
-fn of_json(body: &[u8]) -> Verdict {
-    let Ok(answer) = serde_json::from_slice::<JsonAnswer>(body) else { return no_otlp() };
-    let partial = answer.partial_success.map(|partial| {
-        let rejected_log_records = match partial.rejected_log_records {
-            None => 0,
-            Some(Count::Number(number)) => number,
-            Some(Count::Text(text)) => text.parse().ok()?,
-        };
-        let error_message = partial.error_message.unwrap_or_default();
-        Some(ExportLogsPartialSuccess { rejected_log_records, error_message })
-    });
-    match partial {
-        None => taken(None),
-        Some(Some(partial)) => taken(Some(partial)),
-        Some(None) => no_otlp(),
-    }
 }
 
 fn taken(partial: Option<ExportLogsPartialSuccess>) -> Verdict {

@@ -1,0 +1,94 @@
+//! What the lanes of one delivery share: the turns, and who is at fault when a record is refused.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::lane::{Outcome, Suspect};
+use super::{Ended, Exchange, encoded, rejected, takes_nothing};
+use crate::sink::SinkError;
+use crate::sink::otlp::answer::Verdict;
+use crate::sink::otlp::request::Prepared;
+use crate::sink::otlp::trial::Trial;
+
+/// What the lanes of one delivery share.
+pub(super) struct Shared {
+    /// How many requests may be under way at once, and the turns that are left.
+    concurrency: u32,
+    turns: Semaphore,
+    /// The receiver has too much: from now on one request at a time.
+    pub(super) is_throttled: AtomicBool,
+    /// A lane failed: the others finish what they are sending and begin nothing more.
+    pub(super) is_over: AtomicBool,
+    pub(super) trial: Trial,
+    /// A record that the receiver took, of this batch: its place among the prepared.
+    witness: OnceLock<(Arc<Prepared>, usize)>,
+}
+
+impl Shared {
+    pub(super) fn new(concurrency: u32, witness: Option<(Arc<Prepared>, usize)>, trial: Trial) -> Self {
+        Self {
+            concurrency,
+            turns: Semaphore::new(usize::try_from(concurrency).unwrap_or(1)),
+            is_throttled: AtomicBool::new(false),
+            is_over: AtomicBool::new(false),
+            trial,
+            witness: witness.map_or_else(OnceLock::new, OnceLock::from),
+        }
+    }
+
+    /// What was refused alone is given up if it is at fault. Where nothing tells, a record that was taken is asked for once more.
+    pub(super) async fn judge<X: Exchange>(&self, exchange: &X, outcome: &mut Outcome) -> Result<(), SinkError> {
+        if let Some(unproven) = outcome.suspects.values().find(|suspect| !self.trial.is_guilty(&suspect.key)) {
+            // The lanes have ended, so that nothing ends this wait but the turns.
+            self.prove(exchange, &unproven.reason).await.map_err(|ended| match ended {
+                Ended::Failed(error) => error,
+                Ended::Over => takes_nothing(&unproven.reason),
+            })?;
+        }
+        for (index, Suspect { reason, key }) in std::mem::take(&mut outcome.suspects) {
+            self.trial.close(&key);
+            outcome.refused.insert(index, reason);
+        }
+        Ok(())
+    }
+
+    /// The receiver took the request of that number, among others this record.
+    pub(super) fn took(&self, number: u64, prepared: &Arc<Prepared>, place: usize) {
+        self.trial.took(number);
+        self.witness.get_or_init(|| (Arc::clone(prepared), place));
+    }
+
+    /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id, with no other request
+    /// under way. An error: it takes nothing, so that nothing says that a record is at fault.
+    pub(super) async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), Ended> {
+        let Some((prepared, place)) = self.witness.get() else { return Err(takes_nothing(reason).into()) };
+        let request = encoded(prepared, *place..place.saturating_add(1)).await?;
+        let _all_turns = self.every_turn().await?;
+        let number = self.trial.begin();
+        let verdict = exchange.exchange(request).await?;
+        if let Verdict::Accepted(partial) = &verdict
+            && partial.as_ref().map_or(0, rejected) == 0
+        {
+            self.trial.took(number);
+            return Ok(());
+        }
+        Err(verdict.failure().unwrap_or_else(|| takes_nothing(reason)).into())
+    }
+
+    /// Waits until a request may be sent.
+    pub(super) async fn turn(&self) -> Result<SemaphorePermit<'_>, Ended> {
+        if self.is_throttled.load(Ordering::Acquire) { self.every_turn().await } else { self.take(1).await }
+    }
+
+    /// Waits until no other request is under way.
+    pub(super) async fn every_turn(&self) -> Result<SemaphorePermit<'_>, Ended> {
+        self.take(self.concurrency).await
+    }
+
+    async fn take(&self, count: u32) -> Result<SemaphorePermit<'_>, Ended> {
+        let turns = self.turns.acquire_many(count).await?;
+        if self.is_over.load(Ordering::Acquire) { Err(Ended::Over) } else { Ok(turns) }
+    }
+}
