@@ -19,6 +19,7 @@ use crate::secret::Secret;
 pub mod at_least_once;
 mod client;
 mod connection;
+mod consumer;
 pub mod exactly_once;
 mod failure;
 mod message;

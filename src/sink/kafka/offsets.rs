@@ -3,25 +3,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Settings;
-use super::client::{Context, config};
+use super::client::Context;
+use super::consumer::{self, Isolation};
 use super::failure::words;
 use super::message::Message;
-use super::producer::TOKEN;
 use crate::sink::{Position, TransactionError, Trouble};
 
 /// Every position lies in this partition, however many the topic has: entries of one key must never be split.
 const PARTITION: i32 = 0;
 /// How long a broker may take to answer, and how long a transaction of somebody else may hide the end of the topic at a time.
 const LIMIT: Duration = Duration::from_secs(30);
+/// One attempt to ask.
+const ATTEMPT: Duration = Duration::from_secs(2);
 /// One look.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -56,8 +57,8 @@ pub(super) fn message(settings: &Settings, position: &Position) -> Result<Messag
 /// perhaps our newest entry, so it is waited for.
 pub(super) fn read_back(settings: &Settings, trouble: &Trouble) -> Result<Vec<Position>, TransactionError> {
     let deadline = Instant::now() + LIMIT;
-    let committed = consumer(settings, "read_committed", trouble)?;
-    let end = watermark(&consumer(settings, "read_uncommitted", trouble)?, settings, deadline)?;
+    let committed = consumer(settings, Isolation::Committed, trouble)?;
+    let end = watermark(&consumer(settings, Isolation::Uncommitted, trouble)?, settings, deadline)?;
     loop {
         let stable = watermark(&committed, settings, deadline)?;
         if stable >= end {
@@ -97,7 +98,7 @@ pub(super) fn read_back(settings: &Settings, trouble: &Trouble) -> Result<Vec<Po
 /// Reads the end of the offsets topic: whether it may be read at all.
 pub(super) fn end(settings: &Settings, trouble: &Trouble) -> Result<(), TransactionError> {
     let deadline = Instant::now() + LIMIT;
-    let consumer = consumer(settings, "read_uncommitted", trouble)?;
+    let consumer = consumer(settings, Isolation::Uncommitted, trouble)?;
     let mut assignment = TopicPartitionList::new();
     let failed = |error: KafkaError| TransactionError::Retry(unreadable(settings, &error));
     assignment.add_partition_offset(&settings.offsets_topic, PARTITION, Offset::End).map_err(failed)?;
@@ -149,25 +150,10 @@ fn note(
 
 fn consumer(
     settings: &Settings,
-    isolation: &str,
+    isolation: Isolation,
     trouble: &Trouble,
 ) -> Result<BaseConsumer<Context>, TransactionError> {
-    let mut config: ClientConfig = config(settings).map_err(TransactionError::Retry)?;
-    // The group is only a name that the library wants: nothing is committed to it.
-    config
-        .set("group.id", format!("vintner-{}-{}", settings.journal, settings.sink))
-        .set("isolation.level", isolation)
-        .set("enable.auto.commit", "false")
-        .set("enable.partition.eof", "true")
-        .set("allow.auto.create.topics", "false")
-        .set("auto.offset.reset", "error");
-    let made = BaseConsumer::from_config_and_context(&config, Context::new(settings, trouble));
-    let consumer = made.map_err(|error| TransactionError::Retry(words(&error)))?;
-    if settings.tokens.is_some() {
-        // The library asks for a token at once, by a callback, and connects once it has one.
-        drop(consumer.poll(TOKEN));
-    }
-    Ok(consumer)
+    consumer::open(settings, isolation, trouble).map_err(TransactionError::Retry)
 }
 
 /// The end that a consumer's isolation shows: the high watermark, or the last stable offset.
@@ -176,21 +162,10 @@ fn watermark(
     settings: &Settings,
     deadline: Instant,
 ) -> Result<i64, TransactionError> {
-    loop {
-        match consumer.fetch_watermarks(&settings.offsets_topic, PARTITION, Duration::from_secs(2)) {
-            Ok((_, end)) => return Ok(end),
-            Err(error) if Instant::now() >= deadline => {
-                return Err(TransactionError::Retry(unreadable(settings, &error)));
-            }
-            // The library's callbacks run meanwhile, without which no token is fetched.
-            Err(_) => {
-                drop(consumer.poll(LOOK));
-                if let Some(refusal) = consumer.context().refusal() {
-                    return Err(TransactionError::Retry(refusal.text));
-                }
-            }
-        }
-    }
+    let topic = &settings.offsets_topic;
+    let limits = |consumer: &BaseConsumer<Context>| consumer.fetch_watermarks(topic, PARTITION, ATTEMPT);
+    let late = |why| format!("the offsets topic {topic} cannot be read: {why}");
+    consumer::ask(consumer, deadline, limits, late).map(|(_, end)| end).map_err(TransactionError::Retry)
 }
 
 fn unreadable(settings: &Settings, error: &KafkaError) -> String {

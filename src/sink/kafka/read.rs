@@ -3,7 +3,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Headers;
@@ -11,10 +10,10 @@ use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::client::{Context, config};
+use super::client::Context;
+use super::consumer::{self, Isolation};
 use super::failure::words;
 use super::place::KeyHash;
-use super::producer::TOKEN;
 use super::topic::fixed;
 use super::{Settings, TopicPart};
 use crate::clock::Millis;
@@ -81,24 +80,9 @@ impl Reader {
     /// A reader at the sink's brokers; the error is for people.
     pub fn new(settings: &Settings) -> Result<Self, String> {
         let trouble = Trouble::default();
-        let consumer = |isolation: &str| {
-            let mut config = config(settings)?;
-            config
-                .set("group.id", format!("vintner-{}-{}-verify", settings.journal, settings.sink))
-                .set("isolation.level", isolation)
-                .set("enable.auto.commit", "false")
-                .set("enable.partition.eof", "true")
-                .set("allow.auto.create.topics", "false")
-                .set("auto.offset.reset", "earliest");
-            let made = BaseConsumer::from_config_and_context(&config, Context::new(settings, &trouble));
-            let consumer = made.map_err(|error| words(&error))?;
-            if settings.tokens.is_some() {
-                // The library asks for a token at once, by a callback, and connects once it has one.
-                drop(consumer.poll(TOKEN));
-            }
-            Ok::<_, String>(consumer)
-        };
-        Ok(Self { consumer: consumer("read_committed")?, uncommitted: consumer("read_uncommitted")?, trouble })
+        let consumer = |isolation| consumer::open(settings, isolation, &trouble);
+        let (committed, uncommitted) = (consumer(Isolation::Committed)?, consumer(Isolation::Uncommitted)?);
+        Ok(Self { consumer: committed, uncommitted, trouble })
     }
 
     /// The partitions of every topic that the sink's template can name: the one topic, or all with its literal prefix but the
@@ -236,23 +220,7 @@ impl Reader {
         consumer: &BaseConsumer<Context>,
         ask: impl Fn(&BaseConsumer<Context>) -> Result<T, KafkaError>,
     ) -> Result<T, String> {
-        let deadline = Instant::now() + LIMIT;
-        loop {
-            match ask(consumer) {
-                Ok(answer) => return Ok(answer),
-                Err(error) if Instant::now() >= deadline => {
-                    let why = self.trouble.get().unwrap_or_else(|| words(&error));
-                    return Err(format!("no broker answers: {why}"));
-                }
-                // The library's callbacks run meanwhile, without which no token is fetched.
-                Err(_) => {
-                    drop(consumer.poll(LOOK));
-                    if let Some(refusal) = consumer.context().refusal() {
-                        return Err(refusal.text);
-                    }
-                }
-            }
-        }
+        consumer::ask(consumer, Instant::now() + LIMIT, ask, |why| format!("no broker answers: {why}"))
     }
 }
 
