@@ -99,7 +99,8 @@ mod tests {
         let trial = Trial::default();
         let (before, _refused) = (trial.begin(), trial.begin());
         assert_eq!(trial.refused(key(1), 1), 1);
-        // Under way while the record was refused.
+        // Under way while the record was refused; the one that began since is refused too.
+        let _refused_since = trial.begin();
         trial.took(before);
         assert!(!trial.is_guilty(&key(1)));
         assert_eq!(trial.refused(key(2), 4), 5, "nor does it end the row");
