@@ -28,7 +28,7 @@ const PATH: &str = "opentelemetry.proto.collector.logs.v1.LogsService/Export";
 /// A gRPC message: whether it is compressed, and its length.
 const PREFIX_BYTES: usize = 5;
 /// Requests at once, as a configuration without a number has it.
-pub(crate) const CONCURRENCY: u32 = 4;
+const CONCURRENCY: u32 = 4;
 
 /// Requests as they came in.
 type Seen = Arc<Mutex<Vec<Bytes>>>;

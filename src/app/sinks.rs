@@ -81,10 +81,8 @@ impl Planned {
 
     /// Builds the sink's deliverer.
     pub fn deliverer(&self, journal: Journal, clock: Clock, metrics: Metrics) -> std::io::Result<Deliverer> {
-        if let SinkKind::Kafka(kafka) = &self.config.kind
-            && kafka.delivery == Delivery::ExactlyOnce
-        {
-            let sink = ExactlyOnce::new(kafka::settings(&self.config, kafka, journal.id(), &clock))?;
+        if let Some(settings) = self.kafka(journal.id(), &clock).filter(|_| self.is_exactly_once()) {
+            let sink = ExactlyOnce::new(settings)?;
             return Ok(Deliverer::Transactional(Box::new(self.runner(sink, journal, clock, metrics))));
         }
         let sink = self.sink(journal.id(), &clock)?;

@@ -108,20 +108,12 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
                 letter.account.to_string(),
                 word(letter.kind).to_owned(),
                 letter.at.to_string(),
-                shortened(&letter.reason),
+                // `show` has all of it.
+                plain::cropped(&letter.reason, MOST_CHARS),
             ]
         })
         .collect();
     table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
-}
-
-/// The beginning of a reason, for a table; `show` has all of it.
-fn shortened(reason: &str) -> String {
-    let mut beginning: String = reason.chars().take(MOST_CHARS).collect();
-    if beginning.len() < reason.len() {
-        beginning.push('…');
-    }
-    beginning
 }
 
 fn as_json(letter: &DeadLetter) -> Value {

@@ -52,6 +52,14 @@ pub(crate) fn escaped(text: &str) -> String {
     safe
 }
 
+/// The beginning of a text, at most so many characters of it.
+pub(crate) fn cropped(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
+}
+
 /// What a terminal obeys, or what changes the order or the look of what stands beside it: control characters (C0, DEL, C1), line and
 /// paragraph separators, marks that turn the direction of text, and invisible ones.
 pub(crate) fn is_hostile(c: char) -> bool {

@@ -119,16 +119,7 @@ impl Loaded {
             let Some(TlsConfig { ca_file, client }) = tls else { continue };
             let client = client.iter().flat_map(|own| [("cert_file", &own.cert_file), ("key_file", &own.key_file)]);
             for (key, path) in ca_file.iter().map(|path| ("ca_file", path)).chain(client) {
-                // A pipe would wait for its writer.
-                let look = || {
-                    if path.metadata()?.is_file() {
-                        File::open(path).map(drop)
-                    } else {
-                        Err(ErrorKind::IsADirectory.into())
-                    }
-                };
-                let looked: std::io::Result<()> = look();
-                if let Err(error) = looked {
+                if let Err(error) = opened(path) {
                     let key = format!("sinks.{}.{}.tls.{key}", sink.kind.as_str(), sink.name);
                     let hint = "the sink is down until it can be read".to_owned();
                     self.places.warn_at(&key, format!("{} cannot be read: {error}", path.display()), Some(hint));
@@ -159,6 +150,11 @@ impl Loaded {
         }
         self.places.take()
     }
+}
+
+/// Whether a file can be opened. A pipe is not even tried: it would wait for its writer.
+fn opened(path: &Path) -> std::io::Result<()> {
+    if path.metadata()?.is_file() { File::open(path).map(drop) } else { Err(ErrorKind::IsADirectory.into()) }
 }
 
 impl fmt::Debug for Loaded {

@@ -159,7 +159,7 @@ pub(super) fn unsendable(connection: &Connection, letters: &DeadLetters) -> Done
                 "dead letter {id} is an item that no record could be made of: it cannot be sent, only dropped"
             )));
         };
-        if !sinks::is_present(connection, &sink)? {
+        if sinks::find(connection, &sink)?.is_none() {
             return Ok(Some(format!(
                 "dead letter {id} is of the sink `{sink}`, which is not configured: nothing was done. Configure it again, or send the \
                  records to another sink with `vintner replay`"

@@ -96,13 +96,13 @@ impl Journal {
         .await
     }
 
-    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`). [`JournalError::Conflict`] if it does
-    /// not wait (any more).
+    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`).
+    /// [`JournalError::Conflict`] if it does not wait (any more).
     pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
         let plan = self
             .look(move |view| match load(view.connection, request)? {
                 Request::Replay { sink, org, since, until } => {
-                    let Some(sink) = known_sink(view.connection, &sink)? else { return Ok(Vec::new()) };
+                    let Some(sink) = sinks::find(view.connection, &sink)? else { return Ok(Vec::new()) };
                     replay::plan(view, &sink, &Wanted { org: org.as_deref(), since, until })
                 }
                 Request::ReplayDead(_) | Request::DropDead(_) => Ok(Vec::new()),
@@ -122,12 +122,12 @@ impl Journal {
 
 fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Served> {
     match request {
-        Request::Replay { sink, .. } => match known_sink(tx.connection, &sink)? {
+        Request::Replay { sink, .. } => match sinks::find(tx.connection, &sink)? {
             Some(sink) => Ok(Served::Replayed(replay::append(tx, &sink, plan, number)?)),
             None => Ok(unknown_sink(&sink)),
         },
         Request::ReplayDead(DeadLetters::Sink(name)) | Request::DropDead(DeadLetters::Sink(name))
-            if known_sink(tx.connection, &name)?.is_none() =>
+            if sinks::find(tx.connection, &name)?.is_none() =>
         {
             Ok(unknown_sink(&name))
         }
@@ -140,10 +140,6 @@ fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Serve
             None => Ok(Served::Dropped(dead::drop_letters(tx, &letters)?)),
         },
     }
-}
-
-fn known_sink(connection: &Connection, name: &str) -> Done<Option<sinks::Sink>> {
-    if sinks::is_present(connection, name)? { sinks::present(connection, name).map(Some) } else { Ok(None) }
 }
 
 fn unknown_sink(name: &str) -> Served {

@@ -72,19 +72,15 @@ impl Journal {
     }
 }
 
-/// The configured sink of that name; for any other name the caller works from something that is gone.
-pub(super) fn present(connection: &Connection, name: &str) -> Done<Sink> {
+/// The configured sink of that name, if one is.
+pub(super) fn find(connection: &Connection, name: &str) -> Done<Option<Sink>> {
     let sql = "SELECT id, name FROM sinks WHERE name = ?1 AND present = 1";
-    first(connection, sql, [name], |row| Ok(Sink { id: row.get(0)?, name: row.get(1)? }))?.ok_or(Fail::Conflict)
+    first(connection, sql, [name], |row| Ok(Sink { id: row.get(0)?, name: row.get(1)? }))
 }
 
-/// Whether a sink of that name is configured.
-pub(super) fn is_present(connection: &Connection, name: &str) -> Done<bool> {
-    match present(connection, name) {
-        Ok(_) => Ok(true),
-        Err(Fail::Conflict) => Ok(false),
-        Err(fail) => Err(fail),
-    }
+/// The same; without one the caller works from something that is gone.
+pub(super) fn present(connection: &Connection, name: &str) -> Done<Sink> {
+    find(connection, name)?.ok_or(Fail::Conflict)
 }
 
 /// The last sequence that a sink has passed in a partition, or where it started.

@@ -30,7 +30,7 @@ pub mod probe;
 mod producer;
 pub mod read;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thread;
 pub mod token;
 mod topic;

@@ -169,11 +169,8 @@ impl Sink for OtlpSink {
 
     async fn healthcheck(&mut self) -> Result<(), SinkError> {
         // An empty request tells whether the receiver takes any.
-        let outcome = match self.link()?.exchange(Vec::new()).await {
-            Ok(verdict) => verdict.failure().map_or(Ok(()), Err),
-            Err(error) => Err(error),
-        };
-        self.settle(outcome)
+        let answered = self.link()?.exchange(Vec::new()).await;
+        self.settle(answered.and_then(Verdict::outcome).map(drop))
     }
 
     fn trouble(&self) -> Trouble {

@@ -125,10 +125,7 @@ fn without_event(envelope: &Envelope, word: &str, account: &str, why: &str) -> S
 }
 
 fn cropped(text: &str) -> String {
-    match text.char_indices().nth(MAX_MESSAGE) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    plain::cropped(text, MAX_MESSAGE)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use rusqlite::Connection;
 
-use super::support::{DAY, MANY, Place, activities, live, pass, replayed, site, uid, use_sinks};
+use super::support::{DAY, MANY, Place, four_pages, live, pass, replayed, use_sinks};
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters, Request, Served};
 use crate::journal::sqlite::Journal;
@@ -10,12 +10,7 @@ use crate::journal::{Refused, RefusedKind, Settlement};
 
 /// Four pages of two records, all passed by the sink `s`; one letter stands at the second record, for it and the three behind it.
 async fn with_a_letter_of_four(place: &Place) -> Journal {
-    let journal = place.open();
-    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
-    use_sinks(&journal, &["s"]).await;
-    for n in 0..4 {
-        journal.commit(activities(&format!("page{n}"), 2, "a")).await.unwrap();
-    }
+    let journal = four_pages(place).await;
     let attempt = journal.read("s", &live(), MANY).await.unwrap().unwrap();
     let at = |index: usize| attempt.items[index].place.clone();
     let letter = Refused {

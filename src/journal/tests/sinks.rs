@@ -1,6 +1,6 @@
 //! Sinks, dead letters and replays.
 
-use super::support::{DAY, MANY, Place, START, activities, live, pass, replayed, site, uid, use_sinks};
+use super::support::{DAY, MANY, Place, START, activities, four_pages, live, pass, replayed, site, uid, use_sinks};
 use crate::clock::Millis;
 use crate::journal::dead::DeadFilter;
 use crate::journal::requests::{DeadLetters, Request, Served};
@@ -9,12 +9,7 @@ use crate::journal::{JournalError, Refused, RefusedKind, Settlement, StartAt};
 #[tokio::test]
 async fn references_and_dead_letters_keep_their_records() {
     let place = Place::new();
-    let journal = place.open();
-    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
-    use_sinks(&journal, &["s"]).await;
-    for n in 0..4 {
-        journal.commit(activities(&format!("page{n}"), 2, "a")).await.unwrap();
-    }
+    let journal = four_pages(&place).await;
     let attempt = journal.read("s", &live(), MANY).await.unwrap().unwrap();
     let refused = Refused {
         place: attempt.items[2].place.clone(),

@@ -154,6 +154,17 @@ pub(super) async fn use_sinks(journal: &Journal, names: &[&str]) {
     journal.use_sinks(names.iter().map(|name| ((*name).to_owned(), StartAt::Oldest)).collect()).await.unwrap();
 }
 
+/// A journal of four pages of two records of the site `a`, with the sink `s`.
+pub(super) async fn four_pages(place: &Place) -> Journal {
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    use_sinks(&journal, &["s"]).await;
+    for n in 0..4 {
+        journal.commit(activities(&format!("page{n}"), 2, "a")).await.unwrap();
+    }
+    journal
+}
+
 /// The settlement of everything that `sink` has before itself, all sent.
 pub(super) async fn pass(journal: &Journal, sink: &str, partition: &Partition) -> u64 {
     let mut sent = 0;

@@ -8,6 +8,7 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer as _;
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Settings;
 use super::client::producer_config;
@@ -18,7 +19,7 @@ use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics, largest_batch, warn_of_cleanup};
 use super::transaction::{Began, abort, commit, fenced, gone, init, lost};
-use super::turn::{Retired, Turn};
+use super::turn::Turn;
 use crate::event::Event;
 use crate::sink::{Position, TransactionError, TransactionalSink, Trouble};
 
@@ -36,7 +37,8 @@ pub struct ExactlyOnce {
     settings: Settings,
     thread: Dedicated<Lane>,
     trouble: Trouble,
-    retired: Retired,
+    /// Tells the thread's work that nobody waits for it any more.
+    _retires: DropGuard,
 }
 
 /// What the thread owns.
@@ -46,7 +48,8 @@ struct Lane {
     producer: Option<Producer>,
     /// Kept until the producer is gone.
     turn: Option<Turn>,
-    retired: Retired,
+    /// The sink is gone: what goes on ends as soon as it can.
+    retired: CancellationToken,
     timeout: Duration,
     topics: Topics,
     /// Whether the settings of the offsets topic were looked at.
@@ -56,7 +59,7 @@ struct Lane {
 impl ExactlyOnce {
     /// A sink that connects when it is opened.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let (trouble, retired) = (Trouble::default(), Retired::default());
+        let (trouble, retired) = (Trouble::default(), CancellationToken::new());
         let (given, told, ended) = (settings.clone(), trouble.clone(), retired.clone());
         let lane = move || Lane {
             settings: given.clone(),
@@ -73,13 +76,7 @@ impl ExactlyOnce {
                 producer.poll(IDLE_TURN);
             }
         })?;
-        Ok(Self { settings, thread, trouble, retired })
-    }
-}
-
-impl Drop for ExactlyOnce {
-    fn drop(&mut self) {
-        self.retired.set();
+        Ok(Self { settings, thread, trouble, _retires: retired.drop_guard() })
     }
 }
 
@@ -128,12 +125,7 @@ impl Lane {
         let (mut config, timeout) = transactional_config(settings, &id).map_err(TransactionError::Retry)?;
         self.timeout = timeout;
         let mut producer = Producer::open(&config, settings, trouble).map_err(TransactionError::Retry)?;
-        topics
-            .require(&settings.offsets_topic, Purpose::Positions, &producer, settings)
-            .map_err(TransactionError::Retry)?;
-        if let Some(topic) = fixed(&settings.topic) {
-            topics.require(topic, Purpose::Events, &producer, settings).map_err(TransactionError::Retry)?;
-        }
+        topics.require_all(&producer, settings).map_err(TransactionError::Retry)?;
         // Asked once a producer has shown that the brokers can be reached: this client tells nothing of what goes wrong.
         if config.get("batch.size").is_none()
             && let Some(bytes) = fixed(&settings.topic).and_then(|topic| largest_batch(settings, topic))
@@ -197,7 +189,7 @@ impl Lane {
         drop(producer.context().take_transaction_failure());
         producer.inner.begin_transaction().map_err(ended)?;
         let failures = producer.send_all(messages, Wait::UntilFailure(retired));
-        if retired.is_set() {
+        if retired.is_cancelled() {
             return Err(gone());
         }
         if failures.is_empty() {

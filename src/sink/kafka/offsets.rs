@@ -74,46 +74,44 @@ pub(super) fn read_back(settings: &Settings, trouble: &Trouble) -> Result<Vec<Po
         trouble.set(text);
         drop(committed.poll(LOOK));
     }
-    let mut assignment = TopicPartitionList::new();
-    let failed = |error: KafkaError| TransactionError::Retry(unreadable(settings, &error));
-    assignment.add_partition_offset(&settings.offsets_topic, PARTITION, Offset::Beginning).map_err(failed)?;
-    committed.assign(&assignment).map_err(failed)?;
     let mut found = BTreeMap::new();
-    loop {
-        match committed.poll(LOOK) {
-            Some(Ok(message)) => note(&mut found, settings, message.key(), message.payload())?,
-            Some(Err(KafkaError::PartitionEOF(_))) => break,
-            Some(Err(error)) => trouble.set(unreadable(settings, &error)),
-            None if Instant::now() >= deadline => {
-                let why = trouble.get().unwrap_or_else(|| "no answer in time".to_owned());
-                return Err(TransactionError::Retry(format!("the offsets topic cannot be read: {why}")));
-            }
-            None => {}
-        }
-    }
+    read(&committed, settings, Offset::Beginning, deadline, |key, value| note(&mut found, settings, key, value))?;
     trouble.clear();
     Ok(found.into_values().collect())
 }
 
-/// Reads the end of the offsets topic: whether it may be read at all.
+/// Looks whether the offsets topic may be read at all: its end is.
 pub(super) fn end(settings: &Settings, trouble: &Trouble) -> Result<(), TransactionError> {
-    let deadline = Instant::now() + LIMIT;
     let consumer = consumer(settings, Isolation::Uncommitted, trouble)?;
+    read(&consumer, settings, Offset::End, Instant::now() + LIMIT, |_, _| Ok(()))
+}
+
+/// Reads the offsets topic from an offset to its end; gives the key and the value of each entry to `each`.
+fn read(
+    consumer: &BaseConsumer<Context>,
+    settings: &Settings,
+    from: Offset,
+    deadline: Instant,
+    mut each: impl FnMut(Option<&[u8]>, Option<&[u8]>) -> Result<(), TransactionError>,
+) -> Result<(), TransactionError> {
+    let unreadable = |why: String| format!("the offsets topic {} cannot be read: {why}", settings.offsets_topic);
+    let failed = |error: KafkaError| TransactionError::Retry(unreadable(words(&error)));
     let mut assignment = TopicPartitionList::new();
-    let failed = |error: KafkaError| TransactionError::Retry(unreadable(settings, &error));
-    assignment.add_partition_offset(&settings.offsets_topic, PARTITION, Offset::End).map_err(failed)?;
+    assignment.add_partition_offset(&settings.offsets_topic, PARTITION, from).map_err(failed)?;
     consumer.assign(&assignment).map_err(failed)?;
+    let trouble = consumer.context().trouble();
     loop {
         match consumer.poll(LOOK) {
-            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            Some(Ok(message)) => each(message.key(), message.payload())?,
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(()),
             Some(Err(error)) if error.rdkafka_error_code() == Some(Code::TopicAuthorizationFailed) => {
                 return Err(failed(error));
             }
             // One broker of several may be away, and the library asks for a group, which is not needed here.
-            Some(Err(error)) => trouble.set(unreadable(settings, &error)),
+            Some(Err(error)) => trouble.set(unreadable(words(&error))),
             None if Instant::now() >= deadline => {
-                let why = trouble.get().unwrap_or_else(|| "no answer in time".to_owned());
-                return Err(TransactionError::Retry(format!("the offsets topic cannot be read: {why}")));
+                let why = trouble.get().unwrap_or_else(|| unreadable("no answer in time".to_owned()));
+                return Err(TransactionError::Retry(why));
             }
             None => {}
         }
@@ -166,10 +164,6 @@ fn watermark(
     let limits = |consumer: &BaseConsumer<Context>| consumer.fetch_watermarks(topic, PARTITION, ATTEMPT);
     let late = |why| format!("the offsets topic {topic} cannot be read: {why}");
     consumer::ask(consumer, deadline, limits, late).map(|(_, end)| end).map_err(TransactionError::Retry)
-}
-
-fn unreadable(settings: &Settings, error: &KafkaError) -> String {
-    format!("the offsets topic {} cannot be read: {}", settings.offsets_topic, words(error))
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
 //! Whether a sink that delivers exactly once could work, for `check --online`: nothing is sent, and nobody is shut out.
 
+use tokio_util::sync::CancellationToken;
+
 use super::Settings;
 use super::exactly_once::transactional_config;
 use super::offsets;
 use super::producer::Producer;
-use super::topic::fixed;
-use super::topics::{Purpose, Topics, warn_of_cleanup};
+use super::topics::{Topics, warn_of_cleanup};
 use super::transaction::init;
-use super::turn::Retired;
 use crate::sink::{TransactionError, Trouble};
 
 /// Looks for the topics, begins no transaction but asks for the right to, and reads the end of the offsets topic. The error is for
@@ -18,12 +18,9 @@ pub fn probe(settings: &Settings) -> Result<(), String> {
     let (config, _) = transactional_config(settings, &format!("vintner-check-{}", settings.sink))?;
     let producer = Producer::open(&config, settings, &trouble)?;
     let mut topics = Topics::default();
-    topics.require(&settings.offsets_topic, Purpose::Positions, &producer, settings)?;
-    if let Some(topic) = fixed(&settings.topic) {
-        topics.require(topic, Purpose::Events, &producer, settings)?;
-    }
+    topics.require_all(&producer, settings)?;
     let told = |error: TransactionError| error.to_string();
-    init(&producer, &Retired::default()).map_err(told)?;
+    init(&producer, &CancellationToken::new()).map_err(told)?;
     if topics.have(&settings.offsets_topic) {
         warn_of_cleanup(settings);
         offsets::end(settings, &trouble).map_err(told)?;

@@ -8,11 +8,11 @@ use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, Producer as _};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::client::Context;
 use super::failure::{Meaning, meaning, told, words};
 use super::message::Message;
-use super::turn::Retired;
 use super::{MessageTime, Settings};
 use crate::sink::Trouble;
 
@@ -38,7 +38,7 @@ pub(super) enum Wait<'a> {
     /// The same, but only for a moment once one has failed: the transaction must be aborted, which purges the rest. Until then the
     /// library may send again and again what the broker cannot take for want of the one before it. Nor once nobody waits for it any
     /// more: then the outcome says nothing.
-    UntilFailure(&'a Retired),
+    UntilFailure(&'a CancellationToken),
 }
 
 /// A producer and what it tells.
@@ -98,7 +98,7 @@ impl Producer {
         while open > 0 {
             self.poll(TURN);
             if let Wait::UntilFailure(retired) = wait
-                && (retired.is_set() || failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE))
+                && (retired.is_cancelled() || failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE))
             {
                 break;
             }

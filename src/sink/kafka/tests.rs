@@ -35,7 +35,7 @@ impl Options for NoSecrets {
 }
 
 /// A sink named `siem` at `brokers`.
-pub(super) fn settings(brokers: &str) -> Settings {
+pub(crate) fn settings(brokers: &str) -> Settings {
     let runtime = Handle::try_current().unwrap_or_else(|_| {
         // Tests without a runtime never wait for anything.
         Box::leak(Box::new(tokio::runtime::Runtime::new().unwrap())).handle().clone()

@@ -12,6 +12,7 @@ use super::client::{Context, Refusal, config, producer_config};
 use super::connection::{Manner, Name};
 use super::failure::{told, words};
 use super::producer::Producer;
+use super::topic::fixed;
 use super::{MissingTopics, Settings, Tls};
 use crate::sink::Trouble;
 
@@ -55,6 +56,13 @@ impl Topics {
     /// Whether a topic was seen.
     pub(super) fn have(&self, name: &str) -> bool {
         self.seen.contains(name)
+    }
+
+    /// Makes sure that what exactly-once delivery needs from the first moment on is there: the offsets topic, and the topic of events
+    /// where there is only one.
+    pub(super) fn require_all(&mut self, producer: &Producer, settings: &Settings) -> Result<(), String> {
+        self.require(&settings.offsets_topic, Purpose::Positions, producer, settings)?;
+        fixed(&settings.topic).map_or(Ok(()), |topic| self.require(topic, Purpose::Events, producer, settings))
     }
 
     /// Makes sure that a topic is there; the error is for people.

@@ -5,11 +5,11 @@ use std::time::Duration;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::Producer as _;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Settings;
 use super::failure::{Meaning, code, meaning, words};
 use super::producer::Producer;
-use super::turn::Retired;
 use crate::clock::Millis;
 use crate::sink::TransactionError;
 
@@ -29,10 +29,10 @@ pub(super) struct Began {
 }
 
 /// Shuts out older producers; waits for a commit of theirs that is under way.
-pub(super) fn init(producer: &Producer, retired: &Retired) -> Result<(), TransactionError> {
+pub(super) fn init(producer: &Producer, retired: &CancellationToken) -> Result<(), TransactionError> {
     let deadline = Instant::now() + INIT_LIMIT;
     loop {
-        if retired.is_set() {
+        if retired.is_cancelled() {
             return Err(gone());
         }
         match producer.inner.init_transactions(ATTEMPT) {
@@ -56,11 +56,11 @@ pub(super) fn init(producer: &Producer, retired: &Retired) -> Result<(), Transac
 /// A client that is refused gets no answer any more: a new one learns the outcome.
 pub(super) fn commit(
     producer: &Producer,
-    retired: &Retired,
+    retired: &CancellationToken,
     ended: impl Fn(KafkaError) -> TransactionError,
 ) -> Result<(), TransactionError> {
     loop {
-        if retired.is_set() {
+        if retired.is_cancelled() {
             return Err(gone());
         }
         match producer.inner.commit_transaction(ATTEMPT) {
@@ -82,12 +82,12 @@ pub(super) fn commit(
 /// Aborts, so that the same producer can go on.
 pub(super) fn abort(
     producer: &Producer,
-    retired: &Retired,
+    retired: &CancellationToken,
     ended: impl Fn(KafkaError) -> TransactionError,
 ) -> Result<(), TransactionError> {
     let deadline = Instant::now() + ABORT_LIMIT;
     loop {
-        if retired.is_set() {
+        if retired.is_cancelled() {
             return Err(gone());
         }
         match producer.inner.abort_transaction(ATTEMPT) {

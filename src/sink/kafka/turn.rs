@@ -2,11 +2,11 @@
 //! on its thread; if it came to open a producer after the new client, the brokers would shut the new one out.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// The ids that have a client.
 static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -18,17 +18,13 @@ const LOOK: Duration = Duration::from_millis(50);
 #[derive(Debug)]
 pub(super) struct Turn(String);
 
-/// Whether a client's sink is gone: it ends as soon as it can.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Retired(Arc<AtomicBool>);
-
 impl Turn {
     /// Waits for the client before, which has been told that it is retired. `None`: it has not ended in time, or the one who waits
     /// is retired too. Blocks.
-    pub(super) fn take(id: &str, patience: Duration, retired: &Retired) -> Option<Self> {
+    pub(super) fn take(id: &str, patience: Duration, retired: &CancellationToken) -> Option<Self> {
         let deadline = Instant::now() + patience;
         while !TAKEN.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned()) {
-            if Instant::now() >= deadline || retired.is_set() {
+            if Instant::now() >= deadline || retired.is_cancelled() {
                 return None;
             }
             std::thread::sleep(LOOK);
@@ -43,33 +39,23 @@ impl Drop for Turn {
     }
 }
 
-impl Retired {
-    /// The sink is gone.
-    pub(super) fn set(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-
-    pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn an_id_has_one_client_at_a_time() {
-        let working = Retired::default();
-        let take = |id: &str, retired: &Retired| Turn::take(id, Duration::from_millis(10), retired);
+        let working = CancellationToken::new();
+        let take = |id: &str, retired: &CancellationToken| Turn::take(id, Duration::from_millis(10), retired);
         let first = take("one", &working).unwrap();
         assert!(take("one", &working).is_none() && take("two", &working).is_some());
-        let waiting = std::thread::spawn(|| Turn::take("one", Duration::from_secs(60), &Retired::default()).is_some());
+        let waiting =
+            std::thread::spawn(|| Turn::take("one", Duration::from_secs(60), &CancellationToken::new()).is_some());
         drop(first);
         assert!(waiting.join().unwrap(), "whoever waits is next");
         let _taken = take("one", &working).unwrap();
-        let gone = Retired::default();
-        gone.set();
+        let gone = CancellationToken::new();
+        gone.cancel();
         assert!(Turn::take("one", Duration::from_secs(60), &gone).is_none(), "who is retired does not wait");
     }
 }

@@ -36,14 +36,14 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// What the deliverer is told of an answer that is no success; `None` of one that is.
-    pub(super) fn failure(self) -> Option<SinkError> {
+    /// The partial success, if there is one, or what the deliverer is told.
+    pub(super) fn outcome(self) -> Result<Option<ExportLogsPartialSuccess>, SinkError> {
         match self {
-            Self::Accepted(_) => None,
-            Self::Later(reason, Some(after)) => Some(SinkError::Later { reason, after }),
-            Self::Down(reason) => Some(SinkError::Later { reason, after: DOWN_PAUSE }),
+            Self::Accepted(partial) => Ok(partial),
+            Self::Later(reason, Some(after)) => Err(SinkError::Later { reason, after }),
+            Self::Down(reason) => Err(SinkError::Later { reason, after: DOWN_PAUSE }),
             Self::Later(reason, None) | Self::Smaller(reason) | Self::Throttled(reason) => {
-                Some(SinkError::Retry(reason))
+                Err(SinkError::Retry(reason))
             }
         }
     }

@@ -84,12 +84,13 @@ async fn run<X: Exchange>(
     body: Body,
 ) -> (Outcome, Result<(), Ended>) {
     // Hundreds of events are much to encode: the runtime's threads have other work.
-    let prepared = tokio::task::spawn_blocking(move || Prepared::new(&events, &members, body)).await;
+    let encoding = Arc::clone(&events);
+    let prepared = tokio::task::spawn_blocking(move || Prepared::new(&encoding, &members, body)).await;
     let prepared = match prepared {
         Ok(prepared) => Arc::new(prepared),
         Err(error) => return (Outcome::default(), Err(encoder_failed(&error).into())),
     };
-    let mut lane = Lane { exchange, shared, prepared, outcome: Outcome::default() };
+    let mut lane = Lane { exchange, shared, events, prepared, outcome: Outcome::default() };
     let ended = lane.deliver().await;
     if ended.is_err() {
         lane.shared.is_over.store(true, Ordering::Release);

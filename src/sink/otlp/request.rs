@@ -9,7 +9,6 @@ use opentelemetry_proto::tonic::resource::v1::Resource;
 use prost::Message;
 
 use super::Body;
-use super::carried::{Key, key};
 use super::record::{Fields, log_record};
 use super::value::{pair, text};
 use crate::event::Event;
@@ -37,7 +36,6 @@ struct Ready {
     bytes: Vec<u8>,
     /// Its index in the delivery.
     origin: usize,
-    key: Key,
     account: String,
     platform: String,
 }
@@ -50,7 +48,7 @@ impl Prepared {
             let fields = Fields::of(event);
             let bytes = log_record(event, &fields, body).encode_to_vec();
             let (account, platform) = (event.pivots.account_uid.clone(), platform(&fields));
-            Some(Ready { bytes, origin, key: key(event), account, platform })
+            Some(Ready { bytes, origin, account, platform })
         };
         Self { records: members.iter().copied().filter_map(ready).collect() }
     }
@@ -72,9 +70,9 @@ impl Prepared {
         ranges
     }
 
-    /// The index in the delivery of a record, and the key of its event.
-    pub(super) fn origin(&self, place: usize) -> Option<(usize, Key)> {
-        self.records.get(place).map(|ready| (ready.origin, ready.key))
+    /// The index in the delivery of a record.
+    pub(super) fn origin(&self, place: usize) -> Option<usize> {
+        self.records.get(place).map(|ready| ready.origin)
     }
 
     /// The encoded request of a range: an `ExportLogsServiceRequest` around records that are encoded already.

@@ -102,6 +102,8 @@ fn a_restored_journal_and_a_deleted_offsets_topic_stop_the_sink_and_change_nothi
     std::fs::copy(place.path("newest.db"), place.path("vintner.db")).unwrap();
     place.once();
     broker.tool("TopicCommand", &["--delete", "--topic", "restored.offsets"]);
+    let log = fails(&place);
+    assert!(log.contains("stopped") && log.contains("Kafka has no position"), "also if nothing waits: {log}");
     open_an_alert(&simulated);
     let log = fails(&place);
     assert!(log.contains("Kafka has no position") && log.contains("offsets topic was deleted"), "{log}");

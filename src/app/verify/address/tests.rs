@@ -4,44 +4,16 @@ use std::sync::Arc;
 
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::runtime::Handle;
-use uuid::Uuid;
 
 use super::*;
-use crate::clock::Clock;
 use crate::inventory::{Account, Device, Site, SiteType};
 use crate::org::Policy;
 use crate::record::Marker;
-use crate::secret::Secret;
 use crate::sink::kafka::place::KeyHash;
-use crate::sink::kafka::{MessageTime, MissingTopics, TopicPart};
-
-struct NoSecrets;
-
-impl crate::sink::kafka::Options for NoSecrets {
-    fn options(&self) -> Result<Vec<(String, Secret)>, String> {
-        Ok(Vec::new())
-    }
-}
+use crate::sink::kafka::{self, TopicPart};
 
 fn settings(topic: Vec<TopicPart>) -> Settings {
-    Settings {
-        sink: "siem".into(),
-        journal: Uuid::nil(),
-        brokers: Vec::new(),
-        topic,
-        format: crate::normalize::Format::Ocsf,
-        timestamp: MessageTime::Logged,
-        offsets_topic: "offsets".into(),
-        missing_topics: MissingTopics::Told,
-        compression: "zstd",
-        tls: None,
-        sasl_mechanism: None,
-        secrets: Arc::new(NoSecrets),
-        tokens: None,
-        clock: Clock::system(),
-        runtime: Handle::current(),
-    }
+    Settings { topic, ..kafka::tests::settings("127.0.0.1:1") }
 }
 
 fn account() -> AccountUid {

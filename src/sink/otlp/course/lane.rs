@@ -9,10 +9,11 @@ use std::time::Duration;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsPartialSuccess;
 
 use super::shared::Shared;
-use super::{Ended, Exchange, encoded, rejected, takes_nothing};
+use super::{Ended, Exchange, encoded, rejected};
+use crate::event::Event;
 use crate::sink::SinkError;
 use crate::sink::otlp::answer::{self, Verdict};
-use crate::sink::otlp::carried::Key;
+use crate::sink::otlp::carried::{Key, key};
 use crate::sink::otlp::request::Prepared;
 
 /// A lone record that a receiver would not take for want of room is tried so often before it is suspected.
@@ -28,6 +29,8 @@ const THROTTLED_WEIGHT: usize = 4;
 pub(super) struct Lane<X> {
     pub(super) exchange: X,
     pub(super) shared: Arc<Shared>,
+    /// All events of the delivery.
+    pub(super) events: Arc<[Event]>,
     pub(super) prepared: Arc<Prepared>,
     pub(super) outcome: Outcome,
 }
@@ -95,16 +98,13 @@ impl<X: Exchange> Lane<X> {
         range: &Range<usize>,
     ) -> Result<Option<(Lone, String)>, SinkError> {
         match verdict {
-            Verdict::Accepted(partial) => {
-                self.note(partial.as_ref(), range.clone(), number);
-                Ok(None)
-            }
-            Verdict::Smaller(reason) => Ok(Some((Lone::Refused, reason))),
-            Verdict::Throttled(reason) => Ok(Some((Lone::Throttled, reason))),
-            Verdict::Later(..) | Verdict::Down(_) => {
-                Err(verdict.failure().unwrap_or_else(|| takes_nothing("no answer")))
-            }
+            Verdict::Smaller(reason) => return Ok(Some((Lone::Refused, reason))),
+            Verdict::Throttled(reason) => return Ok(Some((Lone::Throttled, reason))),
+            Verdict::Accepted(_) | Verdict::Later(..) | Verdict::Down(_) => {}
         }
+        let partial = verdict.outcome()?;
+        self.note(partial.as_ref(), range.clone(), number);
+        Ok(None)
     }
 
     /// One record is still refused alone. If the receiver may only be busy it is tried again, with no other request under way.
@@ -123,8 +123,13 @@ impl<X: Exchange> Lane<X> {
                 }
             }
         }
-        let Some((index, key)) = self.prepared.origin(range.start) else { return Ok(()) };
+        let origin = self.prepared.origin(range.start);
+        let Some((index, event)) = origin.and_then(|index| Some((index, self.events.get(index)?))) else {
+            return Ok(());
+        };
+        let key = key(event);
         if shared.trial.refused(key, weight) >= MOST_SUSPECTS {
+            let _all_turns = shared.every_turn().await?;
             shared.prove(&self.exchange, &reason).await?;
         }
         self.outcome.suspects.insert(index, Suspect { reason, key });
@@ -141,7 +146,7 @@ impl<X: Exchange> Lane<X> {
     /// A receiver that took only a part gives a number and a message, never names: all are kept together.
     fn note(&mut self, partial: Option<&ExportLogsPartialSuccess>, range: Range<usize>, number: u64) {
         let (count, total, start) = (partial.map_or(0, rejected), range.len(), range.start);
-        let indexes = range.filter_map(|place| Some(self.prepared.origin(place)?.0));
+        let indexes = range.filter_map(|place| self.prepared.origin(place));
         let message = partial.map(|partial| answer::words(&partial.error_message)).unwrap_or_default();
         if count == 0 {
             self.outcome.taken.extend(indexes);

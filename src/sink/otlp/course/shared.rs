@@ -8,7 +8,6 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::lane::{Outcome, Suspect};
 use super::{Ended, Exchange, encoded, rejected, takes_nothing};
 use crate::sink::SinkError;
-use crate::sink::otlp::answer::Verdict;
 use crate::sink::otlp::request::Prepared;
 use crate::sink::otlp::trial::Trial;
 
@@ -41,11 +40,8 @@ impl Shared {
     /// What was refused alone is given up if it is at fault. Where nothing tells, a record that was taken is asked for once more.
     pub(super) async fn judge<X: Exchange>(&self, exchange: &X, outcome: &mut Outcome) -> Result<(), SinkError> {
         if let Some(unproven) = outcome.suspects.values().find(|suspect| !self.trial.is_guilty(&suspect.key)) {
-            // The lanes have ended, so that nothing ends this wait but the turns.
-            self.prove(exchange, &unproven.reason).await.map_err(|ended| match ended {
-                Ended::Failed(error) => error,
-                Ended::Over => takes_nothing(&unproven.reason),
-            })?;
+            // The lanes have ended: no other request is under way.
+            self.prove(exchange, &unproven.reason).await?;
         }
         for (index, Suspect { reason, key }) in std::mem::take(&mut outcome.suspects) {
             self.trial.close(&key);
@@ -60,21 +56,18 @@ impl Shared {
         self.witness.get_or_init(|| (Arc::clone(prepared), place));
     }
 
-    /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id, with no other request
+    /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id. No other request may be
     /// under way. An error: it takes nothing, so that nothing says that a record is at fault.
-    pub(super) async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), Ended> {
-        let Some((prepared, place)) = self.witness.get() else { return Err(takes_nothing(reason).into()) };
+    pub(super) async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), SinkError> {
+        let Some((prepared, place)) = self.witness.get() else { return Err(takes_nothing(reason)) };
         let request = encoded(prepared, *place..place.saturating_add(1)).await?;
-        let _all_turns = self.every_turn().await?;
         let number = self.trial.begin();
-        let verdict = exchange.exchange(request).await?;
-        if let Verdict::Accepted(partial) = &verdict
-            && partial.as_ref().map_or(0, rejected) == 0
-        {
-            self.trial.took(number);
-            return Ok(());
+        let partial = exchange.exchange(request).await?.outcome()?;
+        if partial.as_ref().map_or(0, rejected) > 0 {
+            return Err(takes_nothing(reason));
         }
-        Err(verdict.failure().unwrap_or_else(|| takes_nothing(reason)).into())
+        self.trial.took(number);
+        Ok(())
     }
 
     /// Waits until a request may be sent.
