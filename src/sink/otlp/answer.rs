@@ -13,8 +13,8 @@ mod json;
 
 /// Longest time that a receiver may ask us to wait.
 const MAX_WAIT: Duration = Duration::from_secs(300);
-/// A receiver that speaks of the connection is asked again after this.
-const DOWN_PAUSE: Duration = Duration::from_secs(30);
+/// Pause before a receiver that rejects the connection, or every record, is asked again.
+pub(super) const DOWN_PAUSE: Duration = Duration::from_secs(30);
 /// Longest text of a receiver that is told on.
 const MAX_WORDS: usize = 300;
 /// The type of the detail in which a receiver says when to come again.

@@ -12,7 +12,7 @@ use super::shared::Shared;
 use super::{Ended, Exchange, encoded, rejected};
 use crate::event::Event;
 use crate::sink::SinkError;
-use crate::sink::otlp::answer::{self, Verdict};
+use crate::sink::otlp::answer::{self, DOWN_PAUSE, Verdict};
 use crate::sink::otlp::carried::{Key, key};
 use crate::sink::otlp::request::Prepared;
 
@@ -61,6 +61,14 @@ enum Lone {
     Refused,
     /// The receiver may only be busy.
     Throttled,
+}
+
+/// The same failure, with the pause that a receiver gets which is down.
+fn slowly(error: SinkError) -> SinkError {
+    match error {
+        SinkError::Retry(reason) => SinkError::Later { reason, after: DOWN_PAUSE },
+        error @ (SinkError::Later { .. } | SinkError::Closed { .. }) => error,
+    }
 }
 
 impl<X: Exchange> Lane<X> {
@@ -130,7 +138,8 @@ impl<X: Exchange> Lane<X> {
         let key = key(event);
         if shared.trial.refused(key, weight) >= MOST_SUSPECTS {
             let _all_turns = shared.every_turn().await?;
-            shared.prove(&self.exchange, &reason).await?;
+            // A run of rejections points at the receiver, not at the records.
+            shared.prove(&self.exchange, &reason).await.map_err(slowly)?;
         }
         self.outcome.suspects.insert(index, Suspect { reason, key });
         Ok(())

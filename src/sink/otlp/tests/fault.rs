@@ -84,6 +84,8 @@ async fn a_receiver_that_takes_no_record_is_down_however_it_says_so_and_is_not_h
             let receiver = Receiver::new(0..batch.len(), &batch, says);
             let error = receiver.takes(&batch).await.unwrap_err();
             assert!(error.to_string().contains("takes no record: refused"), "{error}");
+            // A few may be bad themselves; of many it is the receiver, which is left alone for longer.
+            assert_eq!(matches!(error, SinkError::Later { .. }), count > 2, "{error:?}");
             assert!(receiver.requests() <= most, "{} requests for {count} records", receiver.requests());
         }
     }
