@@ -10,15 +10,19 @@ use crate::app::assemble::{ClientParts, account_task, http_transport};
 use crate::app::fetch::printer::Printer;
 use crate::app::fetch::target::Target;
 use crate::clock::{Clock, Millis};
-use crate::collect::activity::PAGE_SIZE;
+use crate::collect::activity::list::WindowList;
+use crate::collect::activity::window::Window;
+use crate::collect::inventory::sight::{DEVICES, SITES};
+use crate::collect::walk::Walk;
 use crate::datto::Transport;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
 use crate::datto::memory::{Memory, ProcessMemory};
-use crate::datto::model::site;
-use crate::datto::page::PageRequest;
+use crate::datto::model::{activity, site};
+use crate::datto::page::{ListPage, PageRequest};
 use crate::inventory::{Account, Site};
+use crate::journal::UNDATED;
 use crate::normalize::{Format, Options};
 use crate::org::Policy;
 use crate::org::directory::Directory;
@@ -47,13 +51,17 @@ pub enum What {
 }
 
 impl What {
-    fn request(self, since: Option<Millis>, now: Millis) -> PageRequest {
+    fn list(self, since: Option<Millis>, now: Millis) -> List {
+        let numbered = |path, array| List::Numbered(Walk::new(PageRequest::list(path, array)));
         match self {
-            Self::OpenAlerts => PageRequest::list("/v2/account/alerts/open", "alerts"),
-            Self::ResolvedAlerts => PageRequest::list("/v2/account/alerts/resolved", "alerts"),
-            Self::Activity => PageRequest::activity(since.unwrap_or(now.minus(ACTIVITY_REACH)), now, PAGE_SIZE),
-            Self::Sites => PageRequest::list("/v2/account/sites", "sites"),
-            Self::Devices => PageRequest::list("/v2/account/devices", "devices"),
+            Self::OpenAlerts => numbered("/v2/account/alerts/open", "alerts"),
+            Self::ResolvedAlerts => numbered("/v2/account/alerts/resolved", "alerts"),
+            Self::Activity => {
+                let from = since.unwrap_or(now.minus(ACTIVITY_REACH));
+                List::Window(WindowList::new(Window::since(None, Duration::ZERO, from, now)))
+            }
+            Self::Sites => numbered(SITES, "sites"),
+            Self::Devices => numbered(DEVICES, "devices"),
         }
     }
 }
@@ -71,33 +79,59 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let stdout = Stdout::new().map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
     let options = Options { format, ..target.told.clone() };
     let udfs = &target.config.inventory.udfs;
-    let now = clock.now();
+    let now = task.client.api_time();
     let mut printer = Printer { directory, clock, options, stdout, left_out: 0 };
     let least = since.map(|reach| now.minus(reach));
-    let mut next = Some(what.request(least, now));
-    let (mut visited, mut seen) = (HashSet::new(), HashSet::new());
-    while let Some(request) = next.filter(|request| visited.insert(request.key())) {
-        let page = task.client.page(Lane::Alerts, &request).await.map_err(failed)?;
+    let mut list = what.list(least, now);
+    let mut seen = HashSet::new();
+    while let Some(page) = list.page(&task.client).await.map_err(failed)? {
         let records = records::of_page(&account.uid, what, &page.items, page.received_at, least, udfs);
         // Lists move while they are read: a row that comes again is printed once.
         let fresh = records.into_iter().filter(|record| seen.insert(record.envelope.event_id()));
         printer.print(fresh.collect()).await?;
-        next = page.next;
     }
     printer.finish();
-    Ok(())
+    match list.is_whole() {
+        true => Ok(()),
+        false => Err(AppError::Failed("the list led back to a page that was read: it is not whole".to_owned())),
+    }
+}
+
+/// A list that is read to its end.
+enum List {
+    Numbered(Walk),
+    Window(WindowList),
+}
+
+impl List {
+    async fn page(&mut self, client: &Client) -> Result<Option<ListPage>, ClientError> {
+        match self {
+            Self::Numbered(list) => list.page(client, Lane::Alerts).await,
+            Self::Window(list) => {
+                let page = list.page(client, Lane::Alerts).await?;
+                let rows = page.iter().flat_map(|page| &page.items).filter_map(|item| activity::decode(item).ok());
+                list.note(rows.map(|row| (row.id, row.date.unwrap_or(UNDATED))));
+                Ok(page)
+            }
+        }
+    }
+
+    /// Whether nothing of the list was left out. A window whose list leads back is read anew from its last row.
+    fn is_whole(&self) -> bool {
+        match self {
+            Self::Numbered(list) => !list.is_looped,
+            Self::Window(_) => true,
+        }
+    }
 }
 
 /// The account's sites under the policy.
 async fn directory(task: &AccountTask, account: &Account, policy: &Policy) -> Result<Directory, ClientError> {
     let client: &Client = &task.client;
     let mut sites: Vec<Site> = Vec::new();
-    let mut visited = HashSet::new();
-    let mut next = Some(PageRequest::list("/v2/account/sites", "sites"));
-    while let Some(request) = next.filter(|request| visited.insert(request.key())) {
-        let page = client.page(Lane::Alerts, &request).await?;
+    let mut list = Walk::new(PageRequest::list(SITES, "sites"));
+    while let Some(page) = list.page(client, Lane::Alerts).await? {
         sites.extend(page.items.iter().filter_map(|item| site::decode(item, &account.uid).ok()));
-        next = page.next;
     }
     Ok(Directory::new(0, Arc::new(policy.clone()), vec![account.clone()], sites))
 }

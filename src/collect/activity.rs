@@ -1,21 +1,20 @@
 //! The activity log: windows with an overlap, read to their end, each record told once (architecture.md section 5).
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use crate::clock::Millis;
+use crate::collect::activity::list::WindowList;
 use crate::collect::activity::row::{Row, read};
 use crate::collect::activity::window::{Reach, Window};
 use crate::collect::source::{PassError, SharedSource, stored_time};
-use crate::collect::walk::Walk;
 use crate::datto::lane;
-use crate::datto::page::PageRequest;
 use crate::journal::{DatedRecord, Lane, Page};
 use crate::record::{SiteRef, Stream};
 
 mod details;
+pub mod list;
 pub mod row;
 pub mod window;
 
@@ -55,13 +54,14 @@ impl ActivityStream {
         let watermark = self.watermark().await?;
         let margin = self.reach.margin();
         let mut report = PassReport::default();
-        let mut last_pages = 0;
+        let mut last_pages = None;
         let mut slices = Window::since(watermark, margin, self.cut, now).slices();
         while let Some(slice) = slices.next(last_pages) {
-            last_pages = self.read(slice).await?;
-            report.requests += last_pages;
+            let list = self.read(slice).await?;
+            last_pages = Some(list.pages);
+            report.requests += list.requests;
         }
-        self.reach.done(margin, last_pages);
+        self.reach.done(margin, last_pages.unwrap_or(0));
         Ok(report)
     }
 
@@ -69,30 +69,15 @@ impl ActivityStream {
         Ok(stored_time(&self.source.journal, &self.source.account.uid, WATERMARK).await?)
     }
 
-    /// Reads one window to its end; gives the number of its pages.
-    ///
-    /// A list that leads back to a page already read has lost its place. It is asked for anew from the last row on, for as
-    /// long as that shows rows which this window has not shown before.
-    async fn read(&self, window: Window) -> Result<u64, PassError> {
-        let (mut pages, mut shown, mut from) = (0, HashSet::new(), window.from);
-        loop {
-            let mut list = Walk::new(PageRequest::activity(from, window.until, PAGE_SIZE));
-            let (known, mut last) = (shown.len(), from);
-            while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
-                let rows = self.take(page.received_at, &page.items).await?;
-                last =
-                    rows.iter().map(|(_, dated)| *dated).filter(|dated| *dated < window.until).fold(last, Millis::max);
-                shown.extend(rows.into_iter().map(|(id, _)| id));
-            }
-            pages += list.requests;
-            if !list.is_looped || shown.len() == known || last == from {
-                break;
-            }
-            from = last;
+    /// Reads one window to its end.
+    async fn read(&self, window: Window) -> Result<WindowList, PassError> {
+        let mut list = WindowList::new(window);
+        while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
+            list.note(self.take(page.received_at, &page.items).await?);
         }
         let reached = (WATERMARK.to_owned(), window.until.0.to_string());
         self.source.journal.put_cursors(&self.source.account.uid, vec![reached]).await?;
-        Ok(pages)
+        Ok(list)
     }
 
     /// Commits one page; gives id and date of its rows.

@@ -32,6 +32,8 @@ impl Walk {
     }
 
     /// The next page; `None` at the end: no link, a link back, or pages without items.
+    ///
+    /// A cursor list ends at its first page without items. A numbered list is asked for one page more, since its rows move.
     pub async fn page(&mut self, client: &Client, lane: Lane) -> Result<Option<ListPage>, ClientError> {
         let Some(request) = self.next.take() else { return Ok(None) };
         if !self.visited.insert(request.key()) {

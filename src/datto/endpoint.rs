@@ -46,6 +46,12 @@ pub fn platform_url(platform: &str) -> Result<Url, EndpointError> {
     Url::parse(&format!("https://{known}-api.centrastage.net/")).map_err(|_| unknown())
 }
 
+/// Whether an address names the public API host of one of the six platforms, on its usual port.
+pub(super) fn is_platform(url: &Url) -> bool {
+    url.port().is_none()
+        && PLATFORMS.iter().any(|name| platform_url(name).is_ok_and(|platform| platform.host() == url.host()))
+}
+
 /// The portal where an API user of the platform is managed, e.g. `https://merlot.centrastage.net`; `None` for a platform
 /// that is not one of the six.
 pub fn portal_url(platform: &str) -> Option<String> {

@@ -6,7 +6,7 @@
 use serde_json::value::RawValue;
 use url::Url;
 
-use super::endpoint::API_ROOT;
+use super::endpoint::{API_ROOT, is_platform};
 use super::model::object::{Fields, text_of};
 use crate::clock::Millis;
 
@@ -96,10 +96,11 @@ impl PageRequest {
         &self.query
     }
 
-    /// Equal for requests that ask for the same page, whatever the order of their parameters.
+    /// Equal for requests that ask for the same page, whatever the order of their parameters. The values of a repeated
+    /// parameter keep their order: a cursor may be made of several.
     pub fn key(&self) -> String {
         let mut query: Vec<&(String, String)> = self.query.iter().collect();
-        query.sort();
+        query.sort_by_key(|(name, _)| name);
         // A page elsewhere is none of this list's: it must not pass for one that was read.
         format!("{}?{query:?} {:?}", self.path, self.foreign)
     }
@@ -122,35 +123,37 @@ impl PageRequest {
             return Ok(next);
         }
         let given: Vec<(String, String)> = url.query_pairs().map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
-        let value_of = |name: &str| given.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
-        next.query.retain(|(name, _)| name != PAGE && name != SEARCH_AFTER);
-        match self.paging {
-            Paging::Offset => {
-                let page = value_of(PAGE).filter(|page| page.parse::<u64>().is_err());
-                next.query.push((PAGE.to_owned(), page.unwrap_or_else(|| self.next_number())));
-            }
-            Paging::Cursor => {
-                let Some(cursor) = value_of(SEARCH_AFTER).filter(|cursor| !cursor.is_empty()) else {
-                    return Err("the next page's address holds no cursor".to_owned());
-                };
-                next.query.push((SEARCH_AFTER.to_owned(), cursor));
-                next.query.push((PAGE.to_owned(), "next".to_owned()));
-            }
-        }
-        for (name, value) in given {
-            let moves = name == PAGE || name == SEARCH_AFTER;
-            let was_asked = next.query.iter().any(|(known, _)| *known == name);
-            if !moves && !was_asked {
-                next.query.push((name, value));
-            }
-        }
+        next.query.retain(|(name, _)| !moves(name));
+        next.query.extend(self.place(&given)?);
+        let added =
+            given.into_iter().filter(|(name, _)| !moves(name) && !self.query.iter().any(|(known, _)| known == name));
+        next.query.extend(added);
         Ok(next)
     }
 
+    /// The parameters that lead to the next page, by those of the address that the API gave.
+    fn place(&self, given: &[(String, String)]) -> Result<Vec<(String, String)>, String> {
+        match self.paging {
+            Paging::Offset => {
+                let page = given.iter().find(|(name, _)| name == PAGE).map(|(_, page)| page.clone());
+                let token = page.filter(|page| page.parse::<u64>().is_err());
+                Ok(vec![(PAGE.to_owned(), token.unwrap_or_else(|| self.next_number()))])
+            }
+            Paging::Cursor => {
+                // One value, or several under the same name (datto-rmm-api.md section 10): all are sent on, as they came.
+                let cursor = given.iter().filter(|(name, _)| name == SEARCH_AFTER);
+                let mut place: Vec<(String, String)> = cursor.cloned().collect();
+                if place.iter().all(|(_, value)| value.trim().is_empty()) {
+                    return Err("the next page's address holds no cursor".to_owned());
+                }
+                place.push((PAGE.to_owned(), "next".to_owned()));
+                Ok(place)
+            }
+        }
+    }
+
     fn is_same_list(&self, root: &Url, url: &Url) -> bool {
-        url.scheme() == root.scheme()
-            && url.host() == root.host()
-            && url.port_or_known_default() == root.port_or_known_default()
+        is_same_service(root, url)
             && url.username().is_empty()
             && url.password().is_none()
             && url.path().strip_prefix(API_ROOT) == Some(&self.path)
@@ -180,21 +183,24 @@ pub(super) fn slice(body: &str, request: &PageRequest, root: &Url) -> Result<Sli
         let raw = details.as_ref().map(|details| details.one(name)).transpose()?.flatten();
         Ok(raw.and_then(|raw| text_of(raw.get()).unwrap_or(raw.get().into()).parse().ok()))
     };
-    let next_url = match details.as_ref().map(|details| details.one("nextPageUrl")).transpose()?.flatten() {
-        None => None,
-        Some(raw) => {
-            Some(text_of(raw.get()).ok_or("`nextPageUrl` is not a text")?).filter(|url| !url.trim().is_empty())
-        }
-    };
+    let next_url = details.as_ref().map(|details| details.one("nextPageUrl")).transpose()?.flatten();
+    let next_url = next_url.filter(|raw| text_of(raw.get()).is_none_or(|url| !url.trim().is_empty()));
+    let is_cursor = request.paging == Paging::Cursor;
     let items = match envelope.one(request.array)? {
         Some(raw) => serde_json::from_str::<Vec<Box<RawValue>>>(raw.get())
             .map_err(|_| format!("`{}` is not a list", request.array))?,
         // An empty list may come as null, but only with a word that it is empty.
-        None if number("count")? == Some(0) && next_url.is_none() => Vec::new(),
+        None if number("count")? == Some(0) && (is_cursor || next_url.is_none()) => Vec::new(),
         None => return Err(format!("`{}` is missing", request.array)),
     };
     let next = match (&details, next_url) {
-        (_, Some(url)) => Some(request.following(root, &url)?),
+        // Behind the last row there is no other, and what such a page says about its next one is unknown: null, nothing,
+        // itself, or an address without a cursor (datto-rmm-api.md section 10).
+        _ if is_cursor && items.is_empty() => None,
+        (_, Some(raw)) => {
+            let address = text_of(raw.get()).ok_or("`nextPageUrl` is not a text")?;
+            Some(request.following(root, &address)?)
+        }
         (Some(_), None) => None,
         (None, None) => request.next_without_details(root, items.len())?,
     };
@@ -227,6 +233,23 @@ impl<'a> Envelope<'a> {
             None => Ok(first.map(|(_, raw)| *raw).filter(|raw| raw.get() != "null")),
         }
     }
+}
+
+/// Whether a parameter says where in the list a page stands.
+fn moves(name: &str) -> bool {
+    name == PAGE || name == SEARCH_AFTER
+}
+
+/// Whether an address stands for the service at `root`. A gateway passes on the addresses that the platform behind it
+/// writes: with the platform's public host, or with the gateway's own host as the platform sees it (another scheme or port).
+/// Nothing is ever sent to such an address: the next page is asked for at `root`.
+fn is_same_service(root: &Url, url: &Url) -> bool {
+    let is_web = matches!(url.scheme(), "http" | "https");
+    let is_equal = url.scheme() == root.scheme()
+        && url.host() == root.host()
+        && url.port_or_known_default() == root.port_or_known_default();
+    let is_of_gateway = !is_platform(root) && is_web && (url.host() == root.host() || is_platform(url));
+    is_equal || is_of_gateway
 }
 
 fn is_blank(raw: &RawValue) -> bool {

@@ -34,6 +34,8 @@ pub(super) type Reply = Result<Response, TransportError>;
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) at: Instant,
+    /// Scheme, host and port.
+    pub(super) origin: String,
     pub(super) path: String,
     pub(super) query: String,
     pub(super) token: Option<String>,
@@ -126,7 +128,8 @@ impl Transport for Script {
             };
             let path = request.url.path().to_owned();
             let query = request.url.query().unwrap_or_default().to_owned();
-            lock(&self.seen).push(Seen { at: Instant::now(), path: path.clone(), query, token });
+            let origin = request.url.origin().ascii_serialization();
+            lock(&self.seen).push(Seen { at: Instant::now(), origin, path: path.clone(), query, token });
             let latency = *lock(&self.latency);
             let answer = self.answer(&path);
             sleep(latency).await;
@@ -168,6 +171,18 @@ impl World {
         Platform::open(&self.settings.api_url, pause, self.memory.clone(), self.clock.clone())
             .await
             .expect("a platform")
+    }
+
+    /// A client of a new process whose API is at `root`.
+    pub(super) async fn client_at(&self, root: &str) -> Client {
+        let api_url = Url::parse(root).expect("an address");
+        let settings = Settings { api_url, ..self.settings.clone() };
+        let platform =
+            Platform::open(&settings.api_url, Duration::from_mins(5), self.memory.clone(), self.clock.clone());
+        let platform = platform.await.expect("a platform");
+        Client::open(settings, platform, self.script.clone(), self.memory.clone(), self.clock.clone())
+            .await
+            .expect("a client")
     }
 
     /// A client of a new process.

@@ -77,6 +77,16 @@ impl Call {
         format!("{}{}{mark}{}", self.host, self.path, self.query)
     }
 
+    /// The same call without the parameter `name`.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        Self {
+            host: self.host.clone(),
+            path: self.path.clone(),
+            query: self.query.clone(),
+            params: self.params.iter().filter(|(key, _)| key != name).cloned().collect(),
+        }
+    }
+
     /// The address of a neighbouring page: its own parameters but those in `dropped`, with `place` set.
     pub(crate) fn neighbour(&self, dropped: &[String], place: &[(&str, String)]) -> String {
         let placed = |key: &str| place.iter().any(|(name, _)| *name == key);

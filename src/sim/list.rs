@@ -11,7 +11,7 @@ use crate::sim::page::{Page, Shown};
 use crate::sim::shape;
 use crate::sim::shape::alert::is_muted;
 use crate::sim::shape::device::is_online;
-use crate::sim::world::{AlertSite, List, Order};
+use crate::sim::world::{AlertSite, LargeMax, List, Order};
 
 /// A part of a list: where it begins and how many items it has at most.
 struct Slice {
@@ -111,6 +111,7 @@ fn fill<T>(
     let start = slice.number.saturating_mul(slice.size);
     let end = start.saturating_add(slice.size).min(rows.len());
     let mut page = Page::new(list);
+    page.missing_url = world.options.missing_url;
     for row in rows.get(start..end).unwrap_or_default() {
         if let Some((value, shown)) = item(row) {
             page.push(&value);
@@ -133,6 +134,9 @@ impl Slice {
         let size = call.number("max")?.unwrap_or(cap);
         if size == 0 {
             return Err("bad value of max".to_owned());
+        }
+        if size > cap && world.options.large_max == LargeMax::Refused {
+            return Err(format!("max {size} exceeds the defined limit of {cap}"));
         }
         Ok(Self { number: call.number("page")?.unwrap_or(0), size: size.min(cap) })
     }

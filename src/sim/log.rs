@@ -10,7 +10,7 @@ use crate::sim::call::Call;
 use crate::sim::life::World;
 use crate::sim::page::{Page, Shown};
 use crate::sim::shape::activity;
-use crate::sim::world::{LastPage, List};
+use crate::sim::world::{EmptyPage, LastPage, List, SearchAfter};
 
 /// Without a window: the last 15 minutes only.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -55,7 +55,15 @@ pub(crate) fn page(world: &World, call: &Call) -> Result<Page, String> {
         }
     }
     let more = more || query.backwards || (world.options.activity_last_page == LastPage::EmptyPage);
-    page.next = rows.last().filter(|_| more).map(|(place, _)| link(world, call, place, "next"));
+    page.missing_url = world.options.missing_url;
+    page.next = match (rows.last(), world.options.activity_empty_page) {
+        (Some((place, _)), _) => more.then(|| link(world, call, place, "next")),
+        (None, EmptyPage::NoUrl) => None,
+        (None, EmptyPage::Itself) => Some(call.url()),
+        (None, EmptyPage::WithoutCursor) => Some(
+            call.without("searchAfter").neighbour(&world.options.dropped_parameters, &[("page", "next".to_owned())]),
+        ),
+    };
     let not_first = call.param("searchAfter").is_some();
     page.prev = rows.first().filter(|_| not_first).map(|(place, _)| link(world, call, place, "previous"));
     page.total = world.options.total_count.contains(&List::Activities).then_some(window.len());
@@ -78,7 +86,11 @@ fn select(world: &World, query: &Query, window: &[(Place, u32)], wanted: usize) 
 }
 
 fn link(world: &World, call: &Call, (date, id): &Place, direction: &str) -> String {
-    let place = [("searchAfter", format!("{},{id}", date.0)), ("page", direction.to_owned())];
+    let mut place = match world.options.search_after {
+        SearchAfter::Joined => vec![("searchAfter", format!("{},{id}", date.0))],
+        SearchAfter::Repeated => vec![("searchAfter", date.0.to_string()), ("searchAfter", id.to_string())],
+    };
+    place.push(("page", direction.to_owned()));
     call.neighbour(&world.options.dropped_parameters, &place)
 }
 
@@ -100,7 +112,7 @@ impl Query {
             until,
             size: size.min(world.options.page_cap.max(1) as usize),
             ascending,
-            after: call.param("searchAfter").map(cursor).transpose()?,
+            after: cursor(call)?,
             backwards: call.param("page") == Some("previous"),
             entities: call.list("entities"),
             categories: call.list("categories"),
@@ -137,9 +149,14 @@ fn time(call: &Call, name: &str) -> Result<Option<Millis>, String> {
     Ok(found.map(|time| Millis(time.as_millisecond())))
 }
 
-/// `1662554037000,60761aa3-d03e-3d76-b75b-da28629a4103`.
-fn cursor(text: &str) -> Result<Place, String> {
-    let parsed =
-        text.split_once(',').and_then(|(date, id)| Some((Millis(date.parse().ok()?), Uuid::parse_str(id).ok()?)));
-    parsed.ok_or_else(|| "bad value of searchAfter".to_owned())
+/// `1662554037000,60761aa3-d03e-3d76-b75b-da28629a4103`, in one parameter or in two.
+fn cursor(call: &Call) -> Result<Option<Place>, String> {
+    let values = call.list("searchAfter");
+    let parsed = match values.as_slice() {
+        [] if call.param("searchAfter").is_none() => return Ok(None),
+        [date, id] => date.parse().ok().zip(Uuid::parse_str(id).ok()),
+        _ => None,
+    };
+    let (date, id) = parsed.ok_or_else(|| "bad value of searchAfter".to_owned())?;
+    Ok(Some((Millis(date), id)))
 }

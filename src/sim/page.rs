@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::sim::world::List;
+use crate::sim::world::{List, MissingUrl};
 
 /// What was shown in a page, so that the oracle can note it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(crate) struct Page {
     pub(crate) total: Option<usize>,
     pub(crate) prev: Option<String>,
     pub(crate) next: Option<String>,
+    /// What stands for a `prev` or `next` that is not there.
+    pub(crate) missing_url: MissingUrl,
     /// Of the activity log only.
     pub(crate) error: Option<String>,
 }
@@ -29,7 +31,17 @@ pub(crate) struct Page {
 impl Page {
     /// An empty page of `list`.
     pub(crate) fn new(list: List) -> Self {
-        Self { list, items: Vec::new(), shown: Vec::new(), total: None, prev: None, next: None, error: None }
+        let missing_url = MissingUrl::Null;
+        Self {
+            list,
+            items: Vec::new(),
+            shown: Vec::new(),
+            total: None,
+            prev: None,
+            next: None,
+            missing_url,
+            error: None,
+        }
     }
 
     /// Adds an item.
@@ -44,8 +56,15 @@ impl Page {
         if let Some(total) = self.total {
             details.insert("totalCount".to_owned(), json!(total));
         }
-        details.insert("prevPageUrl".to_owned(), json!(self.prev));
-        details.insert("nextPageUrl".to_owned(), json!(self.next));
+        for (name, url) in [("prevPageUrl", &self.prev), ("nextPageUrl", &self.next)] {
+            let value = match (url, self.missing_url) {
+                (Some(url), _) => json!(url),
+                (None, MissingUrl::Null) => Value::Null,
+                (None, MissingUrl::Blank) => json!(""),
+                (None, MissingUrl::Absent) => continue,
+            };
+            details.insert(name.to_owned(), value);
+        }
         let mut body = format!("{{\"pageDetails\":{},\"{}\":[", Value::Object(details), self.list.array()).into_bytes();
         body.extend(self.items.join(&b','));
         body.push(b']');

@@ -78,7 +78,7 @@ pub struct Options {
     /// What a 429 says about waiting.
     pub retry_after: RetryAfter,
 
-    /// Largest page; a larger `max` or `size` is capped silently.
+    /// Largest page. A larger `size` is capped silently; for a larger `max` see `large_max`.
     pub page_cap: u32,
     /// Page size of the activity log without `size`.
     pub activity_default_size: u32,
@@ -92,8 +92,16 @@ pub struct Options {
     pub resolved_limit: u32,
     /// Query parameters that `nextPageUrl` forgets.
     pub dropped_parameters: Vec<String>,
-    /// How the last page of the activity log ends.
+    /// How the last page of the activity log that has rows ends.
     pub activity_last_page: LastPage,
+    /// What a page of the activity log without rows says about its next page.
+    pub activity_empty_page: EmptyPage,
+    /// How a cursor of two values stands in an address.
+    pub search_after: SearchAfter,
+    /// What stands in a page instead of the address of a neighbor that it does not have.
+    pub missing_url: MissingUrl,
+    /// What becomes of a `max` above `page_cap`.
+    pub large_max: LargeMax,
     /// Whether an alert shows the site where its device is now, or the one where it was when the alert opened.
     pub alert_site: AlertSite,
     /// What goes wrong.
@@ -144,14 +152,58 @@ pub enum RetryAfter {
     Absurd,
 }
 
-/// How the last page of the activity log ends.
+/// How the last page of the activity log that has rows ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LastPage {
-    /// `nextPageUrl` is null.
+    /// It names no next page.
     NullUrl,
-    /// `nextPageUrl` leads to an empty page.
+    /// `nextPageUrl` leads to an empty page. This is the form that was measured (datto-rmm-api.md section 10).
     EmptyPage,
+}
+
+/// What an empty page of the activity log says about its next page, which nobody has published (datto-rmm-api.md section 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyPage {
+    /// There is none: see [`Options::missing_url`].
+    NoUrl,
+    /// It is the page itself.
+    Itself,
+    /// Its address holds no cursor, since there is no last row to make one from.
+    WithoutCursor,
+}
+
+/// How a cursor of two values stands in an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SearchAfter {
+    /// One `searchAfter` with both values, separated by a comma.
+    Joined,
+    /// One `searchAfter` for each value. An address with only one of them is refused.
+    Repeated,
+}
+
+/// What stands in a page instead of the address of a neighbor that it does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MissingUrl {
+    /// Null.
+    Null,
+    /// The empty text.
+    Blank,
+    /// Nothing: the key is missing.
+    Absent,
+}
+
+/// What becomes of a `max` above the largest page; both were measured (datto-rmm-api.md section 5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LargeMax {
+    /// It counts as the largest page.
+    Capped,
+    /// It is answered with 400.
+    Refused,
 }
 
 /// Which site an alert shows after its device has moved.
@@ -261,7 +313,11 @@ impl Default for Options {
             resolved_order: Order::Newest,
             resolved_limit: 0,
             dropped_parameters: ["muted", "size", "from", "until", "order"].map(str::to_owned).to_vec(),
-            activity_last_page: LastPage::NullUrl,
+            activity_last_page: LastPage::EmptyPage,
+            activity_empty_page: EmptyPage::NoUrl,
+            search_after: SearchAfter::Joined,
+            missing_url: MissingUrl::Null,
+            large_max: LargeMax::Capped,
             alert_site: AlertSite::AtOpening,
             faults: Faults::default(),
         }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::forms::drawn;
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, alert_steps, events};
 
@@ -19,11 +20,12 @@ fn nothing_is_lost_over_kills_at_random_moments() {
     let kills = std::env::var("VINTNER_KILLS").ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS);
     let seed = std::env::var("VINTNER_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
     println!("kills {kills} seed {seed}");
-    let simulated = Simulated::start(&json!({
+    let options = json!({
         "seed": seed, "sites": 5, "devices": 30, "open_alerts": 700, "resolved_alerts": 600, "activity_history": 800, "vanish_share": 0.0, "history_days": 2,
         "alert_rate_per_hour": 8_000.0, "resolve_rate_per_hour": 8_000.0, "update_rate_per_hour": 3_000.0,
         "activity_rate_per_hour": 8_000.0, "activity_delay_max_ms": 500, "inventory_rate_per_hour": 8_000.0, "request_limit": 100_000
-    }));
+    });
+    let simulated = Simulated::start(&drawn(options, seed));
     let place =
         Workplace::new(&simulated, "[accounts.acme.poll]\nalerts = \"1s\"\nactivity = \"1s\"\ninventory = \"1s\"\n");
     let mut random = fastrand::Rng::with_seed(seed);

@@ -121,8 +121,14 @@ async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
 
     assert!(traffic.max_in_window <= CEILING, "{} requests in a rolling minute", traffic.max_in_window);
     assert_eq!((traffic.too_many, traffic.blocked, traffic.logins), (0, 0, 1));
+    check_alerts_and_activity(&records, &truth, settled);
+    check_inventory(&records, &truth);
+}
+
+/// Every alert and every row that the account showed before `settled` is there, once, and each alert's states are in order.
+pub(crate) fn check_alerts_and_activity(records: &[Record], truth: &Truth, settled: Millis) {
     let mut told: BTreeMap<&str, Vec<&Marker>> = BTreeMap::new();
-    for record in &records {
+    for record in records {
         told.entry(&record.envelope.native_id).or_default().push(&record.envelope.marker);
     }
     let mut seen = std::collections::HashSet::new();
@@ -146,7 +152,6 @@ async fn a_day_of_polling_misses_nothing_and_stays_under_the_ceiling() {
     for row in truth.activities.iter().filter(|row| row.visible_from < settled) {
         assert!(activity.contains(row.id.as_str()), "{row:?}");
     }
-    check_inventory(&records, &truth);
 }
 
 /// Every state and every posture change that an answer showed is exactly one record, counted from 1 without a gap.

@@ -16,6 +16,7 @@ mod commands;
 mod crash;
 mod day;
 mod engines;
+mod forms;
 mod inventory;
 mod many_sites;
 mod once;

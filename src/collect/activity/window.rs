@@ -70,14 +70,13 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// The next slice; `pages` is what the one before it cost.
-    pub fn next(&mut self, pages: u64) -> Option<Window> {
+    /// The next slice; `pages` with rows is what the one before it cost, `None` for the first.
+    pub fn next(&mut self, pages: Option<u64>) -> Option<Window> {
         let rest = self.rest?;
         self.length = match pages {
-            0 => self.length,
-            1..=CHEAP_PAGES => (self.length * 2).min(LONGEST_SLICE),
-            MANY_PAGES.. => (self.length / 2).max(SHORTEST_SLICE),
-            _ => self.length,
+            Some(0..=CHEAP_PAGES) => (self.length * 2).min(LONGEST_SLICE),
+            Some(MANY_PAGES..) => (self.length / 2).max(SHORTEST_SLICE),
+            Some(_) | None => self.length,
         };
         let end = rest.from.plus(self.length);
         let is_last = end >= rest.until;
@@ -96,7 +95,7 @@ impl Reach {
         if !self.is_costly || is_due { USUAL } else { SHORT }
     }
 
-    /// A pass with `margin` was read to its end; its last slice took `pages`.
+    /// A pass with `margin` was read to its end; its last slice had `pages` with rows.
     pub fn done(&mut self, margin: Duration, pages: u64) {
         if margin >= DEEP {
             self.deep_read = Some(Instant::now());
@@ -137,11 +136,11 @@ mod tests {
     #[test]
     fn slices_cover_the_window_without_a_hole() {
         let window = Window::since(None, USUAL, NOW.minus(DEEP * 5), NOW);
-        for (pages, least, most) in [(1, 2, 4), (10, 5, 6), (1000, 50, 200)] {
-            let (mut slices, mut cost, mut found) = (window.slices(), 0, Vec::new());
+        for (pages, least, most) in [(0, 2, 4), (1, 2, 4), (10, 5, 6), (1000, 50, 200)] {
+            let (mut slices, mut cost, mut found) = (window.slices(), None, Vec::new());
             while let Some(slice) = slices.next(cost) {
                 found.push(slice);
-                cost = pages;
+                cost = Some(pages);
             }
             assert_eq!(found.first().map(|slice| slice.from), Some(window.from));
             assert_eq!(found.last().map(|slice| slice.until), Some(window.until));

@@ -1,7 +1,9 @@
 //! The activity log: windows, cursors, late rows.
 
+use serde_json::json;
+
 use super::*;
-use crate::sim::world::LastPage;
+use crate::sim::world::{EmptyPage, LargeMax, LastPage, MissingUrl, SearchAfter};
 
 const LOG: &str = "/api/v2/activity-logs";
 const WIDE: &str = "from=2026-11-20T00:00:00Z&until=2026-11-21T00:00:00Z";
@@ -22,7 +24,7 @@ fn keep_parameters() -> Options {
 
 #[tokio::test(start_paused = true)]
 async fn a_late_row_appears_in_the_past() {
-    let client = Client::new(Options::quiet());
+    let client = Client::new(keep_parameters());
     let late = Command { kind: Act::WriteActivity, delay_ms: 180_000, ..Command::default() };
     let id = client.act(late);
     pass(179).await;
@@ -44,7 +46,7 @@ async fn without_a_window_only_fifteen_minutes_show() {
 
 #[tokio::test(start_paused = true)]
 async fn both_ends_of_the_window_belong_to_it() {
-    let (client, ids) = with_rows(Options::quiet(), &[-5, -4, -3, -2]);
+    let (client, ids) = with_rows(keep_parameters(), &[-5, -4, -3, -2]);
     let window = "from=2026-11-20T22:05:41Z&until=2026-11-20T22:05:42Z&order=asc";
     assert_eq!(uids(&client.walk(&format!("{LOG}?{window}"), "activities"), "id"), ids[1..3]);
 }
@@ -86,14 +88,63 @@ async fn links_forget_the_window_and_the_last_page_has_two_forms() {
     assert!(!next.contains("from=") && !next.contains("size=") && !next.contains("order="));
     assert!(next.contains("entities=user") && next.contains("searchAfter=") && next.contains("page=next"));
 
-    let options = Options { activity_last_page: LastPage::EmptyPage, ..keep_parameters() };
+    let options = Options { activity_last_page: LastPage::NullUrl, ..keep_parameters() };
     let (client, _) = with_rows(options, &[-3, -2]);
-    let last = client.json(&format!("{LOG}?size=2"));
-    let beyond = client.json(last["pageDetails"]["nextPageUrl"].as_str().unwrap());
-    assert_eq!(
-        (beyond["activities"].as_array().unwrap().len(), &beyond["pageDetails"]["nextPageUrl"]),
-        (0, &Value::Null)
-    );
+    assert_eq!(client.json(&format!("{LOG}?size=2"))["pageDetails"]["nextPageUrl"], Value::Null);
+}
+
+/// What the page behind the last row says about its next one, in every form that the API may have.
+#[tokio::test(start_paused = true)]
+async fn the_empty_page_at_the_end_has_every_form() {
+    for (form, missing_url) in [
+        (EmptyPage::NoUrl, MissingUrl::Null),
+        (EmptyPage::NoUrl, MissingUrl::Blank),
+        (EmptyPage::NoUrl, MissingUrl::Absent),
+        (EmptyPage::Itself, MissingUrl::Null),
+        (EmptyPage::WithoutCursor, MissingUrl::Null),
+    ] {
+        let options = Options { activity_empty_page: form, missing_url, ..keep_parameters() };
+        let (client, _) = with_rows(options, &[-3, -2]);
+        let last = client.json(&format!("{LOG}?size=2"));
+        let beyond_last = last["pageDetails"]["nextPageUrl"].as_str().unwrap();
+        let beyond = client.json(beyond_last);
+        assert_eq!(beyond["activities"], json!([]));
+        let next = beyond["pageDetails"].get("nextPageUrl");
+        match (form, missing_url) {
+            (EmptyPage::NoUrl, MissingUrl::Null) => assert_eq!(next, Some(&Value::Null)),
+            (EmptyPage::NoUrl, MissingUrl::Blank) => assert_eq!(next, Some(&json!(""))),
+            (EmptyPage::NoUrl, MissingUrl::Absent) => assert_eq!(next, None),
+            (EmptyPage::Itself, _) => assert_eq!(next, Some(&json!(beyond_last))),
+            (EmptyPage::WithoutCursor, _) => {
+                let next = next.unwrap().as_str().unwrap();
+                assert!(
+                    !next.contains("searchAfter") && next.contains("size=2") && next.contains("page=next"),
+                    "{next}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_in_two_parameters_is_needed_whole() {
+    let options = Options { search_after: SearchAfter::Repeated, ..keep_parameters() };
+    let (client, ids) = with_rows(options, &[-3, -2, -1]);
+    let first = client.json(&format!("{LOG}?order=asc&size=1"));
+    let next = first["pageDetails"]["nextPageUrl"].as_str().unwrap();
+    assert_eq!(next.matches("searchAfter=").count(), 2, "{next}");
+    assert_eq!(uids(&client.walk(next, "activities"), "id"), ids[1..]);
+    let half = next.rsplit_once("&searchAfter=").unwrap().0;
+    assert_eq!(client.get(half).status, 400);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_is_too_large_is_capped_or_refused() {
+    for (large_max, status) in [(LargeMax::Capped, 200), (LargeMax::Refused, 400)] {
+        let client = Client::new(Options { large_max, ..Options::quiet() });
+        assert_eq!(client.get("/api/v2/account/sites?max=251").status, status);
+        assert_eq!(client.get("/api/v2/account/sites?max=250").status, 200);
+    }
 }
 
 #[tokio::test(start_paused = true)]

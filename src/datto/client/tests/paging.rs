@@ -157,6 +157,111 @@ async fn the_activity_log_keeps_its_window_and_follows_the_cursor() {
     assert!(matches!(error, ClientError::Failed { .. }), "{error}");
 }
 
+/// The empty page at the end is the usual form; what it says about its own next page is unknown.
+#[tokio::test(start_paused = true)]
+async fn an_activity_page_without_rows_ends_the_list_whatever_its_address_says() {
+    let world = World::new();
+    let client = world.client().await;
+    let request = PageRequest::activity(Millis(0), Millis(1_000), 250);
+    let itself = format!("\"{HOST}{ACTIVITY}?searchAfter=1,a&page=next\"");
+    let without_cursor = format!("\"{HOST}{ACTIVITY}?page=next&size=250\"");
+    for next in [
+        "null",
+        "\"\"",
+        "\" \"",
+        &itself,
+        &without_cursor,
+        "\"https://evil.example/x\"",
+        "\"http://[\"",
+        "false",
+        "{}",
+        "0",
+    ] {
+        for (rows, count) in [("[]", "0"), ("null", "0")] {
+            let details = format!(r#"{{"count":{count},"nextPageUrl":{next}}}"#);
+            let body = format!(r#"{{"pageDetails":{details},"activities":{rows},"error":null}}"#);
+            world.script.next(ACTIVITY, [Ok(json(200, &body))]);
+            let page = client.page(Lane::Activity, &request).await.expect(&body);
+            assert!(page.items.is_empty() && page.next.is_none(), "{body}");
+        }
+    }
+    // A page with rows must say how the list goes on.
+    for next in [&without_cursor, "\"http://[\"", "{}", "0", &format!("\"{ACTIVITY}?searchAfter=&page=next\"")] {
+        let body = format!(r#"{{"pageDetails":{{"nextPageUrl":{next}}},"activities":[{{"id":"1"}}]}}"#);
+        world.script.always(ACTIVITY, Some(json(200, &body)));
+        client.page(Lane::Activity, &request).await.expect_err(&body);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_value_of_a_cursor_is_sent_on_in_order() {
+    let world = World::new();
+    let client = world.client().await;
+    let request = PageRequest::activity(Millis(0), Millis(1_000), 250);
+    let page = |query: &str| {
+        let next = format!("{HOST}{ACTIVITY}?{query}");
+        json(200, &format!(r#"{{"pageDetails":{{"nextPageUrl":"{next}"}},"activities":[{{"id":"1"}}]}}"#))
+    };
+    for (given, sent) in [
+        ("searchAfter=2,b&page=next", "searchAfter=2%2Cb&page=next"),
+        ("searchAfter=2&searchAfter=b&page=next", "searchAfter=2&searchAfter=b&page=next"),
+        ("searchAfter=b&page=next&size=250&searchAfter=2", "searchAfter=b&searchAfter=2&page=next"),
+        ("searchAfter=2&searchAfter=", "searchAfter=2&searchAfter=&page=next"),
+        ("searchAfter=2&page=next&x=1&x=2", "searchAfter=2&page=next&x=1&x=2"),
+    ] {
+        world.script.next(ACTIVITY, [Ok(page(given))]);
+        let next = client.page(Lane::Activity, &request).await.expect("a page").next.expect("another page");
+        world.script.next(ACTIVITY, [Ok(page("searchAfter=3"))]);
+        client.page(Lane::Activity, &next).await.expect("a page");
+        let query = world.script.seen().pop().expect("a request").query;
+        assert!(query.ends_with(&format!("&order=asc&{sent}")), "{given}: {query}");
+    }
+    let cursor = |query: &str| {
+        world.script.next(ACTIVITY, [Ok(page(query))]);
+        let client = client.clone();
+        let request = request.clone();
+        async move { client.page(Lane::Activity, &request).await.expect("a page").next.expect("another page").key() }
+    };
+    let key = cursor("searchAfter=2&searchAfter=3").await;
+    assert_eq!(cursor("page=next&searchAfter=2&searchAfter=3").await, key);
+    assert_ne!(cursor("searchAfter=3&searchAfter=2").await, key, "another place in the list");
+}
+
+/// A gateway passes on the addresses that the platform behind it writes.
+#[tokio::test(start_paused = true)]
+async fn a_gateway_s_pages_are_asked_for_at_the_gateway() {
+    let world = World::new();
+    let gateway = "https://rmm.gateway.example:8443";
+    let client = world.client_at(gateway).await;
+    for host in [
+        gateway,
+        "http://rmm.gateway.example:8443",
+        "http://rmm.gateway.example",
+        "https://rmm.gateway.example:9000",
+        "https://merlot-api.centrastage.net",
+        "http://syrah-api.centrastage.net",
+    ] {
+        let next = format!("\"{host}{OPEN_ALERTS}?page=1\"");
+        world.script.next(OPEN_ALERTS, [Ok(alerts(&next, "{}")), Ok(alerts("null", "{}"))]);
+        let first = page(&client, &open_alerts()).await.expect("a page");
+        page(&client, &first.next.expect("another page")).await.expect(host);
+        let asked = world.script.seen().pop().expect("a request");
+        assert_eq!((asked.origin.as_str(), asked.path.as_str()), (gateway, OPEN_ALERTS));
+    }
+    for target in [
+        "https://evil.example/api/v2/account/alerts/open?page=1",
+        "https://merlot-api.centrastage.net:444/api/v2/account/alerts/open?page=1",
+        "https://merlot-api.centrastage.net/api/v2/account/alerts/resolved?page=1",
+        "https://user:pw@merlot-api.centrastage.net/api/v2/account/alerts/open?page=1",
+        "ftp://rmm.gateway.example/api/v2/account/alerts/open?page=1",
+    ] {
+        world.script.next(OPEN_ALERTS, [Ok(alerts(&format!("\"{target}\""), "{}"))]);
+        let next = page(&client, &open_alerts()).await.expect("a page").next.expect("a next page");
+        let error = page(&client, &next).await.expect_err(target);
+        assert!(matches!(error, ClientError::ForeignPage { .. }), "{target}: {error}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_is_not_utf8_costs_no_page() {
     let world = World::new();
