@@ -21,8 +21,8 @@ use crate::org::directory::Directory;
 
 /// Where a configuration is looked for, in this order.
 const SEARCHED: [&str; 2] = ["./vintner.toml", "/etc/vintner/vintner.toml"];
-/// Largest file; a configuration of a thousand organizations has a tenth of it.
-const MAX_BYTES: u64 = 4 << 20;
+/// Largest file; a hundred thousand organizations with their sites take about a tenth of it.
+const MAX_BYTES: u64 = 64 << 20;
 
 /// The environment of this process.
 #[derive(Clone, Copy, Debug, Default)]

@@ -67,7 +67,7 @@ impl Problems {
     pub(crate) fn names_below(&self, table: &str) -> Vec<String> {
         let prefix = format!("{table}.");
         let places = self.places.borrow();
-        let below = places.keys().filter_map(|path| path.strip_prefix(&prefix));
+        let below = places.range(prefix.clone()..).map_while(|(path, _)| path.strip_prefix(&prefix));
         below.filter(|name| !name.contains('.')).map(str::to_owned).collect()
     }
 
@@ -111,8 +111,8 @@ impl Problems {
     pub(crate) fn place_of(&self, at: &At) -> String {
         let files = self.files.borrow();
         let Some((name, source)) = files.get(at.file) else { return String::new() };
-        let place = source.place(&(at.start..at.end));
-        format!("{name}:{}:{}", place.line, place.column)
+        let (line, column) = source.line_and_column(at.start);
+        format!("{name}:{line}:{column}")
     }
 
     /// Everything found so far, in the order of the files, each once; later problems start anew.

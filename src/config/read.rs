@@ -1,6 +1,7 @@
 //! A table of the configuration while it is read: every key is asked for once, and whatever was not asked for is unknown.
 
 use std::cell::RefCell;
+use std::collections::HashSet;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -21,6 +22,10 @@ pub(crate) mod sinks;
 
 use item::Item;
 
+/// Most known keys that a hint lists, and most that a misspelt key is compared with.
+const MOST_LISTED: usize = 40;
+const MOST_COMPARED: usize = 1_000;
+
 /// A table, and what was asked of it.
 #[derive(Debug)]
 pub(crate) struct Section<'a> {
@@ -29,7 +34,30 @@ pub(crate) struct Section<'a> {
     pub(crate) path: String,
     pub(crate) at: At,
     table: &'a DeTable<'a>,
-    known: RefCell<Vec<String>>,
+    known: RefCell<Known>,
+}
+
+/// Keys that were asked for.
+#[derive(Debug, Default)]
+struct Known {
+    /// In the order in which they were asked for, each once.
+    order: Vec<String>,
+    keys: HashSet<String>,
+}
+
+impl Known {
+    fn add(&mut self, key: &str) {
+        if self.keys.insert(key.to_owned()) {
+            self.order.push(key.to_owned());
+        }
+    }
+
+    /// The first of them, for a hint; a table whose keys are names of the user's may have very many.
+    fn listed(&self) -> String {
+        let filled: Vec<&str> = self.order.iter().map(String::as_str).filter(|key| !key.is_empty()).collect();
+        let shown = filled.get(..filled.len().min(MOST_LISTED)).unwrap_or_default().join(", ");
+        if filled.len() > MOST_LISTED { format!("{shown} …") } else { shown }
+    }
 }
 
 impl<'a> Section<'a> {
@@ -40,7 +68,7 @@ impl<'a> Section<'a> {
 
     /// The value of a key, if it is there.
     pub(crate) fn item(&self, key: &str) -> Option<Item<'a>> {
-        self.known.borrow_mut().push(key.to_owned());
+        self.known.borrow_mut().add(key);
         let (key, value) = self.table.get_key_value(key)?;
         Some(self.make_item(key, value))
     }
@@ -71,7 +99,7 @@ impl<'a> Section<'a> {
         entries.sort_by_key(|(key, _)| key.span().start);
         let entry = |(key, value): (&'a Spanned<_>, _)| {
             let name: &'a str = text_of(key);
-            self.known.borrow_mut().push(name.to_owned());
+            self.known.borrow_mut().add(name);
             (name, self.make_item(key, value))
         };
         entries.into_iter().map(entry).collect()
@@ -85,19 +113,20 @@ impl<'a> Section<'a> {
 
     /// Counts a key as known, since it was reported already.
     pub(crate) fn know(&self, key: &str) {
-        self.known.borrow_mut().push(key.to_owned());
+        self.known.borrow_mut().add(key);
     }
 
     /// Reports every key that was not asked for.
     pub(crate) fn finish(self) {
         let known = self.known.borrow();
-        for (key, value) in self.table.iter().filter(|(key, _)| !known.iter().any(|k| k == text_of(key))) {
+        let listed = known.listed();
+        for (key, value) in self.table.iter().filter(|(key, _)| !known.keys.contains(text_of(key))) {
             let at = At::new(self.at.file, key.span());
             self.mask_unknown(&at, value);
-            let near = nearest(text_of(key), known.iter().map(String::as_str));
+            let near = nearest(text_of(key), known.order.iter().take(MOST_COMPARED).map(String::as_str));
             let hint = match near {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known keys here: {}", told_once(&known)),
+                None => format!("known keys here: {listed}"),
             };
             let table = if self.path.is_empty() { "at the top".to_owned() } else { format!("in [{}]", self.path) };
             self.problems.error(at, format!("unknown key `{}` {table}", text_of(key).escape_debug()), Some(hint));
@@ -116,16 +145,6 @@ impl<'a> Section<'a> {
         let key = At::new(self.at.file, key.span());
         Item::new(self.problems, path, key, value)
     }
-}
-
-fn told_once(known: &[String]) -> String {
-    let mut keys: Vec<&str> = Vec::new();
-    for key in known.iter().filter(|key| !key.is_empty()) {
-        if !keys.contains(&key.as_str()) {
-            keys.push(key);
-        }
-    }
-    keys.join(", ")
 }
 
 fn text_of<'a>(key: &'a Spanned<std::borrow::Cow<'_, str>>) -> &'a str {

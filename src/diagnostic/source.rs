@@ -19,6 +19,8 @@ const WINDOW: usize = 1_000;
 #[derive(Clone)]
 pub struct Source {
     text: String,
+    /// Where each line begins.
+    lines: Vec<usize>,
     masks: Vec<Range<usize>>,
 }
 
@@ -31,7 +33,9 @@ struct Cell {
 impl Source {
     /// Takes a text without byte order mark.
     pub fn new(text: String) -> Self {
-        Self { text, masks: Vec::new() }
+        let breaks = text.match_indices('\n').map(|(at, _)| at.saturating_add(1));
+        let lines = std::iter::once(0).chain(breaks).collect();
+        Self { text, lines, masks: Vec::new() }
     }
 
     /// The text.
@@ -44,6 +48,14 @@ impl Source {
         self.masks.push(range);
     }
 
+    /// Line and column of a byte, both from 1; of one outside the text, those of its end.
+    pub fn line_and_column(&self, at: usize) -> (usize, usize) {
+        let at = floor_boundary(&self.text, at).min(self.text.len());
+        let line = self.lines.partition_point(|begin| *begin <= at);
+        let begin = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
+        (line, self.text.get(begin..at).unwrap_or_default().chars().count().saturating_add(1))
+    }
+
     /// The place of a byte range. A range that spans several lines is shown in its first; one that lies outside the text,
     /// at its end.
     pub fn place(&self, span: &Range<usize>) -> Place {
@@ -51,8 +63,7 @@ impl Source {
         let (before, after) = self.text.split_at_checked(start).unwrap_or((&self.text, ""));
         let line_start = before.rfind('\n').map_or(0, |newline| newline.saturating_add(1));
         let line_end = start.saturating_add(after.find('\n').unwrap_or(after.len()));
-        let column = before.get(line_start..).unwrap_or_default().chars().count().saturating_add(1);
-        let number = before.matches('\n').count().saturating_add(1);
+        let (number, column) = self.line_and_column(start);
         let (text, indent, width) = self.shown(line_start..line_end, &(start..span.end.max(start)));
         Place { line: number, column, text, indent, width }
     }

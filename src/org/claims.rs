@@ -90,7 +90,8 @@ pub(crate) fn autotask_org(company_id: &str) -> Option<String> {
 
 fn add(index: &mut HashMap<String, Vec<usize>>, key: String, org: usize) {
     let orgs = index.entry(key).or_default();
-    if !orgs.contains(&org) {
+    // Organizations come in order, so one that claims a key twice is the last.
+    if orgs.last() != Some(&org) {
         orgs.push(org);
     }
 }

@@ -1,6 +1,7 @@
 //! Claims of several organizations on one site, as far as the file shows them (contract.md section 4).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
 use crate::config::nearest::nearest;
 use crate::config::places::{Problems, join};
@@ -13,25 +14,62 @@ struct Entry<'a> {
     path: String,
 }
 
+/// What claims one key (a site, or the name of an organization) so far, found in constant time by the accounts for which it
+/// claims it.
+struct Claimed<T> {
+    first: Option<Rc<T>>,
+    /// Of all accounts.
+    everywhere: Option<Rc<T>>,
+    by_account: HashMap<String, Rc<T>>,
+}
+
+impl<T> Default for Claimed<T> {
+    fn default() -> Self {
+        Self { first: None, everywhere: None, by_account: HashMap::new() }
+    }
+}
+
+impl<T> Claimed<T> {
+    /// The claim for an account of which `org` claims too, if there is one.
+    fn overlap(&self, org: &Org) -> Option<&T> {
+        let shared = || org.accounts.iter().flatten().find_map(|account| self.by_account.get(account));
+        let found = match &org.accounts {
+            None => self.first.as_ref(),
+            Some(_) => self.everywhere.as_ref().or_else(shared),
+        };
+        found.map(Rc::as_ref)
+    }
+
+    fn add(&mut self, org: &Org, claim: T) {
+        let claim = Rc::new(claim);
+        self.first.get_or_insert_with(|| Rc::clone(&claim));
+        if org.accounts.is_none() {
+            self.everywhere.get_or_insert_with(|| Rc::clone(&claim));
+        }
+        for account in org.accounts.iter().flatten() {
+            self.by_account.entry(account.clone()).or_insert_with(|| Rc::clone(&claim));
+        }
+    }
+}
+
 /// Adds what is wrong with the lists of organizations.
 pub(crate) fn check(rules: &Rules, problems: &Problems) {
-    let mut seen: HashMap<String, Vec<Entry<'_>>> = HashMap::new();
+    let ignored: HashSet<String> = rules.ignore.iter().map(|entry| names::key(entry)).collect();
+    let mut seen: HashMap<String, Claimed<Entry<'_>>> = HashMap::new();
     for org in &rules.list {
         accounts(org, problems);
         for (index, site) in org.sites.iter().enumerate() {
             let path = format!("{}.sites.{index}", join("orgs.list", &org.id));
             let key = names::key(site);
-            if rules.ignore.iter().any(|ignored| names::key(ignored) == key) {
+            if ignored.contains(&key) {
                 let message = format!("{site:?} is on the ignore list, which comes first");
                 problems.warn_at(&path, message, Some("keep it in one of the two".to_owned()));
             }
-            let entries = seen.entry(key).or_default();
-            for other in entries.iter().filter(|other| overlap(other.org, org)) {
+            let claimed = seen.entry(key).or_default();
+            if let Some(other) = claimed.overlap(org) {
                 twice(other, org, site, &path, problems);
             }
-            if !entries.iter().any(|other| other.org.id == org.id) {
-                entries.push(Entry { org, path });
-            }
+            claimed.add(org, Entry { org, path });
         }
     }
     same_names(rules, problems);
@@ -67,14 +105,22 @@ fn accounts(org: &Org, problems: &Problems) {
 /// Adds the entries that no known site has: a slip of the pen, or a site that is gone or not there yet. Nothing is told while no
 /// site is known.
 pub(crate) fn unknown(rules: &Rules, directory: &Directory, problems: &Problems) {
-    let known: Vec<_> = directory.listing();
-    if known.is_empty() {
+    let listing = directory.listing();
+    if listing.is_empty() {
         return;
     }
+    // The accounts that have a site of this uid, or of this name.
+    let (mut uids, mut keys): (HashMap<&str, Vec<&str>>, HashMap<String, Vec<&str>>) = Default::default();
+    for row in &listing {
+        uids.entry(&row.site.uid).or_default().push(&row.account);
+        let accounts = keys.entry(names::key(&row.site.name)).or_default();
+        if !accounts.contains(&row.account.as_str()) {
+            accounts.push(&row.account);
+        }
+    }
     let is_known = |entry: &str, org: Option<&Org>| {
-        let key = names::key(entry);
-        let mut covered = known.iter().filter(|row| org.is_none_or(|org| org.covers(Some(&row.account))));
-        covered.any(|row| row.site.uid == entry.trim() || names::key(&row.site.name) == key)
+        let accounts = uids.get(entry.trim()).into_iter().chain(keys.get(&names::key(entry))).flatten();
+        accounts.into_iter().any(|account| org.is_none_or(|org| org.covers(Some(account))))
     };
     let hint = || Some("`vintner orgs list` shows the sites that there are, by uid and name".to_owned());
     for org in &rules.list {
@@ -91,21 +137,14 @@ pub(crate) fn unknown(rules: &Rules, directory: &Directory, problems: &Problems)
 
 /// Organizations of one name make `auto_match` ambiguous as soon as a site has that name.
 fn same_names(rules: &Rules, problems: &Problems) {
-    for (index, org) in rules.list.iter().enumerate().filter(|_| rules.auto_match) {
-        let key = names::key(&org.name);
-        let mut twins = rules.list.iter().take(index).filter(|other| names::key(&other.name) == key);
-        if let Some(twin) = twins.find(|other| overlap(other, org)) {
+    let mut seen: HashMap<String, Claimed<&Org>> = HashMap::new();
+    for org in rules.list.iter().filter(|_| rules.auto_match) {
+        let claimed = seen.entry(names::key(&org.name)).or_default();
+        if let Some(twin) = claimed.overlap(org) {
             let path = format!("{}.name", join("orgs.list", &org.id));
             let message = format!("`{}` and `{}` have the same name: auto_match maps no site to them", twin.id, org.id);
             problems.warn_at(&path, message, Some("list their sites".to_owned()));
         }
-    }
-}
-
-/// Whether there may be an account of which both claim sites.
-fn overlap(a: &Org, b: &Org) -> bool {
-    match (&a.accounts, &b.accounts) {
-        (Some(a), Some(b)) => a.iter().any(|account| b.contains(account)),
-        (None, _) | (_, None) => true,
+        claimed.add(org, org);
     }
 }

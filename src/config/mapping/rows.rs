@@ -1,6 +1,7 @@
 //! Rows of an export, each about one site of one organization, gathered into the tables of `[orgs]`.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -138,6 +139,7 @@ fn is_yes(text: &str) -> bool {
 /// The tables `list` and `ignore` that `rows` spell.
 pub(super) fn table(rows: Vec<Row>, file: usize, problems: &Problems) -> DeTable<'static> {
     let mut orgs: Vec<Row> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     let mut ignored = Vec::new();
     for mut row in rows.into_iter().filter(|row| !row.is_blank()) {
         let sites = row.all_sites();
@@ -155,7 +157,8 @@ pub(super) fn table(rows: Vec<Row>, file: usize, problems: &Problems) -> DeTable
             continue;
         };
         row.sites = sites;
-        match orgs.iter_mut().find(|org| org.id.as_ref().is_some_and(|known| known.text.trim() == id.text.trim())) {
+        let place = *places.entry(id.text.trim().to_owned()).or_insert(orgs.len());
+        match orgs.get_mut(place) {
             Some(org) => merge(org, row, file, problems),
             None => orgs.push(row),
         }

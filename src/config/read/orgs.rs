@@ -1,6 +1,6 @@
 //! `[orgs]`: the mapping rules, from the configuration and from a mapping file of the same shape.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::config::places::join;
@@ -101,11 +101,12 @@ fn unmapped(sections: &[Section<'_>]) -> Unmapped {
 }
 
 fn organizations(table: &Section<'_>, list: &mut Vec<Org>) {
+    let elsewhere: HashSet<String> = list.iter().map(|org| org.id.clone()).collect();
     for (id, item) in table.entries() {
         if let Err(bad) = values::org_id(id) {
             table.problems.error(item.key.clone(), bad.message, bad.hint);
         }
-        if list.iter().any(|org| org.id == id) {
+        if elsewhere.contains(id) {
             let message = format!("the organization `{id}` stands in both files");
             table.problems.error(item.key.clone(), message, Some("keep one of them".to_owned()));
             continue;

@@ -39,7 +39,7 @@ fn files_that_are_no_configuration_are_refused() {
     let path = |name: &str| directory.path().join(name);
     std::fs::create_dir(path("dir.toml")).unwrap();
     std::fs::write(path("latin1.toml"), b"a = 1\n# caf\xe9\n").unwrap();
-    std::fs::write(path("large.toml"), vec![b'#'; 10 << 20]).unwrap();
+    std::fs::File::create(path("large.toml")).unwrap().set_len((64 << 20) + 1).unwrap();
     std::fs::write(path("empty.toml"), "").unwrap();
     assert_eq!(
         refusal(&path("none.toml")),
@@ -50,7 +50,7 @@ fn files_that_are_no_configuration_are_refused() {
         refusal(&path("latin1.toml")),
         "latin1.toml: error: not UTF-8 text, from line 2 on\nhint: save it as UTF-8\n"
     );
-    assert_eq!(refusal(&path("large.toml")), "large.toml: error: larger than 4 MiB: this is no configuration\n");
+    assert_eq!(refusal(&path("large.toml")), "large.toml: error: larger than 64 MiB: this is no configuration\n");
     assert!(refusal(&path("empty.toml")).contains("error: no account: there is nothing to collect"));
 }
 

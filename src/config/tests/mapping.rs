@@ -117,3 +117,22 @@ proptest::proptest! {
         }
     }
 }
+
+/// Work grows with the rules and not with their square: ten thousand organizations that all claim one site and have one name are
+/// read in the time of a test.
+#[test]
+fn many_organizations_are_read_however_they_clash() {
+    let account = "[accounts.acme]\nplatform = \"merlot\"\napi_key = { env = \"K\" }\napi_secret = { env = \"S\" }\n";
+    let mut clashing = format!("{account}[sinks.stdout.console]\n[orgs]\n");
+    let mut distinct = clashing.clone();
+    for n in 0..10_000 {
+        clashing.push_str(&format!("[orgs.list.o{n}]\nname = \"Same\"\nsites = [\"HQ\"]\n"));
+        distinct.push_str(&format!("[orgs.list.o{n}]\nname = \"Org {n}\"\nsites = [\"Site {n}\"]\n"));
+    }
+    let (_directory, loaded) = load_files(&[("vintner.toml", &clashing)]);
+    let problems = loaded.unwrap_err();
+    let claimed = "the site \"HQ\" is claimed by `o0` (";
+    assert!(problems.iter().any(|problem| problem.to_string().contains(claimed)), "{}", problems[1]);
+    let (_directory, loaded) = load_files(&[("vintner.toml", &distinct)]);
+    assert_eq!(loaded.unwrap().config.policy.orgs.unwrap().list.len(), 10_000);
+}
