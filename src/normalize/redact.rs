@@ -12,6 +12,7 @@ use super::udf::{NO_ID, Udfs};
 use crate::record::RecordKind;
 
 mod key;
+mod payload;
 mod text;
 
 /// JSON inside a string inside JSON: an activity's `details` is one level; deeper than this is not looked into.
@@ -32,14 +33,15 @@ pub fn strip_keeping(kind: RecordKind, source: &RawValue, udfs: &Udfs) -> Box<Ra
     stripped.unwrap_or_else(|| source.to_owned())
 }
 
-/// `text`, which is not JSON (an answer cut off in the middle), with the value after every key that names a secret replaced.
+/// `text`, which is not JSON (an answer cut off in the middle), with the value after every key that names a secret replaced, and
+/// without what is secret in the addresses in it.
 pub fn strip_text(text: &str) -> String {
-    text::strip(text)
+    payload::strip(text)
 }
 
 /// [`strip_keeping`] for a record that was stripped before: borrowed unless some word in it could be that of a secret.
 pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &Udfs) -> Cow<'a, RawValue> {
-    if key::may_name_a_secret(source.get()) {
+    if may_hold_a_secret(kind, source.get()) {
         Cow::Owned(strip_keeping(kind, source, udfs))
     } else {
         Cow::Borrowed(source)
@@ -49,7 +51,12 @@ pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &Udf
 /// The text of [`strip_keeping`] for a record that was stripped before: borrowed, after one quick look, unless some word in it
 /// could be that of a secret.
 pub(crate) fn stripped_again<'a>(kind: RecordKind, source: &'a str, udfs: &Udfs) -> Cow<'a, str> {
-    if key::may_name_a_secret(source) { rewritten(kind, source, udfs) } else { Cow::Borrowed(source) }
+    if may_hold_a_secret(kind, source) { rewritten(kind, source, udfs) } else { Cow::Borrowed(source) }
+}
+
+/// Whether a record that was stripped before, and so is compact, is worth another pass.
+fn may_hold_a_secret(kind: RecordKind, source: &str) -> bool {
+    key::may_name_a_secret(source) || (kind == RecordKind::Alert && source.contains(r#""responseActions":[{"#))
 }
 
 /// The text of [`strip_keeping`]; borrowed when there is nothing to change.
@@ -66,21 +73,31 @@ struct Pass<'r> {
     nested: usize,
     out: String,
     open: Vec<Container>,
-    /// The key of the value that comes next is that of proxy settings.
-    next_is_proxy: bool,
+    /// What the key of the value that comes next says of a container.
+    next: Inside,
     removed: bool,
+}
+
+/// What is around a value.
+#[derive(Clone, Copy, Default)]
+struct Inside {
+    /// Proxy settings: a user name is a secret there only.
+    proxy: bool,
+    /// Texts that somebody else's template may have filled (`responseActions` of an alert): every key and every text counts.
+    payload: bool,
 }
 
 /// A container that the pass is inside of.
 struct Container {
     is_object: bool,
-    is_proxy: bool,
+    inside: Inside,
     has_content: bool,
 }
 
 impl<'r> Pass<'r> {
     fn new(rules: Rules<'r>, nested: usize) -> Self {
-        Self { rules, nested, out: String::new(), open: Vec::new(), next_is_proxy: false, removed: false }
+        let next = Inside { proxy: false, payload: rules.is_payload() };
+        Self { rules, nested, out: String::new(), open: Vec::new(), next, removed: false }
     }
 
     fn run(&mut self, source: &str) {
@@ -115,8 +132,9 @@ impl<'r> Pass<'r> {
         let (key, after) = rest.split_at_checked(key_length).unwrap_or((rest, ""));
         let value = after.trim_start_matches([' ', '\t', '\n', '\r', ':']);
         let name = json::decode(key);
-        let in_proxy = self.open.last().is_some_and(|container| container.is_proxy);
-        let verdict = self.rules.judge(&name, value, in_proxy);
+        let inside = self.inside();
+        let rules = if inside.payload { self.rules.of_payload() } else { self.rules };
+        let verdict = rules.judge(&name, value, inside.proxy);
         if verdict != Verdict::Keep {
             self.removed = true;
             let value_length = json::value_length(value.as_bytes());
@@ -132,7 +150,8 @@ impl<'r> Pass<'r> {
         self.separate();
         self.out.push_str(key);
         self.out.push(':');
-        self.next_is_proxy = self.rules.is_proxy(&name);
+        self.next =
+            Inside { proxy: self.rules.is_proxy(&name), payload: inside.payload || self.rules.holds_payloads(&name) };
         (key_length, verdict)
     }
 
@@ -142,8 +161,9 @@ impl<'r> Pass<'r> {
             self.separate();
         }
         if matches!(first, b'{' | b'[') {
-            let is_proxy = std::mem::take(&mut self.next_is_proxy);
-            self.open.push(Container { is_object: first == b'{', is_proxy, has_content: false });
+            let mut inside = self.next_inside();
+            inside.payload |= self.inside().payload;
+            self.open.push(Container { is_object: first == b'{', inside, has_content: false });
             self.out.push(char::from(first));
             return 1;
         }
@@ -158,21 +178,40 @@ impl<'r> Pass<'r> {
 
     /// The stripped form of a string that holds JSON of its own (or the remains of some); `None` if nothing changes.
     fn nested_text(&mut self, token: &str) -> Option<String> {
-        let may_nest = self.rules.look_into_texts() && self.nested < MAX_NESTED_TEXTS;
-        if !may_nest || !token.starts_with(['"']) || !token.contains(['{', '[']) {
+        let in_payload = self.next_inside().payload || self.inside().payload;
+        if !token.starts_with('"') || !(in_payload || self.rules.look_into_texts()) {
+            return None;
+        }
+        let rules = if in_payload { self.rules.of_payload() } else { self.rules };
+        let may_be_json = token.contains(['{', '[']);
+        let (may_nest, is_plain_too) = (self.nested < MAX_NESTED_TEXTS, rules.is_payload());
+        if !(is_plain_too || (may_nest && may_be_json)) {
             return None;
         }
         let text = json::decode(token);
         let stripped = match Json::parse(&text) {
-            Ok(_) => {
-                let mut inner = Pass::new(self.rules, self.nested.saturating_add(1));
+            Ok(_) if may_be_json && may_nest => {
+                let mut inner = Pass::new(rules, self.nested.saturating_add(1));
                 inner.run(&text);
                 inner.removed.then_some(inner.out)
             }
-            Err(_) => Some(strip_text(&text)).filter(|stripped| *stripped != text),
+            Ok(_) | Err(_) => {
+                let stripped = if is_plain_too { payload::strip(&text) } else { text::strip(&text) };
+                Some(stripped).filter(|stripped| *stripped != text)
+            }
         };
         self.removed |= stripped.is_some();
         stripped
+    }
+
+    /// What the key in front of this value says; once.
+    fn next_inside(&mut self) -> Inside {
+        std::mem::take(&mut self.next)
+    }
+
+    /// What the innermost open container is.
+    fn inside(&self) -> Inside {
+        self.open.last().map_or(Inside::default(), |container| container.inside)
     }
 
     fn in_object(&self) -> bool {

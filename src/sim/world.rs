@@ -102,6 +102,8 @@ pub struct Options {
     pub missing_url: MissingUrl,
     /// What becomes of a `max` above `page_cap`.
     pub large_max: LargeMax,
+    /// What an executed webhook leaves in an alert's response actions.
+    pub webhook_description: WebhookDescription,
     /// Whether an alert shows the site where its device is now, or the one where it was when the alert opened.
     pub alert_site: AlertSite,
     /// What goes wrong.
@@ -204,6 +206,19 @@ pub enum LargeMax {
     Capped,
     /// It is answered with 400.
     Refused,
+}
+
+/// What an executed webhook leaves in the `description` of its response action. The portal shows the rendered payload; whether
+/// the API gives it there is unknown (datto-rmm-api.md section 8.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WebhookDescription {
+    /// A fixed text.
+    Short,
+    /// The rendered payload, with a token of the service that the webhook calls.
+    Payload,
+    /// The same, cut off in the middle of the token.
+    CutPayload,
 }
 
 /// Which site an alert shows after its device has moved.
@@ -318,6 +333,7 @@ impl Default for Options {
             search_after: SearchAfter::Joined,
             missing_url: MissingUrl::Null,
             large_max: LargeMax::Capped,
+            webhook_description: WebhookDescription::Short,
             alert_site: AlertSite::AtOpening,
             faults: Faults::default(),
         }

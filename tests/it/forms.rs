@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use vintner::sim::PLANTED;
 use vintner::sim::command::{Act, Command};
-use vintner::sim::world::{EmptyPage, LargeMax, LastPage, MissingUrl, Options as World, SearchAfter};
+use vintner::sim::world::{
+    EmptyPage, LargeMax, LastPage, MissingUrl, Options as World, SearchAfter, WebhookDescription,
+};
 
 use crate::day::{Polling, check_alerts_and_activity};
 
@@ -21,6 +24,7 @@ fn forms() -> Vec<(&'static str, Vec<Value>)> {
         ("search_after", texts(&["joined", "repeated"])),
         ("missing_url", texts(&["null", "blank", "absent"])),
         ("large_max", texts(&["capped", "refused"])),
+        ("webhook_description", texts(&["short", "payload", "cut_payload"])),
     ]
 }
 
@@ -53,31 +57,36 @@ fn worlds() -> impl Iterator<Item = World> {
     let forms = ENDS.into_iter().flat_map(move |end| cursors.map(|cursor| (end, cursor)));
     let forms = forms.flat_map(move |form| urls.map(|url| (form, url)));
     let forms = forms.flat_map(move |form| sizes.map(|size| (form, size)));
-    forms.zip(1..).map(|((((end, search_after), missing_url), (large_max, page_cap)), seed)| World {
-        seed,
-        activity_last_page: end.0,
-        activity_empty_page: end.1,
-        search_after,
-        missing_url,
-        large_max,
-        page_cap,
-        sites: 5,
-        devices: 45,
-        open_alerts: 45,
-        resolved_alerts: 45,
-        activity_history: 280,
-        history_days: 1,
-        alert_rate_per_hour: 60.0,
-        resolve_rate_per_hour: 60.0,
-        activity_rate_per_hour: 300.0,
-        activity_delay_max_ms: 120_000,
-        ..World::default()
+    let webhooks = [WebhookDescription::Short, WebhookDescription::Payload, WebhookDescription::CutPayload];
+    let forms = forms.zip(webhooks.into_iter().cycle());
+    forms.zip(1..).map(|(((((end, search_after), missing_url), (large_max, page_cap)), webhook_description), seed)| {
+        World {
+            seed,
+            webhook_description,
+            activity_last_page: end.0,
+            activity_empty_page: end.1,
+            search_after,
+            missing_url,
+            large_max,
+            page_cap,
+            sites: 5,
+            devices: 45,
+            open_alerts: 45,
+            resolved_alerts: 45,
+            activity_history: 280,
+            history_days: 1,
+            alert_rate_per_hour: 60.0,
+            resolve_rate_per_hour: 60.0,
+            activity_rate_per_hour: 300.0,
+            activity_delay_max_ms: 120_000,
+            ..World::default()
+        }
     })
 }
 
 /// Polls for `time`; what an account did until `settled` before the end must be there.
 async fn nothing_is_lost(time: Duration, settled: Duration) {
-    let mut count = 0;
+    let (mut count, mut payloads) = (0, 0);
     for world in worlds() {
         let forms = format!("{world:?}");
         let polling = Polling::start(world, "").await;
@@ -90,9 +99,13 @@ async fn nothing_is_lost(time: Duration, settled: Duration) {
         let settled = truth.now.minus(settled);
         assert!(truth.activities.iter().filter(|row| row.visible_from < settled).count() > 280, "the world lives");
         check_alerts_and_activity(&records, &truth, settled);
+        let sources = records.iter().map(|record| record.source.get());
+        assert_eq!(sources.clone().find(|source| source.contains(PLANTED)), None, "{forms}");
+        payloads += sources.filter(|source| source.contains("(removed)")).count();
         count += 1;
     }
     assert_eq!(count, 48);
+    assert!(payloads > 100, "webhooks left their payloads: {payloads}");
 }
 
 #[tokio::test(start_paused = true)]

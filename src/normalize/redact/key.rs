@@ -10,6 +10,8 @@ pub(super) struct Rules<'r> {
     kind: RecordKind,
     /// The user-defined fields that stay.
     udfs: &'r Udfs,
+    /// For texts that a template of the customer's may have filled.
+    is_payload: bool,
 }
 
 /// What becomes of a member.
@@ -29,9 +31,31 @@ const LIKE_PASSWORDS: [&str; 9] =
 /// Ends of keys that hold a job's output.
 const JOB_OUTPUT: [&str; 3] = ["stdout", "stderr", "stddata"];
 
+/// Ends of keys that hold a secret of a service which a webhook calls (`routing_key`, `Authorization`, `sig`).
+const ENDS_OF_PAYLOAD_SECRETS: [&str; 10] =
+    ["key", "authorization", "auth", "cookie", "sig", "signature", "jwt", "pass", "bearer", "code"];
+/// Parts of such keys.
+const PARTS_OF_PAYLOAD_SECRETS: [&str; 4] = ["token", "webhook", "session", "signing"];
+
 impl<'r> Rules<'r> {
     pub(super) fn of(kind: RecordKind, udfs: &'r Udfs) -> Self {
-        Self { kind, udfs }
+        Self { kind, udfs, is_payload: false }
+    }
+
+    /// The strict rules, for texts that a template of the customer's may have filled: a rendered webhook payload holds whatever
+    /// its author wrote into it, perhaps a token (datto-rmm-api.md section 8.1).
+    pub(super) fn of_payload(self) -> Self {
+        Self { is_payload: true, ..self }
+    }
+
+    /// Whether these are the strict rules.
+    pub(super) fn is_payload(self) -> bool {
+        self.is_payload
+    }
+
+    /// Whether such texts stand under this key.
+    pub(super) fn holds_payloads(self, key: &str) -> bool {
+        self.kind == RecordKind::Alert && compact(key) == "responseactions"
     }
 
     /// Whether strings of this record may hold JSON of their own: only an activity's `details` does.
@@ -48,7 +72,10 @@ impl<'r> Rules<'r> {
     pub(super) fn judge(self, key: &str, rest: &str, in_proxy: bool) -> Verdict {
         let name = compact(key);
         let value = rest.bytes().next().unwrap_or_default();
-        let is_secret = if is_udf(&name) {
+        let is_secret = if self.is_payload {
+            !matches!(value, b't' | b'f' | b'n')
+                && (is_secret_of_payload(key) || (in_proxy && name.ends_with("username")))
+        } else if is_udf(&name) {
             if self.holds_device_id(&name) {
                 return judge_device_id(rest);
             }
@@ -110,6 +137,15 @@ pub(super) fn is_like_a_secret(name: &str) -> bool {
         || (JOB_OUTPUT.iter().any(|end| name.ends_with(end)) && !name.starts_with("has"))
         || name.ends_with("token")
         || name.ends_with("pwd")
+}
+
+/// Whether a key of a text that a template may have filled names a secret. `description`, `actionType` and the other keys of
+/// Datto's own do not.
+pub(super) fn is_secret_of_payload(key: &str) -> bool {
+    let name = compact(key);
+    is_any_secret(key)
+        || ENDS_OF_PAYLOAD_SECRETS.iter().any(|end| name.ends_with(end))
+        || PARTS_OF_PAYLOAD_SECRETS.iter().any(|part| name.contains(part))
 }
 
 /// Whether a key of any kind of text names a secret: for texts that no kind's rules can read.

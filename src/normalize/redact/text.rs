@@ -4,11 +4,16 @@ use super::key::is_any_secret;
 use crate::normalize::json;
 
 /// What stands where a secret stood.
-const REMOVED: &str = "(removed)";
+pub(super) const REMOVED: &str = "(removed)";
 
 /// `text` with the value after every key that names a secret replaced: `"key": value`, `key=value` and the same with
 /// escaped quotes. When in doubt about where a value ends, more is removed rather than less.
 pub(super) fn strip(text: &str) -> String {
+    strip_keys(text, is_any_secret)
+}
+
+/// The same for the keys that `is_secret` says.
+pub(super) fn strip_keys(text: &str, is_secret: fn(&str) -> bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(is_key_char) {
@@ -18,7 +23,7 @@ pub(super) fn strip(text: &str) -> String {
         let (key, after) = word.split_at_checked(end).unwrap_or((word, ""));
         out.push_str(key);
         rest = after;
-        let Some(gap) = assignment(after).filter(|_| is_any_secret(key)) else { continue };
+        let Some(gap) = assignment(after).filter(|_| is_secret(key)) else { continue };
         let (sign, value) = after.split_at_checked(gap).unwrap_or((after, ""));
         out.push_str(sign);
         out.push_str(REMOVED);

@@ -58,7 +58,7 @@ pub(crate) fn row(world: &World, row: &Row) -> Value {
         "hostname": device.map(|device| &device.hostname),
         "user": if by_system { Value::Null } else { user },
         "details": details_text(world, row, &facts, &mut rng),
-        "hasStdOut": false,
+        "hasStdOut": category == "job" && chance(&mut rng, 0.4),
         "hasStdErr": category == "job" && chance(&mut rng, 0.1),
     })
 }

@@ -4,12 +4,13 @@ use fastrand::Rng;
 use serde_json::{Map, Value, json};
 
 use crate::clock::Millis;
+use crate::sim::PLANTED;
 use crate::sim::alerts::{Alert, Change, State};
 use crate::sim::dice::{Topic, chance, weighted};
 use crate::sim::life::World;
 use crate::sim::names;
 use crate::sim::shape::context;
-use crate::sim::world::AlertSite;
+use crate::sim::world::{AlertSite, WebhookDescription};
 
 /// Priorities and how often they occur.
 const PRIORITIES: &[(&str, u32)] =
@@ -39,7 +40,7 @@ pub(crate) fn alert(world: &World, alert: &Alert) -> Value {
         "timestamp": time(alert.opened),
         "alertMonitorInfo": monitor(&mut rng),
         "alertSourceInfo": source(world, alert, odd && chance(&mut rng, 0.3)),
-        "responseActions": responses(alert, &mut rng),
+        "responseActions": responses(world.options.webhook_description, alert, &mut rng),
         "autoresolveMins": if rng.bool() { Value::Null } else { json!(rng.u16(1..1440)) },
     });
     if let (Value::Object(map), Some(context)) = (&mut json, context) {
@@ -123,28 +124,29 @@ fn source(world: &World, alert: &Alert, without_names: bool) -> Value {
 }
 
 /// The actions taken when it opened, then one for each ticket and each further response.
-fn responses(alert: &Alert, rng: &mut Rng) -> Value {
+fn responses(webhook: WebhookDescription, alert: &Alert, rng: &mut Rng) -> Value {
     let first = rng.u8(0..4);
     let steps = alert.steps.iter().filter(|step| matches!(step.what, Change::Ticket | Change::Response));
-    let later: Vec<Value> = steps.map(|step| response(step.what, step.at, alert.number)).collect();
+    let later: Vec<Value> = steps.map(|step| response(webhook, step.what, step.at, alert.number)).collect();
     match (first, later.is_empty()) {
         (0, true) => Value::Null,
         (0 | 1, _) => Value::Array(later),
         _ => {
-            let mut all = vec![response(Change::Response, Millis(alert.opened.0.saturating_add(1500)), alert.number)];
+            let mut all =
+                vec![response(webhook, Change::Response, Millis(alert.opened.0.saturating_add(1500)), alert.number)];
             all.extend(later);
             Value::Array(all)
         }
     }
 }
 
-fn response(what: Change, at: Millis, number: u64) -> Value {
+fn response(webhook: WebhookDescription, what: Change, at: Millis, number: u64) -> Value {
     let (kind, text) = match (what, number % 4) {
-        (Change::Ticket, _) => ("TICKET_CREATED", "Ticket created"),
-        (_, 0) => ("EMAIL_SENT", "E-Mail an soc@msp.example gesendet"),
-        (_, 1) => ("WEBHOOK_EXECUTED", "Webhook executed"),
-        (_, 2) => ("COMPONENT", "Restart service"),
-        _ => ("EMAIL_SEND_ERROR", "550 mailbox unavailable"),
+        (Change::Ticket, _) => ("TICKET_CREATED", "Ticket created".to_owned()),
+        (_, 0) => ("EMAIL_SENT", "E-Mail an soc@msp.example gesendet".to_owned()),
+        (_, 1) => ("WEBHOOK_EXECUTED", webhook_text(webhook, number)),
+        (_, 2) => ("COMPONENT", "Restart service".to_owned()),
+        _ => ("EMAIL_SEND_ERROR", "550 mailbox unavailable".to_owned()),
     };
     json!({
         "actionTime": at.0,
@@ -153,4 +155,22 @@ fn response(what: Change, at: Millis, number: u64) -> Value {
         "actionReference": if number.is_multiple_of(2) { Value::Null } else { json!(format!("ref-{number}")) },
         "actionReferenceInt": if number.is_multiple_of(3) { json!(number) } else { json!(number.to_string()) },
     })
+}
+
+fn webhook_text(form: WebhookDescription, number: u64) -> String {
+    let payload = json!({
+        "summary": format!("alert {number}"),
+        "links": [format!("https://hooks.desk.example/services/{PLANTED}-{number}")],
+        "headers": {"Authorization": format!("Bearer {PLANTED}-{number}")},
+        "api_token": format!("{PLANTED}-{number}"),
+    });
+    let text = payload.to_string();
+    match form {
+        WebhookDescription::Short => "Webhook executed".to_owned(),
+        WebhookDescription::Payload => text,
+        WebhookDescription::CutPayload => {
+            let end = text.find(PLANTED).map_or(text.len(), |at| at.saturating_add(PLANTED.len()));
+            text.get(..end).unwrap_or_default().to_owned()
+        }
+    }
 }

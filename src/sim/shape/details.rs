@@ -40,6 +40,7 @@ pub(crate) const KINDS: &[Kind] = &[
     kind("DEVICE", "device", "move.device", 2, keys::moved),
     kind("DEVICE", "patch", "audit", 5, keys::patch),
     kind("DEVICE", "patch", "install", 4, keys::patch),
+    kind("DEVICE", "patch", "run", 4, keys::patch_run),
     kind("USER", "account", "login", 12, keys::login),
     kind("USER", "account", "logout", 6, keys::login),
     kind("USER", "account", "change.settings", 2, keys::settings),

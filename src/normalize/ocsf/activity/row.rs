@@ -37,7 +37,8 @@ pub(super) struct Row<'a> {
     pub(super) entity: String,
     pub(super) category: String,
     pub(super) tokens: Vec<String>,
-    pub(super) failed: bool,
+    /// How the action ended.
+    pub(super) outcome: Outcome,
     time: Option<i64>,
     pub(super) original_time: Option<Text<'a>>,
 }
@@ -67,11 +68,11 @@ impl<'a> Row<'a> {
             entity,
             category,
             tokens,
-            failed: false,
+            outcome: Outcome::Success,
             time,
             original_time,
         };
-        row.failed = row.has_failed();
+        row.outcome = row.judge_outcome();
         row.drop_repeats(&scope.envelope.native_id);
         row
     }
@@ -233,13 +234,24 @@ impl<'a> Row<'a> {
         residue.fields(&self.record, notes);
     }
 
-    /// An audit entry is a completed action unless it says otherwise.
-    fn has_failed(&self) -> bool {
+    /// An audit entry is a completed action unless it says otherwise. That patches were run says nothing of how it went.
+    fn judge_outcome(&self) -> Outcome {
         let texts = ["job.status", "note"].into_iter().filter_map(|key| self.details.peek(key));
         let says_so = |word: &String| FAILURES.contains(&word.as_str());
-        self.details.flag("patch_activity.success") == Some(false)
-            || self.tokens.iter().any(says_so)
-            || texts.into_iter().any(|text| words(&text.to_lowercase()).iter().any(says_so))
+        let has_failed = self.tokens.iter().any(says_so)
+            || texts.into_iter().any(|text| words(&text.to_lowercase()).iter().any(says_so));
+        match self.details.flag("patch_activity.success") {
+            Some(false) => Outcome::Failure,
+            _ if has_failed => Outcome::Failure,
+            None if self.is_patch_run() => Outcome::Unknown,
+            Some(true) | None => Outcome::Success,
+        }
+    }
+
+    /// Whether the row says that patches were run or otherwise worked on: neither audited nor, by the action's name, installed.
+    fn is_patch_run(&self) -> bool {
+        let is_named = |token: &String| matches!(token.as_str(), "audit" | "install" | "installed");
+        self.entity == "device" && self.category == "patch" && !self.tokens.iter().any(is_named)
     }
 
     /// The details repeat some of the record itself.
@@ -252,6 +264,17 @@ impl<'a> Row<'a> {
         }
         self.record.drop_same("id", Some(id));
     }
+}
+
+/// How the action of a row ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It was done.
+    Success,
+    /// It was tried and failed.
+    Failure,
+    /// The row does not say.
+    Unknown,
 }
 
 /// Addresses of one record that are looked at.

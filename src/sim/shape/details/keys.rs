@@ -95,7 +95,7 @@ pub(crate) fn patch(facts: &Facts<'_>, rng: &mut Rng) -> Value {
         "patch_activity.patch_install_start": facts.date.0.saturating_sub(90_000).to_string(),
         "patch_activity.patch_install_end": facts.date.0.to_string(),
         "patch_update.id": rng.u32(..),
-        "patch_update.uid": null,
+        "patch_update.uid": if rng.bool() { Value::Null } else { json!(format!("update-{}", rng.u16(..))) },
         "patch_update.title": "2026-08 Cumulative Update for Windows 11",
         "patch_update.start_date": facts.date.0.saturating_sub(90_000),
         "patch_update.end_date": facts.date.0,
@@ -103,6 +103,18 @@ pub(crate) fn patch(facts: &Facts<'_>, rng: &mut Rng) -> Value {
         "site.name": site_name(facts),
         "source.forwarded_ip": names::address(rng),
     })
+}
+
+/// A run of patches, which does not always say how it went.
+pub(crate) fn patch_run(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let mut details = patch(facts, rng);
+    if let Value::Object(map) = &mut details
+        && rng.bool()
+    {
+        map.remove("patch_activity.success");
+        map.remove("patch_activity.result");
+    }
+    details
 }
 
 pub(crate) fn login(_: &Facts<'_>, rng: &mut Rng) -> Value {
