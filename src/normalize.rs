@@ -21,6 +21,7 @@ pub(crate) mod json;
 pub mod known;
 pub mod lens;
 mod notes;
+pub(crate) mod number;
 pub mod ocsf;
 mod raw;
 pub mod redact;

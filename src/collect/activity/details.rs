@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::normalize::number;
+
 /// The details that decide where a row belongs; empty if they cannot be read, which costs no more than themselves.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Details(Map<String, Value>);
@@ -20,7 +22,11 @@ impl Details {
     /// A value that is a whole number, written as one or as text.
     pub(crate) fn integer(&self, key: &str) -> Option<i64> {
         let value = self.0.get(key)?;
-        value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
+        match value {
+            Value::Number(spelled) => number::integer(&spelled.to_string()),
+            Value::String(text) => number::integer(text),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use super::Malformed;
 use super::duplicates::find_duplicate;
 use crate::clock::Millis;
+use crate::normalize::number;
 use crate::normalize::time::{self, Moment};
 
 /// The fields of an object, undecoded.
@@ -50,9 +51,12 @@ impl<'a> Object<'a> {
         text_of(json).map(Cow::into_owned)
     }
 
-    /// An identifying text: like [`Self::text`], but neither empty nor blank.
+    /// An identifying text: like [`Self::text`], but neither empty nor blank. Of a whole number its plain digits: an id is its
+    /// number, however that is spelled.
     pub(in crate::datto) fn id(&self, name: &str) -> Option<String> {
-        self.text(name).filter(|text| !text.trim().is_empty())
+        let text = self.text(name).filter(|text| !text.trim().is_empty())?;
+        let number = if self.raw(name).is_some_and(|raw| is_number(raw.get())) { number::whole(&text) } else { None };
+        Some(number.map_or_else(|| text.clone(), Cow::into_owned))
     }
 
     /// A truth value; the texts `true` and `false` count too.
@@ -66,7 +70,7 @@ impl<'a> Object<'a> {
 
     /// A whole number, also in quotes.
     pub(in crate::datto) fn integer(&self, name: &str) -> Option<i64> {
-        self.text(name)?.trim().parse().ok()
+        number::integer(&self.text(name)?)
     }
 
     /// A point in time (datto-rmm-api.md section 7); `None` also for what is not a time.
@@ -168,7 +172,7 @@ mod tests {
         assert_eq!((object.truth("g"), object.truth("b")), (Some(true), None));
         assert_eq!(
             (object.integer("h"), object.integer("i"), object.integer("k")),
-            (Some(12), None, Some(9_007_199_254_740_993))
+            (Some(12), Some(1000), Some(9_007_199_254_740_993))
         );
         assert_eq!(object.id("j"), None);
         assert!(object.object("e").is_some() && object.object("d").is_none());

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{Json, Kind};
 use crate::normalize::notes::Notes;
-use crate::normalize::time;
+use crate::normalize::{number, time};
 
 /// Room for what most objects of the API have.
 const USUAL_MEMBERS: usize = 16;
@@ -47,8 +47,11 @@ impl<'a> Fields<'a> {
 
     /// The text that [`Self::take_id`] would take, left in place.
     pub(crate) fn peek_id(&self, key: &str) -> Option<Cow<'a, str>> {
-        let value = self.get(key)?;
-        matches!(value.kind(), Kind::String | Kind::Number(_)).then(|| self.peek(key)).flatten()
+        match self.get(key)?.kind() {
+            Kind::String => self.peek(key),
+            Kind::Number(text) => Some(number::whole(text).unwrap_or(Cow::Borrowed(text))),
+            Kind::Null | Kind::Bool | Kind::Array | Kind::Object => None,
+        }
     }
 
     /// Like [`Self::peek`], within the limit of a string: for attributes that repeat a value.
@@ -73,12 +76,16 @@ impl<'a> Fields<'a> {
         Some(notes.limit(text))
     }
 
-    /// Takes a text or a number as text: Datto is not firm about the type of ids.
+    /// Takes a text or a number as text: Datto is not firm about the type of ids. A whole number gives its plain digits; another
+    /// spelling of it (`7.0`) stays too, so that the source's own text is not lost.
     pub(crate) fn take_id(&mut self, key: &str, notes: &mut Notes) -> Option<Cow<'a, str>> {
         match self.told(key)?.kind() {
             Kind::Number(text) => {
-                self.take(key);
-                Some(notes.limit(Cow::Borrowed(text)))
+                let digits = number::whole(text).unwrap_or(Cow::Borrowed(text));
+                if digits == text {
+                    self.take(key);
+                }
+                Some(notes.limit(digits))
             }
             Kind::Null | Kind::Bool | Kind::String | Kind::Array | Kind::Object => self.take_text(key, notes),
         }
@@ -88,11 +95,13 @@ impl<'a> Fields<'a> {
     pub(crate) fn take_i32(&mut self, key: &str, notes: &mut Notes) -> Option<i32> {
         let value = self.told(key)?;
         let number = match value.kind() {
-            Kind::Number(text) => text.parse().ok(),
+            Kind::Number(text) => number::integer(text).and_then(|number| i32::try_from(number).ok()),
             Kind::Null | Kind::Bool | Kind::String | Kind::Array | Kind::Object => None,
         };
         match number {
-            Some(_) => drop(self.take(key)),
+            Some(number) if value.source() == number.to_string() => drop(self.take(key)),
+            // Another spelling of the number stays too.
+            Some(_) => {}
             None => self.note(key, "expected an integer of 32 bits", notes),
         }
         number
