@@ -13,6 +13,7 @@ use crate::inventory::Account;
 use crate::org::directory::{Directory, Tenant};
 use crate::record::Record;
 
+mod address;
 mod check;
 pub mod drift;
 mod ecs;

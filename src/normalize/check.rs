@@ -3,15 +3,20 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use super::address;
 use super::json::fields::Fields;
 use super::notes::Notes;
 
 /// OCSF's `ip_t` takes no more characters.
 const MAX_IP: usize = 40;
 
-/// Takes an IP address; anything else stays, with a note.
+/// Takes an IP address. Of one in another spelling, or of a list, the first; its text stays too. Anything else stays, with a note.
 pub(crate) fn take_ip<'a>(fields: &mut Fields<'a>, key: &str, notes: &mut Notes) -> Option<Cow<'a, str>> {
-    take_if(fields, key, is_ip, "not an IP address", notes)
+    let first = fields.peek(key).filter(|text| !is_ip(text)).and_then(|text| address::all(&text).next());
+    match first {
+        Some(first) => Some(Cow::Owned(first.ip)),
+        None => take_if(fields, key, is_ip, "not an IP address", notes),
+    }
 }
 
 /// Takes an e-mail address; anything else stays, with a note.

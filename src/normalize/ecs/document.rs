@@ -147,6 +147,8 @@ pub(super) struct Address<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ip: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     mac: Option<String>,
 }
 
@@ -265,7 +267,7 @@ impl<'e> Address<'e> {
         let ip = endpoint.ip.as_deref();
         let address = ip.or(endpoint.hostname.as_deref())?;
         let mac = endpoint.mac.as_ref().map(|mac| mac.replace(':', "-"));
-        Some(Self { address, ip, mac })
+        Some(Self { address, ip, port: endpoint.port, mac })
     }
 }
 

@@ -11,10 +11,10 @@ use super::object::metadata::Tag;
 use super::object::observable::Pivot;
 use super::scope::{DeviceNames, Scope};
 use super::severity;
-use crate::normalize::check;
 use crate::normalize::json::fields::Fields;
 use crate::normalize::notes::Notes;
 use crate::normalize::udf;
+use crate::normalize::{address, check};
 
 /// Words that end the name of a Windows edition.
 const EDITIONS: [&str; 8] =
@@ -59,7 +59,8 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     let names = DeviceNames { uid: Some(Text::Borrowed(&scope.envelope.native_id)), ..DeviceNames::default() };
     device.uid = device.uid.or(names.uid);
     device.org = Some(scope.org());
-    let external = fields.get("extIpAddress").and_then(|ip| ip.string()).filter(|ip| check::is_ip(ip));
+    let external = fields.get("extIpAddress").and_then(|ip| ip.string());
+    let external = external.and_then(|ip| address::all(&ip).next()).map(|address| Text::Owned(address.ip));
     if external.is_none() && fields.peek("extIpAddress").is_some() {
         fields.note("extIpAddress", "not an IP address", notes);
     }

@@ -304,6 +304,7 @@ fn endpoint() -> Endpoint<'static> {
         uid: some(),
         hostname: some(),
         ip: Some(Text::Borrowed("192.0.2.1")),
+        port: Some(443),
         mac: Some(Text::Borrowed("00:15:5D:01:0A:1F")),
         intermediate_ips: vec!["192.0.2.2".to_owned()],
         type_id: Some(1),

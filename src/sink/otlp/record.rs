@@ -31,7 +31,7 @@ const OCSF_PATHS: [&str; 9] = [
     "finding_info.uid",
 ];
 /// Attributes of the conventions, each with the paths of which the first that exists is taken.
-const CONVENTIONS: [(&str, &[&str]); 9] = [
+const CONVENTIONS: [(&str, &[&str]); 10] = [
     ("host.id", &["device.uid"]),
     ("host.name", &["device.hostname", "device.name"]),
     ("host.ip", &["device.ip"]),
@@ -39,6 +39,7 @@ const CONVENTIONS: [(&str, &[&str]); 9] = [
     ("user.name", &["actor.user.name", "user.name"]),
     ("user.email", &["actor.user.email_addr", "user.email_addr"]),
     ("source.address", &["src_endpoint.ip"]),
+    ("source.port", &["src_endpoint.port"]),
     ("security_rule.name", &["finding_info.analytic.name"]),
     ("security_rule.category", &["finding_info.analytic.category"]),
 ];

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::row::Row;
-use crate::normalize::check;
+use crate::normalize::address;
 use crate::normalize::lens::Facts;
 use crate::normalize::lens::rule::Rule;
 use crate::normalize::ocsf::choice::Text;
@@ -36,7 +36,7 @@ impl<'a> Row<'a> {
     pub(super) fn acting(&self) -> Acting<'a> {
         let user = self.has_user().then(|| self.who().chars().take(MAX_NAME).collect());
         let addresses = self.details.peek("source.forwarded_ip");
-        let first = addresses.as_deref().and_then(|text| text.split([',', ';', ' ']).find(|part| check::is_ip(part)));
-        Acting { user: user.map(Text::Owned), address: first.map(|ip| Cow::Owned(ip.to_owned())) }
+        let first = addresses.as_deref().and_then(|text| address::all(text).next());
+        Acting { user: user.map(Text::Owned), address: first.map(|first| Cow::Owned(first.ip)) }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::normalize::address::{self, Address};
 use crate::normalize::check;
 use crate::normalize::json::Json;
 use crate::normalize::json::fields::Fields;
@@ -155,15 +156,14 @@ impl<'a> Row<'a> {
             self.details.take(KEY);
             return Some(Endpoint { ip: Some(text), ..Endpoint::default() });
         }
-        // A list, or worse: the text itself stays in the details.
-        let addresses = text.split([',', ';', ' ']).map(str::trim).filter(|part| check::is_ip(part));
-        let mut addresses: Vec<String> = addresses.take(MAX_ADDRESSES).map(str::to_owned).collect();
-        if addresses.is_empty() {
+        // Another spelling, a list, or worse: the text itself stays in the details.
+        let mut addresses = address::all(&text);
+        let Some(Address { ip, port }) = addresses.next() else {
             self.details.note(KEY, "not an IP address", notes);
             return None;
-        }
-        let first = addresses.remove(0);
-        Some(Endpoint { ip: Some(Cow::Owned(first)), intermediate_ips: addresses, ..Endpoint::default() })
+        };
+        let intermediate_ips = addresses.map(|address| address.ip).collect();
+        Some(Endpoint { ip: Some(Cow::Owned(ip)), port, intermediate_ips, ..Endpoint::default() })
     }
 
     /// What the record calls its device, left in place.
@@ -276,9 +276,6 @@ pub(super) enum Outcome {
     /// The row does not say.
     Unknown,
 }
-
-/// Addresses of one record that are looked at.
-const MAX_ADDRESSES: usize = 20;
 
 /// Words of an action or a sentence, in lower case as given.
 fn words(text: &str) -> Vec<String> {

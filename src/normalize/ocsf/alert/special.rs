@@ -1,6 +1,7 @@
 //! What the table of monitors cannot say: titles that are computed, evidence that is more than data.
 
 use super::reading::Reading;
+use crate::normalize::address::{self, Address};
 use crate::normalize::check;
 use crate::normalize::json::fields::TextList;
 use crate::normalize::json::{Json, prune};
@@ -88,11 +89,15 @@ pub(super) fn event_log(reading: &mut Reading<'_, '_>) {
 }
 
 pub(super) fn ping(reading: &mut Reading<'_, '_>) {
-    let target = reading.context.take_text("instanceName", reading.notes);
-    let dst_endpoint = target.map(|target| match check::is_ip(&target) {
-        true => Endpoint { ip: Some(target), ..Endpoint::default() },
-        false => Endpoint { hostname: Some(target), ..Endpoint::default() },
-    });
+    // What a ping is told to reach: a host's name, an address, or one with a port, whose text stays too.
+    let other = reading.context.peek("instanceName").filter(|text| !check::is_ip(text));
+    let dst_endpoint = match other.as_deref().and_then(address::one) {
+        Some(Address { ip, port }) => Some(Endpoint { ip: Some(Text::Owned(ip)), port, ..Endpoint::default() }),
+        None => reading.context.take_text("instanceName", reading.notes).map(|target| match check::is_ip(&target) {
+            true => Endpoint { ip: Some(target), ..Endpoint::default() },
+            false => Endpoint { hostname: Some(target), ..Endpoint::default() },
+        }),
+    };
     let evidence = Evidence { name: "Ping target", dst_endpoint, ..Evidence::default() };
     reading.add_evidence(evidence, &["roundtripTime", "reasons"]);
 }

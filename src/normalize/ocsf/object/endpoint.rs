@@ -15,6 +15,8 @@ pub(crate) struct Endpoint<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mac: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) intermediate_ips: Vec<String>,
