@@ -26,4 +26,5 @@ mod requests;
 mod simulated;
 mod sweep;
 mod tail;
+mod user_rows;
 mod workplace;
