@@ -20,6 +20,7 @@ mod inventory;
 mod many_sites;
 mod once;
 mod outage;
+mod probe;
 mod receiver;
 mod reload;
 mod requests;
