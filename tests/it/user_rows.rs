@@ -1,6 +1,9 @@
 //! A log that shows DEVICE rows only: the API user is no administrator, and nothing else says so.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
+use std::io::Write;
+use std::sync::Once;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -120,6 +123,53 @@ async fn the_first_user_row_ends_the_report_and_nothing_that_was_hidden_is_lost(
     assert!(records.iter().filter(|record| record.envelope.kind == RecordKind::ActivityUser).count() > 50);
 }
 
+thread_local! {
+    /// What this thread has logged since the subscriber was installed.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes log lines to [`LOGGED`]. A simulation runs on one thread, so that its lines are its own.
+struct Lines;
+
+impl Lines {
+    /// For the whole process: a subscriber of one thread may miss lines whose place in the code another thread met first.
+    fn capture() {
+        static INSTALLED: Once = Once::new();
+        let subscriber = || tracing_subscriber::fmt().with_ansi(false).with_writer(|| Self).finish();
+        INSTALLED.call_once(|| tracing::subscriber::set_global_default(subscriber()).unwrap());
+    }
+
+    fn count(part: &str) -> usize {
+        LOGGED.with_borrow(|bytes| String::from_utf8_lossy(bytes).lines().filter(|line| line.contains(part)).count())
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        LOGGED.with_borrow_mut(|lines| lines.write(bytes))
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_log_warns_at_once_and_daily_and_says_when_it_is_over() {
+    Lines::capture();
+    let polling = Polling::start(world(&[Entity::Device]), POLL).await;
+    let (warning, over) = ("shows DEVICE rows and no USER row", "shows USER rows again");
+    for (hours, warnings) in [(1, 1), (22, 1), (2, 2), (24, 3)] {
+        polling.pass(hours * HOUR).await;
+        assert_eq!((Lines::count(warning), Lines::count(over)), (warnings, 0), "after {hours} hours more");
+    }
+    polling.sim.apply(&Command { kind: Act::GrantActivity, ..Command::default() }).unwrap();
+    write_user_row(&polling);
+    polling.pass(48 * HOUR).await;
+    assert_eq!((Lines::count(warning), Lines::count(over)), (3, 1));
+    polling.finish().await;
+}
+
 #[test]
 fn the_real_program_warns_and_remembers_over_a_restart() {
     let options = |entities: Value| {
@@ -152,6 +202,10 @@ fn the_real_program_warns_and_remembers_over_a_restart() {
     };
     let warned = check(&options(json!(["device"])));
     assert!(warned.contains("no USER row") && warned.contains("log-ins, role changes and API keys"), "{warned}");
+    let mut refused = options(json!(["device"]));
+    refused["missing_right"] = json!("forbidden");
+    let warned = check(&refused);
+    assert!(warned.contains("does not answer") && warned.contains("security level Administrator"), "{warned}");
     assert!(!check(&options(json!(["device", "user"]))).contains("USER"));
     let empty = json!({"sites": 3, "devices": 9, "activity_history": 0, "activity_rate_per_hour": 0});
     assert!(!check(&empty).contains("USER"), "an account without rows proves nothing");

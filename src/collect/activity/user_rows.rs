@@ -96,12 +96,12 @@ impl UserRows {
         (CURSOR.to_owned(), serde_json::to_string(self).unwrap_or_default())
     }
 
-    /// An answer that came at `shown_at` held a row.
+    /// An answer that came at `shown_at` held a row. A DEVICE row without a date, or with one that is far ahead, proves nothing.
     pub fn note(&mut self, entity: Entity, dated: Option<Millis>, shown_at: Millis) {
         match entity {
             Entity::User => self.note_user(shown_at),
             Entity::Device => {
-                let dated = dated.unwrap_or(shown_at);
+                let Some(dated) = dated.filter(|dated| *dated <= shown_at.plus(DAY)) else { return };
                 // Rows come again with every pass; those that are newer than all before are different ones for sure.
                 if self.newest_device.is_none_or(|newest| dated > newest) {
                     self.newest_device = Some(dated);

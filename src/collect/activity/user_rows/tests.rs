@@ -79,6 +79,18 @@ fn a_clock_that_was_set_back_does_not_silence_the_question() {
     assert!(rows.is_question_due(NOW.plus(DAY)));
 }
 
+/// One odd row must neither keep an idle account in use for ever nor stand in the way of the rows after it.
+#[test]
+fn rows_without_a_date_or_from_the_far_future_are_no_evidence() {
+    let mut rows = UserRows::default();
+    rows.note(Entity::Device, None, NOW);
+    rows.note(Entity::Device, Some(later(3000)), NOW);
+    assert!(!rows.is_question_due(NOW));
+    rows.note(Entity::Device, Some(NOW.plus(DAY / 24)), NOW);
+    assert_eq!(rows.newest_device, Some(NOW.plus(DAY / 24)), "clocks differ a little");
+    assert!(!rows.is_question_due(later(8)), "nothing new for a week");
+}
+
 #[test]
 fn what_an_unsent_question_cost_is_not_remembered() {
     let mut rows = device_only();
