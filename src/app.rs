@@ -14,6 +14,7 @@ pub mod keep;
 pub mod online;
 pub mod parts;
 pub mod plan;
+pub mod probe;
 pub mod reload;
 pub mod running;
 pub mod simulated;

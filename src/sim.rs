@@ -22,6 +22,7 @@ mod ordered;
 mod page;
 mod quota;
 pub mod reply;
+pub mod right;
 mod route;
 pub mod serve;
 mod service;

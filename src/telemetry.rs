@@ -39,6 +39,8 @@ pub struct Gauges {
     pub budget_ceiling: Family<AccountLabel, Gauge>,
     /// Requests of the last 60 s that others sent, as far as the API said.
     pub budget_foreign: Family<AccountLabel, Gauge>,
+    /// 1 while the activity log shows DEVICE rows and no USER row.
+    pub user_rows_missing: Family<AccountLabel, Gauge>,
     /// Records that showed something undocumented.
     pub drift_records: Family<DriftLabels, Gauge>,
     /// Different undocumented names.
@@ -166,6 +168,11 @@ impl Gauges {
             "budget_foreign_requests",
             "Requests of others in the last 60 s",
             self.budget_foreign.clone(),
+        );
+        registry.register(
+            "activity_user_rows_missing",
+            "1 while the activity log shows DEVICE rows and no USER row",
+            self.user_rows_missing.clone(),
         );
         registry.register("drift_records", "Records that showed something undocumented", self.drift_records.clone());
         registry.register("drift_names", "Undocumented names seen", self.drift_names.clone());

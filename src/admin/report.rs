@@ -79,6 +79,31 @@ pub struct StreamReport {
     pub taken: u64,
     /// Records held since the start.
     pub held: u64,
+    /// What the log showed of USER rows; of the activity stream only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_rows: Option<UserRowsReport>,
+}
+
+/// Whether the activity log shows USER rows: without the security level Administrator it may show DEVICE rows only.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRowsReport {
+    /// Since when they are reported missing.
+    pub missing_since: Option<Millis>,
+    /// When the log last showed one.
+    pub user_shown: Option<Millis>,
+    /// Date of the newest DEVICE row.
+    pub newest_device: Option<Millis>,
+}
+
+impl StreamReport {
+    /// Why the stream's data is not all there, if it is not: USER rows are missing.
+    pub fn lack(&self) -> Option<String> {
+        let since = self.user_rows.as_ref()?.missing_since?;
+        Some(format!(
+            "no USER rows since {since}: the API user may lack the security level Administrator (log-ins, role changes, \
+             API keys are missing)"
+        ))
+    }
 }
 
 /// A sink.

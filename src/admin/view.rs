@@ -4,8 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
     AccountReport, BudgetReport, DriftReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
+    UserRowsReport,
 };
 use crate::clock::{Clock, Millis};
+use crate::collect::activity::user_rows::{self, UserRows};
+use crate::collect::source::stored;
 use crate::collect::status::{LastPass, Status, StreamState};
 use crate::datto::client::Client;
 use crate::deliver::status::SinkStatus;
@@ -140,6 +143,10 @@ impl View {
             let pass: Option<LastPass> = stored.and_then(|json| serde_json::from_str(&json).ok());
             report.streams.extend(pass.map(|pass| stored_report(stream, pass, now)));
         }
+        let rows: Option<UserRows> = stored(&self.journal, &known.uid, user_rows::CURSOR).await?;
+        if let Some(activity) = report.streams.iter_mut().find(|stream| stream.stream == Stream::Activity.as_str()) {
+            activity.user_rows = rows.map(user_rows_report);
+        }
         Ok(report)
     }
 
@@ -178,6 +185,8 @@ impl View {
                 gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
                 gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
             }
+            let is_lacking = account.streams.iter().any(|stream| stream.lack().is_some());
+            gauges.user_rows_missing.get_or_create(&label).set(i64::from(is_lacking));
             for stream in Stream::COLLECTED {
                 let state = account.streams.iter().find(|state| state.stream == stream.as_str());
                 if let Some(lag) = state.and_then(|state| state.lag_seconds) {
@@ -223,6 +232,15 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         stretched_to_seconds: state.stretched_to.map(whole_seconds),
         taken: state.taken,
         held: state.held,
+        user_rows: state.user_rows.map(user_rows_report),
+    }
+}
+
+fn user_rows_report(rows: UserRows) -> UserRowsReport {
+    UserRowsReport {
+        missing_since: rows.missing.map(|missing| missing.since),
+        user_shown: rows.user_shown,
+        newest_device: rows.newest_device,
     }
 }
 

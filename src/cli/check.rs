@@ -1,6 +1,7 @@
 //! `vintner check`: all problems of the configuration at once; on request accounts, sinks and the journal as well.
 
-use crate::app::{AppError, online};
+use crate::app::AppError;
+use crate::app::online::{self, Probed};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, Reported, open, table};
 use crate::config::load::ProcessEnvironment;
@@ -12,6 +13,9 @@ pub(crate) struct Check {
     /// Log in to each account, read one page, and probe each sink
     #[arg(long)]
     online: bool,
+    /// Also look at how the API answers each account: forms only, no values, to paste into a report (at most 25 requests each)
+    #[arg(long, requires = "online")]
+    probe: bool,
     /// Read every page of the journal
     #[arg(long)]
     journal: bool,
@@ -33,7 +37,11 @@ impl Check {
             problems.extend(checked.problems.into_iter().map(|problem| format!("journal {path}: {problem}")));
         }
         if self.online {
-            problems.extend(online::check(&config, &ProcessEnvironment).await?);
+            let found = online::check(&config, &ProcessEnvironment, self.probe).await?;
+            for probed in &found.probes {
+                table::print(&report(probed, config.accounts.len()))?;
+            }
+            problems.extend(found.problems);
         }
         for problem in &problems {
             table::complain(&format!("error: {problem}"));
@@ -44,4 +52,18 @@ impl Check {
         table::complain("the configuration is good");
         Ok(())
     }
+}
+
+/// What a probe showed, as a table.
+fn report(probed: &Probed, accounts: usize) -> String {
+    let Probed { number, platform, lines } = probed;
+    let rows: Vec<Vec<String>> = lines
+        .iter()
+        .map(|line| vec![line.about.to_owned(), line.question.to_owned(), line.answer.join(", ")])
+        .collect();
+    format!(
+        "vintner {}, probe of account {number} of {accounts}, platform {platform}: forms of answers, no values\n{}\n",
+        env!("CARGO_PKG_VERSION"),
+        table::table(&["ABOUT", "QUESTION", "ANSWER"], &rows)
+    )
 }

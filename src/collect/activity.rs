@@ -3,19 +3,24 @@
 use std::time::Duration;
 
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use crate::clock::Millis;
 use crate::collect::activity::list::WindowList;
 use crate::collect::activity::row::{Row, read};
+use crate::collect::activity::user_rows::{Missing, UserRows};
 use crate::collect::activity::window::{Reach, Window};
-use crate::collect::source::{PassError, SharedSource, stored_time};
+use crate::collect::source::{PassError, SharedSource, stored, stored_time};
 use crate::datto::lane;
-use crate::journal::{DatedRecord, Lane, Page};
+use crate::datto::model::activity::Entity;
+use crate::diagnostic::causes;
+use crate::journal::{DatedRecord, JournalError, Lane, Page, UNDATED};
 use crate::record::{SiteRef, Stream};
 
 mod details;
 pub mod list;
 pub mod row;
+pub mod user_rows;
 pub mod window;
 
 /// API path of the list.
@@ -33,7 +38,15 @@ pub struct ActivityStream {
     source: SharedSource,
     cut: Millis,
     reach: Reach,
+    /// Read from the journal by the first pass.
+    user_rows: UserRows,
+    is_loaded: bool,
+    /// When the log last warned that USER rows are missing.
+    warned: Option<Instant>,
 }
+
+/// A lasting lack of USER rows is warned of again this often.
+const WARN_EVERY: Duration = Duration::from_secs(24 * 3600);
 
 /// What a pass cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +58,7 @@ pub struct PassReport {
 impl ActivityStream {
     /// A stream that starts at `cut` if the journal has no watermark yet.
     pub fn new(source: SharedSource, cut: Millis) -> Self {
-        Self { source, cut, reach: Reach::default() }
+        Self { source, cut, reach: Reach::default(), user_rows: UserRows::default(), is_loaded: false, warned: None }
     }
 
     /// Reads from the watermark less a margin up to now, in slices; the watermark moves behind each slice.
@@ -53,6 +66,7 @@ impl ActivityStream {
         let now = self.source.api_now();
         let watermark = self.watermark().await?;
         let margin = self.reach.margin();
+        self.load_user_rows().await?;
         let mut report = PassReport::default();
         let mut last_pages = None;
         let mut slices = Window::since(watermark, margin, self.cut, now).slices();
@@ -62,6 +76,7 @@ impl ActivityStream {
             report.requests += list.requests;
         }
         self.reach.done(margin, last_pages.unwrap_or(0));
+        report.requests += self.settle_user_rows().await?;
         Ok(report)
     }
 
@@ -70,23 +85,28 @@ impl ActivityStream {
     }
 
     /// Reads one window to its end.
-    async fn read(&self, window: Window) -> Result<WindowList, PassError> {
+    async fn read(&mut self, window: Window) -> Result<WindowList, PassError> {
         let mut list = WindowList::new(window);
         while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
             list.note(self.take(page.received_at, &page.items).await?);
         }
         let reached = (WATERMARK.to_owned(), window.until.0.to_string());
-        self.source.journal.put_cursors(&self.source.account.uid, vec![reached]).await?;
+        self.put_cursors(vec![reached, self.user_rows.cursor()]).await?;
         Ok(list)
     }
 
     /// Commits one page; gives id and date of its rows.
-    async fn take(&self, received_at: Millis, items: &[Box<RawValue>]) -> Result<Vec<(String, Millis)>, PassError> {
-        let account = &self.source.account.uid;
+    async fn take(&mut self, received_at: Millis, items: &[Box<RawValue>]) -> Result<Vec<(String, Millis)>, PassError> {
+        let account = self.source.account.uid.clone();
         let (mut records, mut rejected) = (Vec::new(), Vec::new());
         for item in items {
-            match read(account, item, received_at) {
-                Row::Record(record) => records.push(*record),
+            match read(&account, item, received_at) {
+                Row::Record(record, entity) => {
+                    if let Some(entity) = entity {
+                        self.user_rows.note(entity, Some(record.dated).filter(|dated| *dated != UNDATED), received_at);
+                    }
+                    records.push(*record);
+                }
                 Row::Rejected(item) => rejected.push(item),
             }
         }
@@ -96,7 +116,7 @@ impl ActivityStream {
         let sites: Vec<&SiteRef> = records.iter().map(|dated| &dated.record.envelope.site).collect();
         self.source.know_sites(&sites).await?;
         let page = Page {
-            account: account.clone(),
+            account,
             stream: Stream::Activity,
             lane: Lane::Live,
             received_at,
@@ -109,6 +129,70 @@ impl ActivityStream {
             self.source.commit(page).await?;
         }
         Ok(rows)
+    }
+}
+
+/// USER rows: whether the log shows them.
+impl ActivityStream {
+    async fn load_user_rows(&mut self) -> Result<(), PassError> {
+        if !self.is_loaded {
+            let stored = stored(&self.source.journal, &self.source.account.uid, user_rows::CURSOR).await?;
+            self.user_rows = stored.unwrap_or_default();
+            self.source.status.set_user_rows(self.user_rows);
+            self.is_loaded = true;
+        }
+        Ok(())
+    }
+
+    /// Judges what a complete pass showed; gives the number of requests that it took.
+    async fn settle_user_rows(&mut self) -> Result<u64, PassError> {
+        let now = self.source.clock.now();
+        let is_due = self.user_rows.is_question_due(now);
+        if is_due {
+            let answer = user_rows::ask(&self.source.client, lane::Lane::Activity, Entity::User, now).await;
+            if let Err(error) = &answer {
+                let error = causes::line(error);
+                tracing::debug!(account = self.source.account.name, error, "the log cannot be asked for USER rows");
+            }
+            self.user_rows.answered(&answer, now);
+            self.put_cursors(vec![self.user_rows.cursor()]).await?;
+        }
+        if let Some(hidden) = self.user_rows.hidden {
+            self.catch_up(hidden).await?;
+        }
+        self.source.status.set_user_rows(self.user_rows);
+        self.warn_of_missing();
+        Ok(u64::from(is_due))
+    }
+
+    /// The log shows USER rows again: what it hid until now is read from where it last showed one.
+    async fn catch_up(&mut self, hidden: Missing) -> Result<(), PassError> {
+        let from = hidden.shown_before.unwrap_or(self.cut).max(self.cut);
+        self.user_rows.hidden = None;
+        self.put_cursors(vec![(WATERMARK.to_owned(), from.0.to_string()), self.user_rows.cursor()]).await?;
+        tracing::info!(
+            account = self.source.account.name, since = %hidden.since,
+            "the activity log shows USER rows again; the next pass reads what it hid until now"
+        );
+        Ok(())
+    }
+
+    fn warn_of_missing(&mut self) {
+        let Some(missing) = self.user_rows.missing else {
+            self.warned = None;
+            return;
+        };
+        if self.warned.is_none_or(|at| at.elapsed() >= WARN_EVERY) {
+            self.warned = Some(Instant::now());
+            tracing::warn!(
+                account = self.source.account.name, since = %missing.since, hint = user_rows::HINT,
+                "the activity log shows DEVICE rows and no USER row"
+            );
+        }
+    }
+
+    async fn put_cursors(&self, cursors: Vec<(String, String)>) -> Result<(), JournalError> {
+        self.source.journal.put_cursors(&self.source.account.uid, cursors).await
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
@@ -163,11 +164,20 @@ impl Source {
     }
 }
 
-/// A time that was stored as a cursor. One that cannot be read stops the program: it is never taken for "none".
+/// A time that was stored as a cursor; see [`stored`].
 pub async fn stored_time(journal: &Journal, account: &AccountUid, name: &str) -> Result<Option<Millis>, JournalError> {
+    stored(journal, account, name).await
+}
+
+/// A value that was stored as a cursor, in JSON. One that cannot be read stops the program: it is never taken for "none".
+pub async fn stored<T: DeserializeOwned>(
+    journal: &Journal,
+    account: &AccountUid,
+    name: &str,
+) -> Result<Option<T>, JournalError> {
     let Some(text) = journal.cursor(account, name).await? else { return Ok(None) };
-    match text.parse() {
-        Ok(time) => Ok(Some(Millis(time))),
+    match serde_json::from_str(&text) {
+        Ok(value) => Ok(Some(value)),
         Err(_) => Err(JournalError::Unusable {
             path: journal.path().to_owned(),
             reason: format!(

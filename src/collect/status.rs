@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
+use crate::collect::activity::user_rows::UserRows;
 use crate::journal::Intake;
 use crate::record::Stream;
 
@@ -33,6 +34,8 @@ pub struct StreamState {
     pub taken: u64,
     /// Records held since the start.
     pub held: u64,
+    /// What the activity log showed of USER and DEVICE rows; of that stream only.
+    pub user_rows: Option<UserRows>,
 }
 
 /// What a stream does.
@@ -115,6 +118,11 @@ impl Status {
     /// The interval had to be stretched (`None`: no longer).
     pub fn stretch(&self, stream: Stream, to: Option<Duration>) {
         self.change(stream, |state| state.stretched_to = to);
+    }
+
+    /// What the activity log showed of USER and DEVICE rows.
+    pub fn set_user_rows(&self, rows: UserRows) {
+        self.change(Stream::Activity, |state| state.user_rows = Some(rows));
     }
 
     /// Counts what became of a page.

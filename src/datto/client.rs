@@ -27,6 +27,7 @@ use super::state::{ClientState, Counters, Rate};
 use super::{Auth, Transport};
 use crate::clock::{Clock, Millis};
 
+pub mod look;
 #[cfg(test)]
 mod tests;
 

@@ -12,6 +12,7 @@ use crate::sim::alerts::{Alert, Change, Custom, State};
 use crate::sim::dice::Topic;
 use crate::sim::estate::{Device, Site, SiteKind};
 use crate::sim::life::World;
+use crate::sim::right::Entity;
 use crate::sim::shape::context;
 
 /// One event. Which of the fields it needs depends on `kind`; the others are ignored.
@@ -99,6 +100,8 @@ pub enum Act {
     Block,
     /// Other integrations send `rate` requests a minute from now on.
     SetForeignRate,
+    /// The API user may read every kind of activity row from now on.
+    GrantActivity,
 }
 
 /// What came of a command.
@@ -147,6 +150,10 @@ pub(crate) fn apply(world: &mut World, command: &Command) -> Result<Applied, Com
         Act::RemoveSite => remove_site(world, command)?,
         Act::SetForeignRate => {
             world.options.foreign_rate_per_minute = command.rate.ok_or(CommandError::Missing("rate"))?;
+            return Ok(Applied { uid: None });
+        }
+        Act::GrantActivity => {
+            world.options.activity_entities = vec![Entity::Device, Entity::User];
             return Ok(Applied { uid: None });
         }
         Act::Nothing | Act::RevokeTokens | Act::Block => return Ok(Applied { uid: None }),

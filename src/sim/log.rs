@@ -9,6 +9,7 @@ use crate::sim::activity::{Place, Row};
 use crate::sim::call::Call;
 use crate::sim::life::World;
 use crate::sim::page::{Page, Shown};
+use crate::sim::right;
 use crate::sim::shape::activity;
 use crate::sim::world::{EmptyPage, LastPage, List, SearchAfter};
 
@@ -81,7 +82,8 @@ fn select(world: &World, query: &Query, window: &[(Place, u32)], wanted: usize) 
         (true, Some(cursor)) => Box::new(window.iter().skip(up_to(cursor))),
         (false, Some(cursor)) => Box::new(window.iter().take(before(cursor)).rev()),
     };
-    let wants = |row: u32| world.activity.get(row).is_some_and(|row| query.wants(world, row));
+    let wants =
+        |row: u32| world.activity.get(row).is_some_and(|row| right::may_read(world, row) && query.wants(world, row));
     rows.filter(|(_, row)| wants(*row)).take(wanted).copied().collect()
 }
 

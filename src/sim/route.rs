@@ -8,6 +8,7 @@ use crate::sim::life::World;
 use crate::sim::list;
 use crate::sim::log;
 use crate::sim::page::{Page, Shown};
+use crate::sim::right;
 use crate::sim::shape;
 use crate::sim::world::List;
 
@@ -47,7 +48,10 @@ pub(crate) fn answer(world: &World, endpoint: &Endpoint, call: &Call, used: usiz
         }
         Endpoint::Open(scope) => list::alerts(world, call, scope, List::OpenAlerts),
         Endpoint::Resolved(scope) => list::alerts(world, call, scope, List::ResolvedAlerts),
-        Endpoint::Activity => log::page(world, call),
+        Endpoint::Activity => match right::refusal(world, call) {
+            Some(refusal) => return refusal,
+            None => log::page(world, call),
+        },
     };
     page.map_or_else(|problem| failure(400, &problem), Answer::Page)
 }

@@ -69,6 +69,11 @@ impl Client {
         self.sim.apply(&command).unwrap().uid.unwrap()
     }
 
+    /// Makes something happen that has no uid.
+    fn act_unnamed(&self, kind: Act) {
+        self.sim.apply(&Command { kind, ..Command::default() }).unwrap();
+    }
+
     fn open(&self) -> String {
         self.act(Command { kind: Act::OpenAlert, ..Command::default() })
     }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use crate::clock::Millis;
 use crate::secret::Secret;
 use crate::sim::fault::Faults;
+use crate::sim::right::{Entity, MissingRight};
 
 /// Everything that decides a world. The same options and the same clock times give the same world and the same answers.
 ///
@@ -108,6 +109,10 @@ pub struct Options {
     pub alert_site: AlertSite,
     /// What goes wrong.
     pub faults: Faults,
+    /// Kinds of activity rows that the API user may read; the others are not in its log.
+    pub activity_entities: Vec<Entity>,
+    /// What a call gets that asks for nothing but those others.
+    pub missing_right: MissingRight,
 }
 
 /// Order of an alert list. The real one is undocumented (datto-rmm-api.md section 8.1).
@@ -336,6 +341,8 @@ impl Default for Options {
             webhook_description: WebhookDescription::Short,
             alert_site: AlertSite::AtOpening,
             faults: Faults::default(),
+            activity_entities: vec![Entity::Device, Entity::User],
+            missing_right: MissingRight::Hidden,
         }
     }
 }

@@ -24,6 +24,7 @@ fn forms() -> Vec<(&'static str, Vec<Value>)> {
         ("search_after", texts(&["joined", "repeated"])),
         ("missing_url", texts(&["null", "blank", "absent"])),
         ("large_max", texts(&["capped", "refused"])),
+        ("activity_entities", vec![json!(["device", "user"]), json!(["device"])]),
         ("webhook_description", texts(&["short", "payload", "cut_payload"])),
     ]
 }

@@ -51,7 +51,7 @@ fn alerts(
 
 fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {
     match row::read(account, item, received_at) {
-        Row::Record(dated) => Some(dated.record),
+        Row::Record(dated, _) => Some(dated.record),
         Row::Rejected(item) => {
             left_out(&item.reason);
             None

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::collect::activity::PATH;
 use crate::collect::activity::details::Details;
-use crate::datto::model::activity::{self, ActivityRow};
+use crate::datto::model::activity::{self, ActivityRow, Entity};
 use crate::journal::{DatedRecord, Rejected, UNDATED};
 use crate::normalize::redact;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
@@ -13,8 +13,8 @@ use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
 /// What an item is.
 #[derive(Debug)]
 pub enum Row {
-    /// A record.
-    Record(Box<DatedRecord>),
+    /// A record, and which of the documented kinds of rows it was.
+    Record(Box<DatedRecord>, Option<Entity>),
     /// Nothing that a record can be made of.
     Rejected(Rejected),
 }
@@ -31,7 +31,7 @@ pub fn read(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
             });
         }
     };
-    let kind = row.kind();
+    let (kind, entity) = (row.kind(), row.entity_kind());
     let details = Details::read(row.details.as_deref());
     let envelope = Envelope {
         account: account.clone(),
@@ -46,7 +46,7 @@ pub fn read(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
         synthesized: false,
     };
     let record = Record { envelope, source: redact::strip(kind, item) };
-    Row::Record(Box::new(DatedRecord { record, dated: row.date.unwrap_or(UNDATED) }))
+    Row::Record(Box::new(DatedRecord { record, dated: row.date.unwrap_or(UNDATED) }), entity)
 }
 
 /// The site that decides the organization. A move belongs to the site that the device came from (event-schema.md section 7);

@@ -4,6 +4,7 @@ mod block;
 mod day;
 mod login;
 mod paging;
+mod raw;
 mod retrying;
 mod telling;
 mod throttle;

@@ -10,6 +10,25 @@ use crate::record::{DeviceRef, RecordKind, SiteRef};
 /// Longest text that stands in for a site which is written in an unknown way, in characters.
 const ODD_SITE_CHARS: usize = 100;
 
+/// The two kinds of rows that the API documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entity {
+    /// `DEVICE`.
+    Device,
+    /// `USER`.
+    User,
+}
+
+impl Entity {
+    /// As the query parameter `entities` takes it.
+    pub fn as_query(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::User => "user",
+        }
+    }
+}
+
 /// A row of the activity log.
 #[derive(Clone, Debug)]
 pub struct ActivityRow {
@@ -35,11 +54,17 @@ pub struct ActivityRow {
 }
 
 impl ActivityRow {
+    /// Which of the documented kinds it is; `None` for any other.
+    pub fn entity_kind(&self) -> Option<Entity> {
+        let name = self.entity.as_deref()?;
+        [Entity::Device, Entity::User].into_iter().find(|entity| name.eq_ignore_ascii_case(entity.as_query()))
+    }
+
     /// The kind of record it becomes: entity DEVICE, or any other.
     pub fn kind(&self) -> RecordKind {
-        match self.entity.as_deref() {
-            Some(entity) if entity.eq_ignore_ascii_case("device") => RecordKind::ActivityDevice,
-            Some(_) | None => RecordKind::ActivityUser,
+        match self.entity_kind() {
+            Some(Entity::Device) => RecordKind::ActivityDevice,
+            Some(Entity::User) | None => RecordKind::ActivityUser,
         }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::sim::right::{Entity, MissingRight};
 use crate::sim::world::{EmptyPage, LargeMax, LastPage, MissingUrl, SearchAfter};
 
 const LOG: &str = "/api/v2/activity-logs";
@@ -190,5 +191,34 @@ async fn a_resolution_in_the_portal_is_told_with_the_same_name() {
         let list = details["data.alert_uid_list"].as_str().unwrap();
         let alert = client.json(&format!("/api/v2/alert/{}", list.trim_matches(['[', ']'])));
         assert_eq!(alert["resolvedBy"], row["user"]["userName"]);
+    }
+}
+
+/// A lesser API user: other rows are not there, and only a call for nothing else shows that.
+#[tokio::test(start_paused = true)]
+async fn rows_without_a_right_are_hidden_or_refused() {
+    let week = "/api/v2/activity-logs?from=2026-11-01T00:00:00Z&until=2026-11-20T22:05:45Z&size=250&order=asc";
+    let options = |entities: &[Entity], missing_right| Options {
+        activity_history: 200,
+        history_days: 5,
+        activity_entities: entities.to_vec(),
+        missing_right,
+        ..keep_parameters()
+    };
+    for (missing_right, status) in
+        [(MissingRight::Hidden, 200), (MissingRight::Forbidden, 403), (MissingRight::ServerError, 500)]
+    {
+        let client = Client::new(options(&[Entity::Device], missing_right));
+        let rows = client.walk(week, "activities");
+        assert!(rows.len() > 20, "{}", rows.len());
+        assert!(rows.iter().all(|row| row["entity"] != "USER"));
+        let devices = rows.iter().filter(|row| row["entity"] == "DEVICE").count();
+        assert_eq!(client.walk(&format!("{week}&entities=device,user"), "activities").len(), devices);
+        let reply = client.get(&format!("{week}&entities=USER"));
+        assert_eq!(reply.status, status);
+        let nobody = Client::new(options(&[], missing_right));
+        assert_eq!(nobody.get(week).status, status);
+        nobody.act_unnamed(Act::GrantActivity);
+        assert_eq!(nobody.walk(week, "activities").len(), 200);
     }
 }
