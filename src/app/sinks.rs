@@ -23,7 +23,7 @@ use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::exactly_once::ExactlyOnce;
 use crate::sink::kafka::{MissingTopics, Settings, probe};
 use crate::sink::otlp::OtlpSink;
-use crate::sink::stdout::Stdout;
+use crate::sink::stdout::{OnError, Stdout};
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::Metrics;
 
@@ -62,6 +62,8 @@ pub struct Planned {
     /// How it does.
     pub status: SinkStatus,
     config: Arc<SinkConfig>,
+    /// How many events a sink on stdout takes before it ends the run; `None`: all.
+    pub most: Option<u64>,
     /// What all sinks tell alike.
     told: Options,
 }
@@ -70,7 +72,7 @@ impl Planned {
     /// What the configuration says about a sink.
     pub fn new(config: SinkConfig) -> Self {
         let (name, start, told) = (config.name.clone(), config.from, Options::default());
-        Self { name, start, status: SinkStatus::default(), config: Arc::new(config), told }
+        Self { name, start, status: SinkStatus::default(), config: Arc::new(config), most: None, told }
     }
 
     /// The same with what all sinks tell alike.
@@ -105,7 +107,7 @@ impl Planned {
     /// Builds the sink alone.
     fn sink(&self, journal: Uuid, clock: &Clock) -> std::io::Result<AnySink> {
         Ok(match &self.config.kind {
-            SinkKind::Stdout => AnySink::Stdout(Stdout::new()?),
+            SinkKind::Stdout => AnySink::Stdout(Stdout::new(OnError::Wait)?.closing_after(self.most)),
             SinkKind::File { path } => AnySink::File(FileSink::new(path.clone())),
             SinkKind::Kafka(config) => {
                 AnySink::Kafka(Box::new(AtLeastOnce::new(kafka::settings(&self.config, config, journal, clock))?))

@@ -208,6 +208,14 @@ mod tests {
             Err(Cannot("a disk answers or fails"))
         }
 
+        async fn stumble(&self) -> Result<(), Cannot> {
+            Err(Cannot("for now"))
+        }
+
+        async fn hold_back(&self) -> Result<(), Cannot> {
+            Err(Cannot("for now"))
+        }
+
         async fn go_away(&self) -> Result<&'static str, Cannot> {
             self.rename("here", "away");
             Ok("events.ndjson cannot be written")

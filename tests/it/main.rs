@@ -24,6 +24,7 @@ mod receiver;
 mod reload;
 mod requests;
 mod simulated;
+mod streams;
 mod sweep;
 mod tail;
 mod workplace;
