@@ -37,7 +37,7 @@ pub async fn check(
         }
     }
     for sink in &config.sinks {
-        let planned = Planned::new(sink.clone());
+        let planned = Planned::new(sink.clone()).beside(&config.journal.path);
         if let Err(problem) = planned.check(&clock).await {
             problems.push(format!("sink {}: {problem}", sink.name));
         } else {

@@ -56,10 +56,11 @@ fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {
     let secrets = || loaded.secrets(&ProcessEnvironment);
     match purpose {
         Purpose::Look => Vec::new(),
-        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates()].concat(),
+        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates(), loaded.files(Severity::Warning)].concat(),
         Purpose::Check => {
             let secrets = secrets().into_iter().map(|problem| problem.with_severity(Severity::Warning));
-            loaded.unbuilt().into_iter().chain(secrets).chain(loaded.certificates()).collect()
+            let others = [loaded.certificates(), loaded.files(Severity::Error)].concat();
+            loaded.unbuilt().into_iter().chain(secrets).chain(others).collect()
         }
     }
 }

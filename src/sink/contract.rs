@@ -111,7 +111,9 @@ fn large(range: Range<usize>) -> Vec<Event> {
 
 fn numbered(number: usize, padding: usize) -> Event {
     let id = EventId(uuid::Uuid::from_u128(number as u128 + 1));
-    let json = format!(r#"{{"metadata":{{"uid":"{id}"}},"number":{number},"text":"{}"}}"#, "x".repeat(padding));
+    let mapping = r#"[{"name":"datto-rmm-ocsf"}]"#;
+    let metadata = format!(r#"{{"uid":"{id}","transformation_info_list":{mapping}}}"#);
+    let json = format!(r#"{{"metadata":{metadata},"number":{number},"text":"{}"}}"#, "x".repeat(padding));
     Event { id, ..event(&json) }
 }
 

@@ -118,7 +118,7 @@ fn a_stderr_whose_reader_is_gone_or_whose_disk_is_full_ends_nothing() {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_stops_neither_the_work_nor_the_stop_and_lost_lines_are_counted() {
+fn a_stderr_that_nobody_reads_stops_neither_the_work_nor_the_stop() {
     let simulated = Simulated::start(&still_world());
     let place = Workplace::new(&simulated, "");
     let (mut unread, mut writer) = std::io::pipe().unwrap();
@@ -256,4 +256,77 @@ fn a_replaced_sink_on_a_blocked_stdout_tears_no_line() {
     let all = events(&bytes);
     let ocsf: Vec<Value> = all.into_iter().filter(|event| event["metadata"]["uid"].is_string()).collect();
     assert!(ids(&ocsf).len() > 200, "{}", ids(&ocsf).len());
+}
+
+/// Guarantees: what a file sink did not write is neither cut nor appended to, least of all the journal, by whatever name.
+#[test]
+fn a_file_sink_destroys_no_file_of_others() {
+    let simulated = Simulated::start(&world());
+    let place = Workplace::new(&simulated, "");
+    place.once();
+    std::fs::hard_link(place.path("vintner.db"), place.path("hard")).unwrap();
+    std::os::unix::fs::symlink(place.path("vintner.db"), place.path("soft")).unwrap();
+    std::fs::write(place.path("notes"), "a list\nof things").unwrap();
+    std::fs::write(place.path("empty"), "").unwrap();
+    let absolute = place.path("vintner.db-wal");
+    let account = account("acme", simulated.text("api_url"));
+    let check = |paths: &[&str]| {
+        let sinks = paths.iter().enumerate();
+        let sinks: String = sinks.map(|(n, path)| format!("[sinks.file.s{n}]\npath = \"{path}\"\n")).collect();
+        place.configure(&format!("{account}{sinks}"));
+        let output = place.run(&["check"]);
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    for path in ["./././vintner.db", "hard", "soft", absolute.to_str().unwrap(), "vintner.db-shm", "vintner.db-lock"] {
+        let (code, text) = check(&[path]);
+        assert!(code == Some(2) && text.contains("the journal's own file"), "{path}: {text}");
+        assert_eq!(place.run(&["run", "--once"]).status.code(), Some(2), "{path}");
+    }
+    for path in ["/dev/null", "/dev/full", "."] {
+        let (code, text) = check(&[path]);
+        assert!(code == Some(2) && text.contains("a file sink needs a regular file"), "{path}: {text}");
+    }
+    let (code, text) = check(&["empty", "./../SELF/empty".replace("SELF", &folder_name(&place)).as_str()]);
+    assert!(code == Some(2) && text.contains("writes to this file already"), "{text}");
+    let (code, text) = check(&["notes"]);
+    assert!(code == Some(2) && text.contains("no event of vintner"), "{text}");
+    let text = std::fs::read_to_string(place.path("vintner.toml")).unwrap();
+    place.configure(&format!("shutdown_timeout = \"1s\"\n{text}"));
+    let once = place.run(&["run", "--once"]);
+    assert_eq!(once.status.code(), Some(1), "the sink is down: {}", String::from_utf8_lossy(&once.stderr));
+    assert_eq!(std::fs::read_to_string(place.path("notes")).unwrap(), "a list\nof things");
+    assert!(place.run(&["check", "--journal", "-c", "vintner.toml"]).status.code() == Some(2));
+    place.configure(&account);
+    assert!(place.run(&["check", "--journal"]).status.success(), "the journal is whole");
+}
+
+fn folder_name(place: &Workplace) -> String {
+    place.path("").file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+/// Guarantees: a file that vintner wrote is taken up again in every format, and one that is removed is made anew with all that was not
+/// confirmed.
+#[test]
+fn a_file_sink_takes_its_own_files_up_again() {
+    let simulated = Simulated::start(&world());
+    let place = Workplace::new(&simulated, "");
+    let account = account("acme", simulated.text("api_url"));
+    let all = r#"route = { streams = ["alerts", "activity", "inventory", "vintner"] }"#;
+    let files = ["ocsf", "ecs", "raw"];
+    let sinks =
+        files.map(|format| format!("[sinks.file.{format}]\npath = \"{format}\"\nformat = \"{format}\"\n{all}\n"));
+    place.configure(&format!("{account}{}", sinks.concat()));
+    place.once();
+    let lines = |file: &str| events(&std::fs::read(place.path(file)).unwrap()).len();
+    let before = files.map(lines);
+    let device = simulated.get("/sim/truth")["alerts"][0]["device"].as_str().unwrap().to_owned();
+    for file in files {
+        let mut text = OpenOptions::new().append(true).open(place.path(file)).unwrap();
+        text.write_all(b"{\"torn\":").unwrap();
+        simulated.post("/sim/events", &json!([{"kind": "open_alert", "device": device}]));
+    }
+    place.once();
+    for (file, before) in files.into_iter().zip(before) {
+        assert!(before > 200 && lines(file) > before, "{file}");
+    }
 }
