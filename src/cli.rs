@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::AppError;
+use crate::cli::logging::Reader;
 
 mod ask;
 mod check;
@@ -84,16 +85,17 @@ struct ConfigFile {
 
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    let code = run();
+    logging::flush();
+    code
+}
+
+fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version go to stdout with code 0, usage errors to stderr with code 2. A closed pipe is no error.
-            let code = u8::try_from(error.exit_code()).unwrap_or(2);
-            drop(error.print());
-            return ExitCode::from(code);
-        }
+        Err(error) => return usage(&error),
     };
-    if let Err(error) = logging::start(arguments.log_format) {
+    if let Err(error) = logging::start(arguments.log_format, arguments.command.reader()) {
         return fail(&error);
     }
     // The one TLS provider of this process; a second installation changes nothing.
@@ -101,6 +103,35 @@ pub fn main() -> ExitCode {
     match dispatch(arguments.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(&error),
+    }
+}
+
+/// Help and version go to stdout with code 0, usage errors to stderr with code 2.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    if error.use_stderr() {
+        logging::complain(text.trim_end());
+        return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+    }
+    table::print(&text).map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)
+}
+
+impl Command {
+    /// Whether the command waits for whoever reads its stderr.
+    fn reader(&self) -> Reader {
+        match self {
+            Self::Demo(_) | Self::Run(_) | Self::Fetch(_) | Self::Tail(_) | Self::Simulate(_) => Reader::Unneeded,
+            Self::Init(_)
+            | Self::Check(_)
+            | Self::Orgs(_)
+            | Self::Status(_)
+            | Self::Replay(_)
+            | Self::DeadLetters(_)
+            | Self::Verify(_)
+            | Self::Explain(_)
+            | Self::Schema(_)
+            | Self::Completions(_) => Reader::Awaited,
+        }
     }
 }
 
@@ -144,7 +175,7 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
     let code = error.downcast_ref::<AppError>().map_or(1, AppError::exit_code);
     if code > 0 {
-        table::complain(&format!("error: {}", crate::diagnostic::causes::line(error.as_ref())));
+        logging::complain(&format!("error: {}", crate::diagnostic::causes::line(error.as_ref())));
     }
     ExitCode::from(code)
 }

@@ -30,6 +30,7 @@ pub mod coverage;
 pub mod dead;
 pub mod drift;
 mod fail;
+pub mod files;
 pub mod held;
 mod intake;
 pub mod intent;

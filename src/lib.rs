@@ -17,6 +17,7 @@ pub mod inventory;
 pub mod journal;
 pub mod normalize;
 pub mod org;
+pub mod output;
 pub mod record;
 pub mod secret;
 pub mod sim;

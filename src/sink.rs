@@ -95,8 +95,8 @@ pub enum SinkError {
         /// How long to wait at least.
         after: Duration,
     },
-    /// The reader has closed its end for good (`vintner … | head`): `accepted` events of this batch were written, nothing
-    /// more can be. Ends the program quietly.
+    /// The reader has closed its end for good (`vintner … | head`), or has all that it wanted: `accepted` events of this batch were
+    /// written, nothing more can be. Ends the program quietly.
     #[error("the reader closed the pipe")]
     Closed {
         /// Events at the front of the batch that were written whole.

@@ -15,6 +15,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("secret", 0),
     ("telemetry", 0),
     ("diagnostic", 0),
+    ("output", 0),
     ("record", 1),
     ("event", 2),
     ("inventory", 2),
@@ -155,4 +156,75 @@ fn nothing_is_re_exported_or_left_undone() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Keys of every JSON log line; `message` is the text itself.
+const LOG_KEYS: [&str; 5] = ["timestamp", "level", "message", "target", "spans"];
+
+/// The arguments of a macro call that begins behind its `(`, split at the commas of their own level. Texts are left out.
+fn arguments(text: &str) -> Vec<String> {
+    let (mut depth, mut in_text, mut is_escaped, mut parts) = (0_usize, false, false, vec![String::new()]);
+    for c in text.chars() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if in_text => is_escaped = true,
+            '"' => in_text = !in_text,
+            _ if in_text => {}
+            ')' if depth == 0 => break,
+            ',' if depth == 0 => parts.push(String::new()),
+            _ => {
+                depth = match c {
+                    '(' | '[' | '{' => depth + 1,
+                    ')' | ']' | '}' => depth - 1,
+                    _ => depth,
+                };
+                parts.last_mut().unwrap().push(c);
+            }
+        }
+    }
+    parts
+}
+
+/// The names of the fields of each log line in a source.
+fn log_fields(text: &str) -> Vec<Vec<String>> {
+    let mut lines = Vec::new();
+    for level in ["trace", "debug", "info", "warn", "error"] {
+        for call in text.split(&format!("tracing::{level}!(")).skip(1) {
+            let fields = arguments(call).into_iter().map(|argument| {
+                let name = argument.split('=').next().unwrap().trim();
+                name.trim_start_matches(['%', '?']).trim().to_owned()
+            });
+            lines.push(fields.filter(|name| !name.is_empty()).collect());
+        }
+    }
+    lines
+}
+
+fn clashes(fields: &[String]) -> Vec<&String> {
+    let repeated = |name: &String| fields.iter().filter(|other| *other == name).count() > 1;
+    fields.iter().filter(|name| LOG_KEYS.contains(&name.as_str()) || repeated(name)).collect()
+}
+
+#[test]
+fn no_field_of_a_log_line_has_the_name_of_another_key() {
+    let (mut all, mut wrong) = (0, Vec::new());
+    for path in sources("src").into_iter().filter(|path| !path.ends_with("cli/logging/json.rs")) {
+        for fields in log_fields(&fs::read_to_string(&path).unwrap()) {
+            all += 1;
+            wrong.extend(clashes(&fields).into_iter().map(|name| format!("{}: {name}", path.display())));
+        }
+    }
+    assert!(all > 50, "only {all} log lines were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_field_that_clashes_is_seen() {
+    let fields = |text: &str| log_fields(text).remove(0);
+    let good = fields(r#"tracing::warn!(sink = self.name, %since, why = f(a, "b)"), "message, level")"#);
+    assert_eq!(good, ["sink", "since", "why"]);
+    assert!(clashes(&good).is_empty());
+    for bad in ["message, \"x\"", "level = ?level, \"x\"", "a = 1, a = 2, \"x\"", "%target, \"x\""] {
+        assert!(!clashes(&fields(&format!("tracing::info!({bad})"))).is_empty(), "{bad}");
+    }
 }

@@ -161,8 +161,9 @@ pub fn engine(
     admin: Option<TcpListener>,
     control: &Control,
 ) -> Engine {
-    let told = told(&config);
-    let sinks: Vec<Planned> = config.sinks.into_iter().map(|sink| Planned::new(sink).telling(told.clone())).collect();
+    let (told, journal) = (told(&config), &config.journal.path);
+    let planned = |sink| Planned::new(sink).telling(told.clone()).beside(journal);
+    let sinks: Vec<Planned> = config.sinks.into_iter().map(planned).collect();
     let view = View {
         journal: shared.journal.clone(),
         metrics: shared.metrics.clone(),

@@ -22,9 +22,11 @@ use crate::datto::memory::Memory;
 use crate::journal::sqlite::{Journal, Options as JournalOptions};
 use crate::sim::Sim;
 use crate::sim::world::Options as World;
+use crate::sink::stdout::{OnError, Stdout};
+use crate::sink::{Sink as _, Trouble};
 use crate::telemetry::Metrics;
 
-/// How often the demo looks whether it has shown enough.
+/// How often the demo looks whether its output can be written.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The configuration that the demo runs with, as a user would write it.
@@ -33,7 +35,7 @@ const CONFIG: &str = include_str!("demo/vintner.toml");
 /// When the demo ends, and what world it shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// After this many events.
+    /// After exactly this many events.
     pub events: Option<u64>,
     /// After this long.
     pub duration: Duration,
@@ -43,6 +45,9 @@ pub struct Options {
 
 /// Runs the demo.
 pub async fn run(options: Options) -> Result<(), AppError> {
+    if options.events == Some(0) {
+        return Ok(());
+    }
     let config = load::from_text(Path::new("demo.toml"), CONFIG)
         .map_err(|problems| AppError::Failed(problems.iter().map(ToString::to_string).collect()))?
         .config;
@@ -60,23 +65,31 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let world = World { seed: options.seed, start: clock.now(), ..World::demo() };
     let accounts = accounts(&config, world, &shared).await?;
     let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
-    let engine = engine(config, shared.clone(), accounts, None, &control);
+    let mut engine = engine(config, shared.clone(), accounts, None, &control);
+    engine.sinks.iter_mut().for_each(|sink| sink.most = options.events);
     let stop = engine.stop.clone();
     let mut ending = JoinSet::new();
-    let sinks: Vec<_> = engine.sinks.iter().map(|sink| sink.status.clone()).collect();
     ending.spawn(async move {
-        let enough = async {
-            while options.events.is_none_or(|most| sinks.iter().map(|sink| sink.get().sent).sum::<u64>() < most) {
-                tokio::time::sleep(LOOK).await;
-            }
-        };
-        // Whether the time is up or enough was shown, the demo stops.
-        drop(tokio::time::timeout(options.duration, enough).await);
+        tokio::time::sleep(options.duration).await;
         stop.cancel();
     });
-    let outcome = engine.run(std::future::pending::<()>()).await;
+    let stdout = Stdout::new(OnError::Wait).map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
+    let outcome = tokio::select! {
+        outcome = engine.run(std::future::pending::<()>()) => outcome.map(drop),
+        reason = failure(stdout.trouble()) => Err(AppError::Failed(reason)),
+    };
     drop(folder);
-    outcome.map(drop)
+    outcome
+}
+
+/// Why standard output cannot be written, as soon as it cannot.
+async fn failure(trouble: Trouble) -> String {
+    loop {
+        if let Some(reason) = trouble.get() {
+            return reason;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 async fn accounts(

@@ -26,7 +26,7 @@ use crate::journal::UNDATED;
 use crate::normalize::{Format, Options};
 use crate::org::Policy;
 use crate::org::directory::Directory;
-use crate::sink::stdout::Stdout;
+use crate::sink::stdout::{OnError, Stdout};
 
 mod printer;
 pub(crate) mod records;
@@ -76,7 +76,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let failed = |source| AppError::Account { account: target.config.name.clone(), source };
     let account = task.identify().await.map_err(failed)?;
     let directory = directory(&task, &account, &target.policy).await.map_err(failed)?;
-    let stdout = Stdout::new().map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
+    let stdout = Stdout::new(OnError::Fail).map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
     let options = Options { format, ..target.told.clone() };
     let udfs = &target.config.inventory.udfs;
     let now = task.client.api_time();

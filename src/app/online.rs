@@ -67,7 +67,7 @@ pub async fn check(
         }
     }
     for sink in &config.sinks {
-        let planned = Planned::new(sink.clone());
+        let planned = Planned::new(sink.clone()).beside(&config.journal.path);
         if let Err(problem) = planned.check(&clock).await {
             found.problems.push(format!("sink {}: {problem}", sink.name));
         } else {

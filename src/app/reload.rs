@@ -86,7 +86,8 @@ impl<E: Environment + Sync> Reloader<E> {
     }
 
     fn problems(&self, loaded: &Loaded) -> Vec<Diagnostic> {
-        [loaded.unbuilt(), loaded.secrets(&self.environment), loaded.certificates()].concat()
+        let files = loaded.files(Severity::Warning);
+        [loaded.unbuilt(), loaded.secrets(&self.environment), loaded.certificates(), files].concat()
     }
 
     /// Puts another mapping in force.

@@ -1,5 +1,6 @@
 //! The configured sinks as running parts: the one list that a new sink is added to.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use crate::deliver::transactional::Ended;
 use crate::deliver::turns::Turns;
 use crate::event::Event;
 use crate::journal::StartAt;
+use crate::journal::files::files;
 use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
 use crate::sink::file::FileSink;
@@ -23,7 +25,7 @@ use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::exactly_once::ExactlyOnce;
 use crate::sink::kafka::{MissingTopics, Settings, probe};
 use crate::sink::otlp::OtlpSink;
-use crate::sink::stdout::Stdout;
+use crate::sink::stdout::{OnError, Stdout};
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::Metrics;
 
@@ -62,6 +64,10 @@ pub struct Planned {
     /// How it does.
     pub status: SinkStatus,
     config: Arc<SinkConfig>,
+    /// Files that a sink must not write to.
+    reserved: Vec<PathBuf>,
+    /// How many events a sink on stdout takes before it ends the run; `None`: all.
+    pub most: Option<u64>,
     /// What all sinks tell alike.
     told: Options,
 }
@@ -70,7 +76,14 @@ impl Planned {
     /// What the configuration says about a sink.
     pub fn new(config: SinkConfig) -> Self {
         let (name, start, told) = (config.name.clone(), config.from, Options::default());
-        Self { name, start, status: SinkStatus::default(), config: Arc::new(config), told }
+        let (status, config) = (SinkStatus::default(), Arc::new(config));
+        Self { name, start, status, config, reserved: Vec::new(), most: None, told }
+    }
+
+    /// The same, which keeps away from the files of the journal at `path`.
+    #[must_use]
+    pub fn beside(self, path: &Path) -> Self {
+        Self { reserved: files(path), ..self }
     }
 
     /// The same with what all sinks tell alike.
@@ -105,8 +118,8 @@ impl Planned {
     /// Builds the sink alone.
     fn sink(&self, journal: Uuid, clock: &Clock) -> std::io::Result<AnySink> {
         Ok(match &self.config.kind {
-            SinkKind::Stdout => AnySink::Stdout(Stdout::new()?),
-            SinkKind::File { path } => AnySink::File(FileSink::new(path.clone())),
+            SinkKind::Stdout => AnySink::Stdout(Stdout::new(OnError::Wait)?.closing_after(self.most)),
+            SinkKind::File { path } => AnySink::File(FileSink::new(path.clone(), self.reserved.clone())),
             SinkKind::Kafka(config) => {
                 AnySink::Kafka(Box::new(AtLeastOnce::new(kafka::settings(&self.config, config, journal, clock))?))
             }

@@ -5,6 +5,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::output::log;
+
 /// Exit code of a stop that was not waited for.
 const IMPATIENT: i32 = 3;
 
@@ -71,6 +73,9 @@ impl Signals {
 fn asked(stop: &CancellationToken) {
     if stop.is_cancelled() {
         tracing::warn!("second signal: ending at once; what is undelivered stays in the journal");
+        if let Some(log) = log::stderr() {
+            log.flush();
+        }
         #[expect(clippy::exit, reason = "the user asked twice: nothing is worth waiting for")]
         std::process::exit(IMPATIENT);
     }

@@ -3,7 +3,7 @@
 use crate::app::AppError;
 use crate::app::online::{self, Probed};
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, Reported, open, table};
+use crate::cli::{ConfigFile, Reported, logging, open};
 use crate::config::load::ProcessEnvironment;
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +30,7 @@ impl Check {
             let journal = open::reader(&config.journal.path)?;
             let checked = journal.check_pages().await.map_err(AppError::Journal)?;
             let path = config.journal.path.display();
-            table::complain(&format!(
+            logging::complain(&format!(
                 "journal {path}: {} batches with {} records and {} held records read",
                 checked.batches, checked.records, checked.held
             ));
@@ -44,12 +44,12 @@ impl Check {
             problems.extend(found.problems);
         }
         for problem in &problems {
-            table::complain(&format!("error: {problem}"));
+            logging::complain(&format!("error: {problem}"));
         }
         if !problems.is_empty() {
             return Err(Reported(1).into());
         }
-        table::complain("the configuration is good");
+        logging::complain("the configuration is good");
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use crate::config::values;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Demo {
-    /// End after this many events
+    /// End after exactly this many events
     #[arg(long)]
     events: Option<u64>,
     /// End after this long, e.g. `5s`

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 
 use crate::app::AppError;
-use crate::cli::table;
+use crate::cli::logging;
 use crate::config::template;
 
 #[derive(Debug, clap::Args)]
@@ -37,7 +37,7 @@ impl Init {
         })?;
         file.write_all(text.as_bytes())
             .map_err(|error| AppError::Failed(format!("{path} cannot be written: {error}")))?;
-        table::complain(&format!("{path} is written; set the secrets that it names, then: vintner check --online"));
+        logging::complain(&format!("{path} is written; set the secrets that it names, then: vintner check --online"));
         Ok(())
     }
 }

@@ -1,13 +1,21 @@
-//! Logs go to stderr: for people on a terminal, JSON lines otherwise.
+//! Logs and messages go to stderr: for people on a terminal, JSON lines otherwise.
 
 use std::io::IsTerminal;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::cli::environment;
+use crate::output::log;
+
+mod json;
 
 /// Variable with a filter in the form of `tracing`'s directives.
 const FILTER: &str = "VINTNER_LOG";
+
+/// Whether messages wait for a reader that is slow.
+static IS_PATIENT: AtomicBool = AtomicBool::new(true);
 
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -18,16 +26,50 @@ pub(crate) enum LogFormat {
     Json,
 }
 
+/// What a command does about a stderr that nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    /// Waits: what it says there is what it was asked for.
+    Awaited,
+    /// Goes on with its work, and drops lines.
+    Unneeded,
+}
+
 /// Starts logging; a filter that cannot be read is an error that names the variable.
-pub(crate) fn start(format: Option<LogFormat>) -> anyhow::Result<()> {
+pub(crate) fn start(format: Option<LogFormat>, reader: Reader) -> anyhow::Result<()> {
+    IS_PATIENT.store(reader == Reader::Awaited, Ordering::Relaxed);
+    let log = log::stderr().ok_or_else(|| anyhow::anyhow!("logging cannot start: no thread can be had"))?;
     let directives = environment::variable(FILTER).unwrap_or_else(|| "info".to_owned());
     let filter = EnvFilter::try_new(directives).map_err(|error| anyhow::anyhow!("{FILTER}: {error}"))?;
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Human } else { LogFormat::Json });
-    let builder = tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(filter);
+    let builder = tracing_subscriber::fmt().with_writer(move || log.clone()).with_env_filter(filter);
+    // An error of the formatter would be printed past the queue.
+    let builder = builder.log_internal_errors(false);
     let started = match format {
         LogFormat::Human => builder.with_ansi(is_terminal).with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Json => builder.fmt_fields(JsonFields::new()).event_format(json::JsonLine).try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
+    started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))?;
+    // The standard hook writes to stderr itself, where a reader that takes nothing would hold the thread up.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let reason = panic.payload_as_str().unwrap_or_default();
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        tracing::error!(thread, place, reason, "panic: this is a fault of vintner");
+    }));
+    Ok(())
+}
+
+/// Writes a line for people to stderr.
+pub(crate) fn complain(text: &str) {
+    let Some(log) = log::stderr() else { return };
+    let line = format!("{text}\n").into_bytes();
+    if IS_PATIENT.load(Ordering::Relaxed) { log.push_patiently(line) } else { log.push(line) }
+}
+
+/// Waits until everything is written, for as long as the command waits for its reader.
+pub(crate) fn flush() {
+    let Some(log) = log::stderr() else { return };
+    if IS_PATIENT.load(Ordering::Relaxed) { log.flush_patiently() } else { log.flush() }
 }

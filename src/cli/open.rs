@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::AppError;
-use crate::cli::{ConfigFile, Reported, table};
+use crate::cli::{ConfigFile, Reported, logging};
 use crate::clock::Clock;
 use crate::config::load::{self, Loaded, ProcessEnvironment};
 use crate::config::settings::Config;
@@ -29,7 +29,7 @@ pub(crate) fn configuration(file: &ConfigFile, purpose: Purpose) -> anyhow::Resu
 /// The same, with the file that was read and the places of what it says.
 pub(crate) fn loaded(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(PathBuf, Loaded)> {
     let path = load::find(file.config.as_deref()).map_err(|problem| {
-        table::complain(&problem.to_string());
+        logging::complain(&problem.to_string());
         Reported(2)
     })?;
     let (loaded, found) = match load::load(&path) {
@@ -40,13 +40,13 @@ pub(crate) fn loaded(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(Pat
         Err(problems) => (None, problems),
     };
     for problem in &found {
-        table::complain(&problem.to_string());
+        logging::complain(&problem.to_string());
     }
     let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
     match loaded {
         Some(loaded) if errors == 0 => Ok((path, loaded)),
         _ => {
-            table::complain(&format!("{errors} error{} in {}", if errors == 1 { "" } else { "s" }, path.display()));
+            logging::complain(&format!("{errors} error{} in {}", if errors == 1 { "" } else { "s" }, path.display()));
             Err(Reported(2).into())
         }
     }
@@ -56,10 +56,11 @@ fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {
     let secrets = || loaded.secrets(&ProcessEnvironment);
     match purpose {
         Purpose::Look => Vec::new(),
-        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates()].concat(),
+        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates(), loaded.files(Severity::Warning)].concat(),
         Purpose::Check => {
             let secrets = secrets().into_iter().map(|problem| problem.with_severity(Severity::Warning));
-            loaded.unbuilt().into_iter().chain(secrets).chain(loaded.certificates()).collect()
+            let others = [loaded.certificates(), loaded.files(Severity::Error)].concat();
+            loaded.unbuilt().into_iter().chain(secrets).chain(others).collect()
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::admin::report::Report;
 use crate::admin::view::{AccountView, View};
 use crate::app::AppError;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, Reported, open, table};
+use crate::cli::{ConfigFile, Reported, logging, open, table};
 use crate::clock::Clock;
 use crate::config::settings::{Config, Endpoint};
 use crate::telemetry::Metrics;
@@ -64,7 +64,7 @@ async fn check(config: &Config, health: Health) -> anyhow::Result<()> {
         return table::print(if health == Health::Ready { "ready\n" } else { "live\n" });
     }
     for reason in &reasons {
-        table::complain(&table::printable(reason));
+        logging::complain(&table::printable(reason));
     }
     Err(Reported(1).into())
 }

@@ -1,14 +1,14 @@
-//! What commands print: data on stdout, everything else on stderr.
+//! What commands print on stdout: data.
 
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 
 use crate::app::AppError;
 use crate::cli::plain::{self, Layout};
+use crate::output::descriptor::{Descriptor, write_from};
 
-/// Writes data to stdout; a reader that has gone ends the command quietly.
+/// Writes data to stdout, and waits while it takes none; a reader that has gone ends the command quietly.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    match Descriptor::stdout().and_then(|mut stdout| write_from(&mut stdout, text.as_bytes(), &mut 0)) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(AppError::Closed.into()),
         Err(error) => Err(AppError::Failed(format!("standard output cannot be written: {error}")).into()),
@@ -24,11 +24,6 @@ pub(crate) fn json_line(value: &impl serde::Serialize) -> serde_json::Result<Str
 pub(crate) fn print_lines(rows: &[impl serde::Serialize]) -> anyhow::Result<()> {
     let lines = rows.iter().map(json_line);
     print(&lines.collect::<Result<String, serde_json::Error>>()?)
-}
-
-/// Writes a line for people to stderr. If even that fails there is nobody left to tell.
-pub(crate) fn complain(text: &str) {
-    drop(writeln!(std::io::stderr().lock(), "{text}"));
 }
 
 /// Rows under headings, each column as wide as its widest cell.

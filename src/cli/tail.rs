@@ -15,7 +15,7 @@ use crate::app::tail::{Begin, BrokenToo, Shown, Step, Tail as Reader, Wanted, Wh
 use crate::cli::open::Purpose;
 use crate::cli::replay::{Moment, moment};
 use crate::cli::tail::line::{Colour, human, one_line, raw};
-use crate::cli::{ConfigFile, environment, open, table};
+use crate::cli::{ConfigFile, environment, logging, open, table};
 use crate::clock::Clock;
 use crate::deliver::route::Route;
 use crate::journal::tail::HeldToo;
@@ -166,10 +166,10 @@ fn line(shown: &Shown, form: Form, options: &Options) -> Option<String> {
 /// Says on stderr what is not shown.
 fn complain(step: &Step) {
     if step.missed > 0 {
-        table::complain(&format!("{} records were trimmed from the journal before they could be shown", step.missed));
+        logging::complain(&format!("{} records were trimmed from the journal before they could be shown", step.missed));
     }
     if step.broken > 0 {
-        table::complain(&format!(
+        logging::complain(&format!(
             "{} records were left out since no event can be made of them: --raw shows them",
             step.broken
         ));

@@ -15,7 +15,7 @@ use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::kafka::TlsConfig;
 use crate::config::settings::{Config, SinkKind};
-use crate::config::{check, raw};
+use crate::config::{check, files, raw};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::org::directory::Directory;
 
@@ -126,6 +126,13 @@ impl Loaded {
                 }
             }
         }
+        self.places.take()
+    }
+
+    /// Files of sinks that cannot be written to as they are: as errors where only another path helps, with the severity `foreign`
+    /// where a file holds something else than events, and as warnings where a folder is missing. The sink is down until it can write.
+    pub fn files(&self, foreign: Severity) -> Vec<Diagnostic> {
+        files::check(&self.config, foreign, &self.places);
         self.places.take()
     }
 

@@ -19,6 +19,10 @@ const MOST_COPIES: usize = 3;
 const RETRIES: usize = 20;
 /// Drops of a delivery while the destination stands still.
 const DROPS: usize = 20;
+/// How long a stumble lasts, and how long a destination holds back what a replaced sink sent.
+const STUMBLE: Duration = Duration::from_millis(300);
+/// By then what a replaced sink still writes has arrived.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// A destination that a sink delivers to.
 pub(crate) trait Destination {
@@ -39,6 +43,12 @@ pub(crate) trait Destination {
 
     /// From now on it neither takes anything nor answers.
     fn stand_still(&self) -> impl Future<Output = Result<(), Cannot>>;
+
+    /// From now on it takes a part of what it gets at most, and fails.
+    fn stumble(&self) -> impl Future<Output = Result<(), Cannot>>;
+
+    /// From now on it takes nothing, but may take what it is sent now when it is well again.
+    fn hold_back(&self) -> impl Future<Output = Result<(), Cannot>>;
 
     /// From now on nobody is there. Gives a word of the reason that the sink must tell.
     fn go_away(&self) -> impl Future<Output = Result<&'static str, Cannot>>;
@@ -74,6 +84,8 @@ pub(crate) async fn check_present(destination: &impl Destination) {
     a_lost_answer_leads_to_a_repeat_with_equal_ids(destination).await;
     a_dropped_delivery_is_repeated_whole(destination).await;
     a_destination_that_stands_still_holds_the_sink(destination).await;
+    a_stumble_gives_nothing_up(destination).await;
+    a_replaced_sink_never_mixes_with_its_successor(destination).await;
 }
 
 /// Events of the numbers in `range`, each with an id and a body of its own, all with equal keys.
@@ -92,9 +104,16 @@ pub(crate) fn keyed(range: Range<usize>) -> Vec<Event> {
     range.map(key).collect()
 }
 
+/// Events of the numbers in `range`, together worth several writes.
+fn large(range: Range<usize>) -> Vec<Event> {
+    range.map(|number| numbered(number, 4096)).collect()
+}
+
 fn numbered(number: usize, padding: usize) -> Event {
     let id = EventId(uuid::Uuid::from_u128(number as u128 + 1));
-    let json = format!(r#"{{"metadata":{{"uid":"{id}"}},"number":{number},"text":"{}"}}"#, "x".repeat(padding));
+    let mapping = r#"[{"name":"datto-rmm-ocsf"}]"#;
+    let metadata = format!(r#"{{"uid":"{id}","transformation_info_list":{mapping}}}"#);
+    let json = format!(r#"{{"metadata":{metadata},"number":{number},"text":"{}"}}"#, "x".repeat(padding));
     Event { id, ..event(&json) }
 }
 
@@ -192,6 +211,41 @@ async fn a_destination_that_stands_still_holds_the_sink(destination: &impl Desti
     assert!(arrived.ends_with(&as_sent(&batch)), "whole and in order");
     let copies = arrived.len().div_ceil(batch.len());
     assert!(copies <= MOST_COPIES, "it kept {copies} batches in hand: its memory grows with each attempt");
+}
+
+async fn a_stumble_gives_nothing_up(destination: &impl Destination) {
+    let mut sink = destination.sink();
+    assert_eq!(sink.deliver(&events(7000..7001)).await, Ok(Delivered::default()));
+    if let Err(Cannot(why)) = destination.stumble().await {
+        return println!("it never stumbles: {why}");
+    }
+    let batch = large(7001..7051);
+    tokio::join!(until_delivered(&mut sink, &batch), recovery(destination));
+    let arrived = arrived_of(destination, &batch).await;
+    assert!(arrived.ends_with(&as_sent(&batch)), "whole and in order");
+}
+
+pub(crate) async fn a_replaced_sink_never_mixes_with_its_successor(destination: &impl Destination) {
+    let mut sink = destination.sink();
+    assert_eq!(sink.deliver(&events(8000..8001)).await, Ok(Delivered::default()));
+    if let Err(Cannot(why)) = destination.hold_back().await {
+        return println!("it holds nothing back: {why}");
+    }
+    let (older, newer) = (large(8001..8051), large(8051..8101));
+    let early = tokio::time::timeout(Duration::from_millis(100), sink.deliver(&older)).await;
+    assert!(!matches!(early, Ok(Ok(_))), "what nobody took is confirmed");
+    drop(sink);
+    let mut successor = destination.sink();
+    tokio::join!(until_delivered(&mut successor, &newer), recovery(destination));
+    tokio::time::sleep(SETTLED).await;
+    let arrived = arrived_of(destination, &[older, newer.clone()].concat()).await;
+    assert!(arrived.ends_with(&as_sent(&newer)), "whole, and behind all that its predecessor wrote");
+}
+
+/// The destination is well again after a while.
+async fn recovery(destination: &impl Destination) {
+    tokio::time::sleep(STUMBLE).await;
+    destination.recover().await;
 }
 
 /// What every sink must do while its destination is away: tell it, and give nothing up.

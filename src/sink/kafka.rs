@@ -142,6 +142,13 @@ pub struct Token {
     pub expires: Millis,
 }
 
+impl Settings {
+    /// What the one client of this sink is known by: the transactional id, where there are transactions.
+    fn client_id(&self) -> String {
+        format!("vintner-{}-{}", self.journal, self.sink)
+    }
+}
+
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Settings")

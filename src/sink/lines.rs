@@ -28,6 +28,13 @@ impl Lines {
     pub(crate) fn whole(&self, written: usize) -> usize {
         self.ends.partition_point(|end| *end <= written)
     }
+
+    /// What is missing of the line that the first `written` bytes end in; nothing at a line end.
+    pub(crate) fn rest_of_line(&self, written: usize) -> &[u8] {
+        let is_whole = written == 0 || self.ends.binary_search(&written).is_ok();
+        let end = self.ends.get(self.whole(written)).filter(|_| !is_whole);
+        end.and_then(|end| self.bytes.get(written..*end)).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -62,5 +69,6 @@ pub(crate) mod tests {
         let lines = Lines::encode(&[event("{}"), event("{\"a\":1}")]);
         assert_eq!(lines.bytes, b"{}\n{\"a\":1}\n");
         assert_eq!([0, 2, 3, 10, 11].map(|n| lines.whole(n)), [0, 0, 1, 1, 2]);
+        assert_eq!([0, 1, 3, 10, 11].map(|n| lines.rest_of_line(n)), [&b""[..], b"}\n", b"", b"\n", b""]);
     }
 }

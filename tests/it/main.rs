@@ -26,6 +26,7 @@ mod receiver;
 mod reload;
 mod requests;
 mod simulated;
+mod streams;
 mod sweep;
 mod tail;
 mod user_rows;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::app::AppError;
 use crate::app::plan::{self, PlannedMove};
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, logging, open, table};
 use crate::org::changes::{NearMiss, Standing};
 
 #[derive(Debug, clap::Args)]
@@ -57,7 +57,7 @@ impl Plan {
         let journal = open::reader(&loaded.config.journal.path)?;
         let plan = plan::plan(&journal, &loaded.config).await?;
         let directory = journal.directory().await.map_err(AppError::Journal)?;
-        loaded.unknown_sites(&directory).iter().for_each(|found| table::complain(&found.to_string()));
+        loaded.unknown_sites(&directory).iter().for_each(|found| logging::complain(&found.to_string()));
         let printed = printed(&plan);
         if self.json {
             return table::print(&table::json_line(&printed)?);

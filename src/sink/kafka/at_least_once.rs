@@ -2,6 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
+
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Settings;
 use super::client::producer_config;
@@ -10,17 +13,22 @@ use super::producer::{IDLE_TURN, Producer, Wait};
 use super::thread::Dedicated;
 use super::topic::fixed;
 use super::topics::{Purpose, Topics};
+use super::turn::Turn;
 use crate::event::Event;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 
 /// How long the library tries to deliver one message.
 const MESSAGE_TIMEOUT_MS: &str = "30000";
+/// How long one attempt waits for the client of a sink that was replaced.
+const PREDECESSOR_LIMIT: Duration = Duration::from_secs(10);
 
 /// A Kafka topic that gets everything at least once.
 pub struct AtLeastOnce {
     settings: Settings,
     thread: Dedicated<Lane>,
     trouble: Trouble,
+    /// Ends the thread's work: nobody waits for it any more.
+    _retires: DropGuard,
 }
 
 /// What the thread owns.
@@ -28,22 +36,32 @@ struct Lane {
     settings: Settings,
     trouble: Trouble,
     producer: Option<Producer>,
+    /// Kept until the producer is gone, with all that it did not send.
+    turn: Option<Turn>,
+    /// The sink is gone: what goes on ends as soon as it can.
+    retired: CancellationToken,
     topics: Topics,
 }
 
 impl AtLeastOnce {
     /// A sink that connects at its first delivery or health check.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let trouble = Trouble::default();
-        let (given, told) = (settings.clone(), trouble.clone());
-        let lane =
-            move || Lane { settings: given.clone(), trouble: told.clone(), producer: None, topics: Topics::default() };
+        let (trouble, retired) = (Trouble::default(), CancellationToken::new());
+        let (given, told, ended) = (settings.clone(), trouble.clone(), retired.clone());
+        let lane = move || Lane {
+            settings: given.clone(),
+            trouble: told.clone(),
+            producer: None,
+            turn: None,
+            retired: ended.clone(),
+            topics: Topics::default(),
+        };
         let thread = Dedicated::start("kafka", lane, |lane| {
             if let Some(producer) = &lane.producer {
                 producer.poll(IDLE_TURN);
             }
         })?;
-        Ok(Self { settings, thread, trouble })
+        Ok(Self { settings, thread, trouble, _retires: retired.drop_guard() })
     }
 }
 
@@ -96,9 +114,28 @@ impl Lane {
         })
     }
 
+    /// Opens a producer unless there is one. The client of a sink that this one replaces ends first, and takes with it what it did
+    /// not send: it could arrive behind newer events.
+    fn open(&mut self) -> Result<(), String> {
+        if self.producer.is_some() {
+            return Ok(());
+        }
+        if self.turn.is_none() {
+            let turn = Turn::take(&self.settings.client_id(), PREDECESSOR_LIMIT, &self.retired);
+            self.turn = Some(turn.ok_or("the sink's client from before the reload has not ended yet")?);
+        }
+        let mut config = producer_config(&self.settings)?;
+        if config.get("message.timeout.ms").is_none() {
+            config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
+        }
+        self.producer = Some(Producer::open(&config, &self.settings, &self.trouble)?);
+        Ok(())
+    }
+
     fn try_look(&mut self) -> Result<(), String> {
-        let Self { settings, trouble, producer, topics } = self;
-        let producer = opened(producer, settings, trouble)?;
+        self.open()?;
+        let Self { settings, producer, topics, .. } = self;
+        let producer = producer.as_ref().ok_or_else(gone)?;
         match fixed(&settings.topic) {
             Some(topic) => topics.require(topic, Purpose::Events, producer, settings),
             None => Ok(()),
@@ -112,8 +149,9 @@ impl Lane {
     }
 
     fn try_deliver(&mut self, messages: &[Message]) -> Result<Vec<(usize, String)>, String> {
-        let Self { settings, trouble, producer, topics } = self;
-        let producer = opened(producer, settings, trouble)?;
+        self.open()?;
+        let Self { settings, producer, topics, retired, .. } = self;
+        let producer = producer.as_ref().ok_or_else(gone)?;
         if producer.refusal().is_some() {
             // Refused meanwhile, perhaps by one broker of many: looking for the topics shows whether it can go on.
             topics.forget();
@@ -125,7 +163,10 @@ impl Lane {
         let whole = 0..messages.len();
         let mut open = vec![whole];
         while let Some(range) = open.pop() {
-            let failures = producer.send_all(messages.get(range.clone()).unwrap_or_default(), Wait::ForAll);
+            let failures = producer.send_all(messages.get(range.clone()).unwrap_or_default(), Wait::ForAll(retired));
+            if retired.is_cancelled() {
+                return Err(gone());
+            }
             let place = |index: usize| range.start.saturating_add(index);
             refused.extend(failures.refused().into_iter().map(|(index, reason)| (place(index), reason)));
             let Some((first, reason)) = failures.first_refused(settings.timestamp)? else { continue };
@@ -143,19 +184,8 @@ impl Lane {
     }
 }
 
-fn opened<'a>(
-    producer: &'a mut Option<Producer>,
-    settings: &Settings,
-    trouble: &Trouble,
-) -> Result<&'a Producer, String> {
-    if producer.is_none() {
-        let mut config = producer_config(settings)?;
-        if config.get("message.timeout.ms").is_none() {
-            config.set("message.timeout.ms", MESSAGE_TIMEOUT_MS);
-        }
-        *producer = Some(Producer::open(&config, settings, trouble)?);
-    }
-    producer.as_ref().ok_or_else(|| "the producer is gone".to_owned())
+fn gone() -> String {
+    "the sink was replaced".to_owned()
 }
 
 impl fmt::Debug for AtLeastOnce {

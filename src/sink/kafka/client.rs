@@ -166,7 +166,7 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What fails is told by the deliverer, once, not by every attempt to connect.
-        tracing::debug!(severity = ?level, facility, message, "Kafka client");
+        tracing::debug!(severity = ?level, facility, text = message, "Kafka client");
         let text = message.split_once("]: ").map_or(message, |(_, text)| text);
         // A hang-up is told here only; one that says nothing more is no trouble, brokers end idle connections.
         if facility == CONNECTION_FAILED

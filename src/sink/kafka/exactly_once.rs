@@ -114,7 +114,7 @@ impl Lane {
     fn open(&mut self) -> Result<Vec<Position>, TransactionError> {
         self.producer = None;
         self.topics.forget();
-        let id = format!("vintner-{}-{}", self.settings.journal, self.settings.sink);
+        let id = self.settings.client_id();
         if self.turn.is_none() {
             let turn = Turn::take(&id, PREDECESSOR_LIMIT, &self.retired);
             let waits =

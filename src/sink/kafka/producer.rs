@@ -33,8 +33,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How long reports are waited for.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wait<'a> {
-    /// Until each message is confirmed or has failed.
-    ForAll,
+    /// Until each message is confirmed or has failed, or nobody waits for it any more: then the outcome says nothing.
+    ForAll(&'a CancellationToken),
     /// The same, but only for a moment once one has failed: the transaction must be aborted, which purges the rest. Until then the
     /// library may send again and again what the broker cannot take for want of the one before it. Nor once nobody waits for it any
     /// more: then the outcome says nothing.
@@ -85,11 +85,14 @@ impl Producer {
 
     /// Sends all messages, in order, and waits for their reports. The library bounds the wait (`message.timeout.ms`).
     pub(super) fn send_all(&self, messages: &[Message], wait: Wait<'_>) -> Failures {
-        self.settle();
+        let retired = match wait {
+            Wait::ForAll(retired) | Wait::UntilFailure(retired) => retired,
+        };
+        self.settle(retired);
         let mut failures = Failures::default();
         let mut open = 0_usize;
         for (index, message) in messages.iter().enumerate() {
-            match self.enqueue(message, index) {
+            match self.enqueue(message, index, retired) {
                 Ok(()) => open = open.saturating_add(1),
                 Err(code) => failures.named.push((index, code)),
             }
@@ -97,9 +100,8 @@ impl Producer {
         let mut failed_at: Option<Instant> = (!failures.is_empty()).then(Instant::now);
         while open > 0 {
             self.poll(TURN);
-            if let Wait::UntilFailure(retired) = wait
-                && (retired.is_cancelled() || failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE))
-            {
+            let is_lost = matches!(wait, Wait::UntilFailure(_));
+            if retired.is_cancelled() || (is_lost && failed_at.is_some_and(|at| at.elapsed() >= AFTER_FAILURE)) {
                 break;
             }
             for (index, failed) in self.context().take_reports() {
@@ -118,8 +120,8 @@ impl Producer {
     }
 
     /// Waits for what an earlier batch left in the library's queues, so that its reports are not taken for this one's.
-    pub(super) fn settle(&self) {
-        while self.inner.in_flight_count() > 0 {
+    pub(super) fn settle(&self, retired: &CancellationToken) {
+        while self.inner.in_flight_count() > 0 && !retired.is_cancelled() {
             self.poll(TURN);
         }
         drop(self.context().take_reports());
@@ -130,11 +132,11 @@ impl Producer {
         self.inner.client().fatal_error().is_some()
     }
 
-    fn enqueue(&self, message: &Message, index: usize) -> Result<(), Code> {
+    fn enqueue(&self, message: &Message, index: usize, retired: &CancellationToken) -> Result<(), Code> {
         loop {
             match self.inner.send(message.record(index)) {
                 Ok(()) => return Ok(()),
-                Err((KafkaError::MessageProduction(Code::QueueFull), _)) => self.poll(FULL),
+                Err((KafkaError::MessageProduction(Code::QueueFull), _)) if !retired.is_cancelled() => self.poll(FULL),
                 Err((error, _)) => return Err(error.rdkafka_error_code().unwrap_or(Code::Unknown)),
             }
         }

@@ -42,7 +42,8 @@ pub(crate) fn settings(brokers: &str) -> Settings {
     });
     Settings {
         sink: "siem".into(),
-        journal: Uuid::from_u128(7),
+        // Tests run beside each other, and a journal has one client for each sink.
+        journal: Uuid::new_v5(&Uuid::NAMESPACE_URL, brokers.as_bytes()),
         brokers: vec![brokers.into()],
         topic: vec![TopicPart::Text("events".into())],
         format: Format::Ocsf,

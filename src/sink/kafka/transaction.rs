@@ -92,7 +92,7 @@ pub(super) fn abort(
         }
         match producer.inner.abort_transaction(ATTEMPT) {
             Ok(()) => {
-                producer.settle();
+                producer.settle(retired);
                 return Ok(());
             }
             Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {

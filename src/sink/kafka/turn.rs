@@ -1,5 +1,6 @@
-//! One client at a time for each transactional id of this process. The client of a sink that a reload replaced may still be at work
-//! on its thread; if it came to open a producer after the new client, the brokers would shut the new one out.
+//! One client at a time for each Kafka sink of this process. The client of a sink that a reload replaced may still be at work on its
+//! thread: with transactions, a producer that it opens after the new client's would shut the new one out; without, what it still
+//! sends could arrive behind newer events.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};

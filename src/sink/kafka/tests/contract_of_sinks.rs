@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
 use super::{Mock, settings};
 use crate::event::Event;
 use crate::secret::Secret;
@@ -55,6 +57,18 @@ impl Destination for Mock {
 
     async fn stand_still(&self) -> Result<(), Cannot> {
         self.answer_after(LATE);
+        Ok(())
+    }
+
+    async fn stumble(&self) -> Result<(), Cannot> {
+        let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        self.cluster.request_errors(RDKafkaApiKey::Produce, &[denied, denied]);
+        Ok(())
+    }
+
+    /// A client keeps what it could not send, and tries it again when the brokers are back.
+    async fn hold_back(&self) -> Result<(), Cannot> {
+        self.cluster.broker_down(1).unwrap();
         Ok(())
     }
 

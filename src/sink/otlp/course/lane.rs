@@ -161,7 +161,7 @@ impl<X: Exchange> Lane<X> {
             self.outcome.taken.extend(indexes);
             self.shared.took(number, &self.prepared, start);
             if partial.is_some() {
-                tracing::warn!(message, "the OTLP receiver took everything and warns");
+                tracing::warn!(text = message, "the OTLP receiver took everything and warns");
             }
         } else if count >= total {
             let reason = format!("the receiver rejected it: {message}");

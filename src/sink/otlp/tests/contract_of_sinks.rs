@@ -29,6 +29,7 @@ enum Mood {
     Well,
     LosesAnswers,
     StandsStill,
+    Stumbles,
 }
 
 #[derive(Clone)]
@@ -93,6 +94,9 @@ async fn answer(request: hyper::Request<Incoming>, protocol: Protocol, shared: S
     let records = records(&decoded);
     let mut mood = shared.mood.subscribe();
     mood.wait_for(|mood| *mood != Mood::StandsStill).await.map_err(std::io::Error::other)?;
+    if *mood.borrow() == Mood::Stumbles {
+        return Ok(response(protocol, 14, 503));
+    }
     if records.iter().any(|record| record.body.contains(POISON)) {
         return Ok(response(protocol, 3, 400));
     }
@@ -145,6 +149,15 @@ impl Destination for Receiver {
     async fn stand_still(&self) -> Result<(), Cannot> {
         self.shared.mood.send_replace(Mood::StandsStill);
         Ok(())
+    }
+
+    async fn stumble(&self) -> Result<(), Cannot> {
+        self.shared.mood.send_replace(Mood::Stumbles);
+        Ok(())
+    }
+
+    async fn hold_back(&self) -> Result<(), Cannot> {
+        self.stand_still().await
     }
 
     async fn go_away(&self) -> Result<&'static str, Cannot> {

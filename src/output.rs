@@ -1,0 +1,4 @@
+//! The process's own streams: what is written to standard output and standard error, whatever is behind them.
+
+pub mod descriptor;
+pub mod log;
