@@ -4,7 +4,7 @@
 //! of secrets, is read later and through [`secrets::Environment`], so that a configuration can be checked anywhere.
 
 mod check;
-mod files;
+pub mod files;
 pub mod load;
 mod mapping;
 mod nearest;

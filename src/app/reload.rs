@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::app::AppError;
 use crate::app::assemble::settle_user_activity_org;
 use crate::collect::changes;
+use crate::config::files::Severities;
 use crate::config::load::{self, Loaded};
 use crate::config::secrets::Environment;
 use crate::config::settings::Config;
@@ -86,7 +87,7 @@ impl<E: Environment + Sync> Reloader<E> {
     }
 
     fn problems(&self, loaded: &Loaded) -> Vec<Diagnostic> {
-        let files = loaded.files(Severity::Warning);
+        let files = loaded.files(Severities::RELOAD);
         [loaded.unbuilt(), loaded.secrets(&self.environment), loaded.certificates(), files].concat()
     }
 

@@ -3,7 +3,7 @@
 use crate::app::AppError;
 use crate::app::online::{self, Probed};
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, Reported, logging, open};
+use crate::cli::{ConfigFile, Reported, logging, open, table};
 use crate::config::load::ProcessEnvironment;
 
 #[derive(Debug, clap::Args)]

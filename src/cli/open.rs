@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::app::AppError;
 use crate::cli::{ConfigFile, Reported, logging};
 use crate::clock::Clock;
+use crate::config::files::Severities;
 use crate::config::load::{self, Loaded, ProcessEnvironment};
 use crate::config::settings::Config;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -56,10 +57,10 @@ fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {
     let secrets = || loaded.secrets(&ProcessEnvironment);
     match purpose {
         Purpose::Look => Vec::new(),
-        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates(), loaded.files(Severity::Warning)].concat(),
+        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates(), loaded.files(Severities::START)].concat(),
         Purpose::Check => {
             let secrets = secrets().into_iter().map(|problem| problem.with_severity(Severity::Warning));
-            let others = [loaded.certificates(), loaded.files(Severity::Error)].concat();
+            let others = [loaded.certificates(), loaded.files(Severities::CHECK)].concat();
             loaded.unbuilt().into_iter().chain(secrets).chain(others).collect()
         }
     }

@@ -9,8 +9,26 @@ use crate::journal::files::files;
 use crate::sink::file::identity::Identity;
 use crate::sink::file::problem;
 
-/// Adds what is wrong with the files of sinks; `foreign` is the severity of a file that holds something else than events.
-pub(crate) fn check(config: &Config, foreign: Severity, problems: &Problems) {
+/// How bad it is that a file cannot be written to now, though it may be later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Severities {
+    /// The file holds something else than events.
+    pub foreign: Severity,
+    /// Its folder does not exist.
+    pub no_folder: Severity,
+}
+
+impl Severities {
+    /// For `check`: both are errors.
+    pub const CHECK: Self = Self { foreign: Severity::Error, no_folder: Severity::Error };
+    /// For a start: the sink is down until that is mended.
+    pub const START: Self = Self { foreign: Severity::Warning, no_folder: Severity::Warning };
+    /// For a reload, which is refused for a folder that does not exist.
+    pub const RELOAD: Self = Self { foreign: Severity::Warning, no_folder: Severity::Error };
+}
+
+/// Adds what is wrong with the files of sinks. A path that no change of the file system can mend is always an error.
+pub(crate) fn check(config: &Config, severities: Severities, problems: &Problems) {
     let reserved = files(&config.journal.path);
     let mut seen: Vec<(Identity, &str, &Path)> = Vec::new();
     for sink in &config.sinks {
@@ -18,8 +36,10 @@ pub(crate) fn check(config: &Config, foreign: Severity, problems: &Problems) {
         let key = join(&join(&join("sinks", sink.kind.as_str()), &sink.name), "path");
         if let Some(problem) = problem::of(path, &reserved) {
             let message = format!("{}: {}", path.display(), problem.reason);
-            if problem.is_permanent || (foreign == Severity::Error && !problem.is_no_folder) {
-                problems.error_at(&key, message, None);
+            let severity = if problem.is_no_folder { severities.no_folder } else { severities.foreign };
+            if problem.is_permanent || severity == Severity::Error {
+                let hint = problem.is_no_folder.then(|| "make the folder, or write another path".to_owned());
+                problems.error_at(&key, message, hint);
             } else {
                 problems.warn_at(&key, message, Some("the sink is down until that is mended".to_owned()));
             }

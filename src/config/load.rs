@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
+use crate::config::files::Severities;
 use crate::config::mapping::{self, Form};
 use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, lens, orgs, root};
@@ -129,10 +130,9 @@ impl Loaded {
         self.places.take()
     }
 
-    /// Files of sinks that cannot be written to as they are: as errors where only another path helps, with the severity `foreign`
-    /// where a file holds something else than events, and as warnings where a folder is missing. The sink is down until it can write.
-    pub fn files(&self, foreign: Severity) -> Vec<Diagnostic> {
-        files::check(&self.config, foreign, &self.places);
+    /// Files of sinks that cannot be written to as they are.
+    pub fn files(&self, severities: Severities) -> Vec<Diagnostic> {
+        files::check(&self.config, severities, &self.places);
         self.places.take()
     }
 
