@@ -55,7 +55,7 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// `status` (default 500) with a JSON body.
+    /// `status` (default 500) with an error as JSON; with `text` as its body, if there is one.
     Status,
     /// `status` (default 200) with an HTML page, as a firewall or a login page would answer.
     Html,
@@ -99,6 +99,8 @@ pub enum Fault {
     EmptyPage,
     /// No `totalCount`.
     NoTotalCount,
+    /// The last row of the page is missing; its counts stay.
+    MissingRow,
     /// The first row of the page comes twice.
     RepeatedRow,
     /// The field `text` of every item is null; without `text` one field of each item in turn, never its id.
@@ -212,6 +214,7 @@ impl Fault {
             | Self::NextForgets
             | Self::EmptyPage
             | Self::NoTotalCount
+            | Self::MissingRow
             | Self::RepeatedRow
             | Self::NullFields
             | Self::ItemNoObject

@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clock::Millis;
 use crate::secret::Secret;
+use crate::sim::failure::ErrorBody;
 use crate::sim::fault::Faults;
 
 /// Everything that decides a world. The same options and the same clock times give the same world and the same answers.
@@ -98,6 +99,12 @@ pub struct Options {
     pub alert_site: AlertSite,
     /// What goes wrong.
     pub faults: Faults,
+    /// Devices that the account's device list leaves out, the earliest first. Look-ups, sites and the account know them.
+    pub unlisted_devices: u32,
+    /// Whether the `totalCount` of that list counts them.
+    pub unlisted_are_counted: bool,
+    /// Form of error bodies.
+    pub error_body: ErrorBody,
 }
 
 /// Order of an alert list. The real one is undocumented (datto-rmm-api.md section 8.1).
@@ -264,6 +271,9 @@ impl Default for Options {
             activity_last_page: LastPage::NullUrl,
             alert_site: AlertSite::AtOpening,
             faults: Faults::default(),
+            unlisted_devices: 0,
+            unlisted_are_counted: true,
+            error_body: ErrorBody::ErrorMessage,
         }
     }
 }
