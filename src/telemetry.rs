@@ -39,6 +39,8 @@ pub struct Gauges {
     pub budget_ceiling: Family<AccountLabel, Gauge>,
     /// Requests of the last 60 s that others sent, as far as the API said.
     pub budget_foreign: Family<AccountLabel, Gauge>,
+    /// Rows that a list lacks by the API's own counts; 0 if it is whole.
+    pub missing_rows: Family<ListLabels, Gauge>,
     /// Records that showed something undocumented.
     pub drift_records: Family<DriftLabels, Gauge>,
     /// Different undocumented names.
@@ -117,6 +119,15 @@ pub struct AccountLabel {
     pub account: String,
 }
 
+/// Labels of a list of an account.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ListLabels {
+    /// Configured name of the account.
+    pub account: String,
+    /// `sites`, `devices` or `open_alerts`.
+    pub list: String,
+}
+
 /// Labels of what no document told.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct DriftLabels {
@@ -166,6 +177,11 @@ impl Gauges {
             "budget_foreign_requests",
             "Requests of others in the last 60 s",
             self.budget_foreign.clone(),
+        );
+        registry.register(
+            "list_missing_rows",
+            "Rows that a list lacks by the API's own counts",
+            self.missing_rows.clone(),
         );
         registry.register("drift_records", "Records that showed something undocumented", self.drift_records.clone());
         registry.register("drift_names", "Undocumented names seen", self.drift_names.clone());

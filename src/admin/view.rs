@@ -3,9 +3,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
-    AccountReport, BudgetReport, DriftReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
+    AccountReport, BudgetReport, DriftReport, JournalReport, ListReport, PositionReport, Report, SinkReport,
+    StreamReport,
 };
 use crate::clock::{Clock, Millis};
+use crate::collect::count::ListCount;
 use crate::collect::status::{LastPass, Status, StreamState};
 use crate::datto::client::Client;
 use crate::deliver::status::SinkStatus;
@@ -13,7 +15,7 @@ use crate::journal::drift::Drift;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
 use crate::record::{AccountUid, Stream};
-use crate::telemetry::{AccountLabel, DriftLabels, Metrics, SinkLabel, StreamLabels};
+use crate::telemetry::{AccountLabel, DriftLabels, ListLabels, Metrics, SinkLabel, StreamLabels};
 
 /// Everything a report is made of.
 #[derive(Clone, Debug)]
@@ -178,6 +180,10 @@ impl View {
                 gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
                 gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
             }
+            for list in account.streams.iter().flat_map(|stream| &stream.lists) {
+                let labels = ListLabels { account: account.name.clone(), list: list.list.clone() };
+                gauges.missing_rows.get_or_create(&labels).set(clamp(list.missing));
+            }
             for stream in Stream::COLLECTED {
                 let state = account.streams.iter().find(|state| state.stream == stream.as_str());
                 if let Some(lag) = state.and_then(|state| state.lag_seconds) {
@@ -223,6 +229,20 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         stretched_to_seconds: state.stretched_to.map(whole_seconds),
         taken: state.taken,
         held: state.held,
+        lists: state.lists.iter().map(list_report).collect(),
+    }
+}
+
+fn list_report(count: &ListCount) -> ListReport {
+    ListReport {
+        list: count.list.as_str().to_owned(),
+        rows: count.rows,
+        total_count: count.total_count,
+        account_devices: count.account_devices,
+        site_devices: count.site_devices,
+        missing: count.missing(),
+        may_prove_absence: count.may_prove_absence(),
+        shortage: count.shortage(),
     }
 }
 
@@ -235,6 +255,7 @@ fn stored_report(stream: Stream, pass: LastPass, now: Millis) -> StreamReport {
         lag_seconds: Some(whole_seconds(now.since(pass.began))),
         took_ms: pass.took_ms,
         requests: pass.requests,
+        lists: pass.lists.iter().map(list_report).collect(),
         ..StreamReport::default()
     }
 }

@@ -22,7 +22,7 @@ pub struct Faults {
 pub struct Rule {
     /// What goes wrong.
     pub kind: Fault,
-    /// Strikes only paths that start with this, e.g. `/api/v2/account/alerts/open`.
+    /// Strikes only paths that start with this, e.g. `/api/v2/account/alerts/open`; only that very path if it ends in `$`.
     #[serde(default)]
     pub path: String,
     /// Strikes only queries that contain this, e.g. `page=2`.
@@ -154,6 +154,14 @@ impl Rule {
     pub fn on(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
+    }
+
+    /// Whether `path` is one of those that it strikes.
+    pub(crate) fn is_for(&self, path: &str) -> bool {
+        match self.path.strip_suffix('$') {
+            Some(whole) => path == whole,
+            None => path.starts_with(self.path.as_str()),
+        }
     }
 
     /// The same, at most `times` times.

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use vintner::admin::view::View;
 use vintner::app::assemble::{ClientParts, account_task};
 use vintner::app::keep::Kept;
 use vintner::app::parts::{Accounts, Shared};
@@ -37,6 +38,8 @@ const CEILING: usize = 480;
 /// An account that polls a simulated world in simulated time.
 pub(crate) struct Polling {
     pub(crate) sim: Sim,
+    /// What `status` and `/metrics` show.
+    pub(crate) view: View,
     journal: Journal,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -63,12 +66,20 @@ impl Polling {
         let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
         let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
-        let shared =
-            Shared { journal: journal.clone(), clock, metrics: Metrics::default(), accounts: Accounts::default() };
+        let metrics = Metrics::default();
+        let view = View {
+            journal: journal.clone(),
+            metrics: metrics.clone(),
+            clock: clock.clone(),
+            started: Some(START),
+            accounts: vec![task.view.clone()],
+            sinks: Vec::new(),
+        };
+        let shared = Shared { journal: journal.clone(), clock, metrics, accounts: Accounts::default() };
         let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         let token = stop.clone();
         tasks.spawn(async move { task.run(shared, token).await.unwrap() });
-        Self { sim, journal, stop, tasks, _folder: folder }
+        Self { sim, view, journal, stop, tasks, _folder: folder }
     }
 
     pub(crate) async fn pass(&self, time: Duration) {
@@ -85,6 +96,11 @@ impl Polling {
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
         }
+        self.records().await
+    }
+
+    /// Everything that was taken in so far.
+    pub(crate) async fn records(&self) -> Vec<Record> {
         let partition = Partition { account: AccountUid::new("ab1c0002"), lane: Lane::Live };
         let (mut all, mut from) = (Vec::new(), 1);
         loop {
