@@ -6,7 +6,9 @@
 pub mod activity;
 pub mod alerts;
 pub mod changes;
+pub mod count;
 pub mod inventory;
+pub mod proof;
 pub mod schedule;
 pub mod sites;
 pub mod source;

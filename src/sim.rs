@@ -12,6 +12,7 @@ pub mod command;
 mod control;
 mod dice;
 mod estate;
+pub mod failure;
 pub mod fault;
 mod ledger;
 mod life;

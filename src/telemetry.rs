@@ -41,6 +41,8 @@ pub struct Gauges {
     pub budget_foreign: Family<AccountLabel, Gauge>,
     /// 1 while the activity log shows DEVICE rows and no USER row.
     pub user_rows_missing: Family<AccountLabel, Gauge>,
+    /// Rows that a list lacks by the API's own counts; 0 if it is whole.
+    pub missing_rows: Family<ListLabels, Gauge>,
     /// Records that showed something undocumented.
     pub drift_records: Family<DriftLabels, Gauge>,
     /// Different undocumented names.
@@ -119,6 +121,15 @@ pub struct AccountLabel {
     pub account: String,
 }
 
+/// Labels of a list of an account.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ListLabels {
+    /// Configured name of the account.
+    pub account: String,
+    /// `sites`, `devices` or `open_alerts`.
+    pub list: String,
+}
+
 /// Labels of what no document told.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct DriftLabels {
@@ -173,6 +184,11 @@ impl Gauges {
             "activity_user_rows_missing",
             "1 while the activity log shows DEVICE rows and no USER row",
             self.user_rows_missing.clone(),
+        );
+        registry.register(
+            "list_missing_rows",
+            "Rows that a list lacks by the API's own counts",
+            self.missing_rows.clone(),
         );
         registry.register("drift_records", "Records that showed something undocumented", self.drift_records.clone());
         registry.register("drift_names", "Undocumented names seen", self.drift_names.clone());

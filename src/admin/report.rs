@@ -82,6 +82,9 @@ pub struct StreamReport {
     /// What the log showed of USER rows; of the activity stream only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_rows: Option<UserRowsReport>,
+    /// How long its lists were when each was last read to its end.
+    #[serde(default)]
+    pub lists: Vec<ListReport>,
 }
 
 /// Whether the activity log shows USER rows: without the security level Administrator it may show DEVICE rows only.
@@ -104,6 +107,27 @@ impl StreamReport {
              API keys are missing)"
         ))
     }
+}
+
+/// One reading of a list to its end, and what the API says about its length.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListReport {
+    /// `sites`, `devices` or `open_alerts`.
+    pub list: String,
+    /// Distinct rows that were read.
+    pub rows: u64,
+    /// The list's own `totalCount`.
+    pub total_count: Option<u64>,
+    /// Of the device list: the account's `numberOfDevices`.
+    pub account_devices: Option<u64>,
+    /// Of the device list: the sum of the sites' `numberOfDevices`.
+    pub site_devices: Option<u64>,
+    /// Rows that it lacks by the largest of these counts.
+    pub missing: u64,
+    /// Whether what it does not show may be reported as gone.
+    pub may_prove_absence: bool,
+    /// The numbers in words, while it is short.
+    pub shortage: Option<String>,
 }
 
 /// A sink.

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
-    AccountReport, BudgetReport, DriftReport, JournalReport, PositionReport, Report, SinkReport, StreamReport,
-    UserRowsReport,
+    AccountReport, BudgetReport, DriftReport, JournalReport, ListReport, PositionReport, Report, SinkReport,
+    StreamReport, UserRowsReport,
 };
 use crate::clock::{Clock, Millis};
 use crate::collect::activity::user_rows::{self, UserRows};
+use crate::collect::count::ListCount;
 use crate::collect::source::stored;
 use crate::collect::status::{LastPass, Status, StreamState};
 use crate::datto::client::Client;
@@ -16,7 +17,7 @@ use crate::journal::drift::Drift;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
 use crate::record::{AccountUid, Stream};
-use crate::telemetry::{AccountLabel, DriftLabels, Metrics, SinkLabel, StreamLabels};
+use crate::telemetry::{AccountLabel, DriftLabels, ListLabels, Metrics, SinkLabel, StreamLabels};
 
 /// Everything a report is made of.
 #[derive(Clone, Debug)]
@@ -187,6 +188,10 @@ impl View {
             }
             let is_lacking = account.streams.iter().any(|stream| stream.lack().is_some());
             gauges.user_rows_missing.get_or_create(&label).set(i64::from(is_lacking));
+            for list in account.streams.iter().flat_map(|stream| &stream.lists) {
+                let labels = ListLabels { account: account.name.clone(), list: list.list.clone() };
+                gauges.missing_rows.get_or_create(&labels).set(clamp(list.missing));
+            }
             for stream in Stream::COLLECTED {
                 let state = account.streams.iter().find(|state| state.stream == stream.as_str());
                 if let Some(lag) = state.and_then(|state| state.lag_seconds) {
@@ -233,6 +238,7 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         taken: state.taken,
         held: state.held,
         user_rows: state.user_rows.map(user_rows_report),
+        lists: state.lists.iter().map(list_report).collect(),
     }
 }
 
@@ -241,6 +247,19 @@ fn user_rows_report(rows: UserRows) -> UserRowsReport {
         missing_since: rows.missing.map(|missing| missing.since),
         user_shown: rows.user_shown,
         newest_device: rows.newest_device,
+    }
+}
+
+fn list_report(count: &ListCount) -> ListReport {
+    ListReport {
+        list: count.list.as_str().to_owned(),
+        rows: count.rows,
+        total_count: count.total_count,
+        account_devices: count.account_devices,
+        site_devices: count.site_devices,
+        missing: count.missing(),
+        may_prove_absence: count.may_prove_absence(),
+        shortage: count.shortage(),
     }
 }
 
@@ -253,6 +272,7 @@ fn stored_report(stream: Stream, pass: LastPass, now: Millis) -> StreamReport {
         lag_seconds: Some(whole_seconds(now.since(pass.began))),
         took_ms: pass.took_ms,
         requests: pass.requests,
+        lists: pass.lists.iter().map(list_report).collect(),
         ..StreamReport::default()
     }
 }

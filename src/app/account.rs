@@ -15,6 +15,7 @@ use crate::collect::alerts::AlertStream;
 use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
 use crate::collect::inventory::look::{self, Telling};
+use crate::collect::proof;
 use crate::collect::schedule::{AnyStream, Once};
 use crate::collect::sites::SiteList;
 use crate::collect::source::{PassError, SharedSource, Source};
@@ -31,9 +32,6 @@ use crate::record::Stream;
 
 /// A first connection that failed for no lasting reason is tried again after this.
 const RETRY: Duration = Duration::from_secs(30);
-
-/// Who the account is.
-const ACCOUNT_PATH: &str = "/v2/account";
 
 /// Name of the cursor that says that the inventory was read whole once.
 const INVENTORY_READ: &str = "inventory.read";
@@ -230,8 +228,8 @@ impl AccountTask {
 
     /// Logs in and reads who the account is.
     pub async fn identify(&self) -> Result<Account, ClientError> {
-        let answer = self.client.get(Lane::Alerts, ACCOUNT_PATH, &[]).await?;
-        let unusable = |reason: String| ClientError::Failed { path: ACCOUNT_PATH.to_owned(), reason, attempts: 1 };
+        let answer = self.client.get(Lane::Alerts, proof::ACCOUNT, &[]).await?;
+        let unusable = |reason: String| ClientError::Failed { path: proof::ACCOUNT.to_owned(), reason, attempts: 1 };
         let found = model::decode(&answer.json).map_err(|error| unusable(error.to_string()))?;
         Ok(Account {
             uid: found.uid,

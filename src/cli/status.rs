@@ -132,8 +132,9 @@ fn stream_rows(account: &crate::admin::report::AccountReport) -> Vec<Vec<String>
         let last = stream.last_pass.map_or_else(|| "-".to_owned(), |at| at.to_string());
         let lag = stream.lag_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
         let stretched = stream.stretched_to_seconds.map(|seconds| format!("interval stretched to {seconds} s"));
-        let whys: Vec<String> = stream.reason.clone().or(stretched).into_iter().chain(stream.lack()).collect();
-        let why = whys.join("; ");
+        let short = stream.lists.iter().filter_map(|list| list.shortage.clone());
+        let whys = stream.reason.clone().or(stretched).into_iter().chain(stream.lack()).chain(short);
+        let why = whys.collect::<Vec<_>>().join("; ");
         let (taken, held) = (stream.taken.to_string(), stream.held.to_string());
         vec![account.name.clone(), stream.stream.clone(), stream.state.clone(), last, lag, taken, held, why]
     };

@@ -68,7 +68,8 @@ impl AlertStream {
         let missing = self.missing(&open).await?;
         let resolved = self.resolved.walk(&self.source, self.rules).await?;
         let unexplained = self.still_open(missing).await?;
-        let looked = self.look_ups.run(&self.source, self.rules, unexplained, thoroughness).await?;
+        let known = if open.last_page.is_empty() { resolved.last_page } else { open.last_page };
+        let looked = self.look_ups.run(&self.source, self.rules, unexplained, known, thoroughness).await?;
         // Every row that left the open list while it was read pulled the rows behind it one place up. When one left that had
         // to be looked up is not known, and one that a look-up finds open may just have been passed over.
         let has_left = looked.requests > 0 || resolved.last_entry.is_some_and(|at| at >= began.minus(LAG));

@@ -5,8 +5,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use crate::collect::alerts::Thoroughness;
+use crate::collect::count::{CountedList, ListCount};
 use crate::collect::inventory::look::look;
 use crate::collect::inventory::sight::{Origin, Sight, Unusable};
+use crate::collect::proof;
 use crate::collect::source::{PassError, SharedSource, Source};
 use crate::collect::walk::Walk;
 use crate::datto::lane::Lane;
@@ -49,6 +51,14 @@ pub struct Listed {
     pub postponed: u64,
     /// Uids of its items.
     pub seen: HashSet<String>,
+    /// Uids of items that a look-up must find, the latest last.
+    pub known: Vec<String>,
+    /// Distinct rows, those that cannot be used included.
+    pub rows: u64,
+    /// The smallest `totalCount` of its pages.
+    pub total_count: Option<u64>,
+    /// Of the site list: how many devices its sites say that they have.
+    pub devices: Option<u64>,
     /// Whether it was read to its end without losing its place.
     pub is_complete: bool,
 }
@@ -61,11 +71,16 @@ impl InventoryStream {
 
     /// Reads all sites, then all devices, and looks up what a whole list no longer shows.
     pub async fn pass(&mut self, thoroughness: Thoroughness) -> Result<PassReport, PassError> {
+        let before = self.account_devices().await?;
         let sites = self.source.refresh_sites().await?;
-        let mut report = self.looked_up(ItemKind::Site, sites, thoroughness).await?;
+        let of_sites = sites.devices.filter(|_| sites.is_complete);
+        let count = ListCount::of_pages(CountedList::Sites, sites.rows, sites.total_count);
+        let mut report = self.looked_up(ItemKind::Site, sites, count, thoroughness).await?;
         let devices = self.refresh_devices().await?;
-        let devices = self.looked_up(ItemKind::Device, devices, thoroughness).await?;
-        report.requests += devices.requests;
+        let count = ListCount::of_pages(CountedList::Devices, devices.rows, devices.total_count);
+        let count = count.with_devices((before, self.account_devices().await?), of_sites);
+        let devices = self.looked_up(ItemKind::Device, devices, count, thoroughness).await?;
+        report.requests += devices.requests + 2;
         report.postponed += devices.postponed;
         if report.postponed > 0 {
             self.wait_for_room(report.postponed).await?;
@@ -73,17 +88,27 @@ impl InventoryStream {
         Ok(report)
     }
 
+    /// The account's own number of devices; `None` if it does not say.
+    async fn account_devices(&self) -> Result<Option<u64>, PassError> {
+        Ok(proof::account(&self.source).await?.and_then(|account| account.devices))
+    }
+
     async fn looked_up(
         &self,
         kind: ItemKind,
         listed: Listed,
+        count: ListCount,
         thoroughness: Thoroughness,
     ) -> Result<PassReport, PassError> {
         let mut report = PassReport { requests: listed.requests, postponed: listed.postponed };
-        if listed.is_complete {
-            let source = &self.source;
+        if !listed.is_complete {
+            return Ok(report);
+        }
+        let source = &self.source;
+        source.note_list(Stream::Inventory, count);
+        if count.may_prove_absence() {
             let missing = source.journal.missing_items(&source.account.uid, kind, listed.seen).await?;
-            report.requests += absent::look_up(source, kind, missing, thoroughness).await?;
+            report.requests += absent::look_up(source, kind, missing, listed.known, thoroughness).await?;
         }
         Ok(report)
     }
@@ -91,7 +116,7 @@ impl InventoryStream {
     async fn refresh_devices(&self) -> Result<Listed, PassError> {
         let source = &self.source;
         let mut list = Walk::new(PageRequest::list(sight::DEVICES, "devices"));
-        let mut listed = Listed::default();
+        let (mut listed, mut unusable) = (Listed::default(), 0);
         while let Some(page) = list.page(&source.client, Lane::Lookup).await? {
             let origin = Origin { account: &source.account.uid, path: sight::DEVICES, received_at: page.received_at };
             let (mut sights, mut rejected, mut here) = (Vec::new(), Vec::new(), HashSet::new());
@@ -105,10 +130,16 @@ impl InventoryStream {
                     Err(unusable) => rejected.push(*unusable),
                 }
             }
+            if !sights.is_empty() {
+                listed.known = sights.iter().map(|sight| sight.uid.clone()).collect();
+            }
+            unusable += rejected.len() as u64;
             listed.seen.extend(here);
             listed.postponed += take(source, ItemKind::Device, sights, rejected).await?.postponed;
         }
         listed.requests = list.requests;
+        listed.rows = listed.seen.len() as u64 + unusable;
+        listed.total_count = list.least_total;
         listed.is_complete = !list.is_looped && !list.has_hole;
         Ok(listed)
     }

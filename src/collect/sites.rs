@@ -13,8 +13,10 @@ use crate::collect::source::{PassError, Source};
 use crate::collect::walk::Walk;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
+use crate::datto::model::site;
 use crate::datto::page::PageRequest;
 use crate::diagnostic::causes;
+use crate::inventory::SiteType;
 use crate::journal::items::{ItemKind, ItemRow};
 use crate::org::Unmapped;
 use crate::org::directory::Directory;
@@ -80,21 +82,32 @@ impl Source {
         list.asked_at = Some(Instant::now());
         let mut walk = Walk::new(PageRequest::list(sight::SITES, "sites"));
         let (mut sights, mut rejected) = (BTreeMap::new(), Vec::new());
+        let mut devices = BTreeMap::new();
         while let Some(page) = walk.page(&self.client, Lane::Lookup).await? {
             let origin = Origin { account: &self.account.uid, path: sight::SITES, received_at: page.received_at };
             for item in &page.items {
                 match sight::site(item, origin) {
-                    Ok(sight) => drop(sights.insert(sight.uid.clone(), sight)),
+                    Ok(sight) => {
+                        devices.insert(sight.uid.clone(), site::devices(item));
+                        sights.insert(sight.uid.clone(), sight);
+                    }
                     Err(unusable) => rejected.push(*unusable),
                 }
             }
         }
         let seen = sights.keys().cloned().collect();
+        let rows = (sights.len() + rejected.len()) as u64;
+        // System sites have uids of their own kind, which a look-up need not know.
+        let ordinary = || sights.values().filter(|sight| !is_deleted(sight));
+        let known = ordinary().map(|sight| sight.uid.clone()).collect();
+        let devices_of = |sight: &Sight| devices.get(&sight.uid).copied().flatten();
+        let devices = ordinary().try_fold(0_u64, |sum, sight| sum.checked_add(devices_of(sight)?));
         let before = self.journal.directory().await?;
         let postponed = self.store_sites(sights.into_values().collect(), rejected).await?;
         changes::warn_of_ambiguities(before.ambiguities(), &*self.journal.directory().await?);
         let is_complete = !walk.is_looped && !walk.has_hole;
-        Ok(Listed { requests: walk.requests, postponed, seen, is_complete })
+        let total_count = walk.least_total;
+        Ok(Listed { requests: walk.requests, postponed, seen, known, rows, total_count, devices, is_complete })
     }
 
     /// Stores sites, with their records if the inventory is told; gives the number of records that must wait for room.
@@ -119,4 +132,9 @@ impl Source {
         }
         Ok(postponed)
     }
+}
+
+/// Whether it is the system site of deleted devices.
+fn is_deleted(sight: &Sight) -> bool {
+    matches!(&sight.row, ItemRow::Site(site, _) if site.site_type == SiteType::Deleted)
 }

@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
 use crate::collect::changes;
+use crate::collect::count::ListCount;
 use crate::collect::inventory::look::Rules;
 use crate::collect::sites::SiteList;
 use crate::collect::status::{LastPass, Status};
@@ -139,6 +140,36 @@ impl Source {
         let Some(pass) = self.status.get().get(&stream).and_then(LastPass::of) else { return Ok(()) };
         let value = serde_json::to_string(&pass).unwrap_or_default();
         self.journal.put_cursors(&self.account.uid, vec![(LastPass::cursor(stream), value)]).await
+    }
+
+    /// Remembers how long a list was that was read to its end; logs when it begins or ceases to be short.
+    pub fn note_list(&self, stream: Stream, count: ListCount) {
+        let before = self.status.set_list(stream, count);
+        let state = |count: &ListCount| (count.missing() > 0, count.may_prove_absence());
+        if before.as_ref().map_or((false, true), state) == state(&count) {
+            return;
+        }
+        let (account, list) = (&self.account.name, count.list.title());
+        if count.missing() == 0 {
+            tracing::info!(account, rows = count.rows, "{list} is whole again");
+            return;
+        }
+        let hint = if count.may_prove_absence() {
+            "the API user may not see everything: compare its security level with the numbers; \
+             the counts may include what no list shows"
+        } else {
+            "the API user may not see everything: compare its security level with the numbers; \
+             while the list is short, nothing that it does not show is reported as gone"
+        };
+        tracing::warn!(
+            account,
+            rows = count.rows,
+            total_count = count.total_count,
+            account_devices = count.account_devices,
+            site_devices = count.site_devices,
+            hint,
+            "{list} is short"
+        );
     }
 
     /// The time by the API's clock: what its records and lists are compared with.

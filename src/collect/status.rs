@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::collect::activity::user_rows::UserRows;
+use crate::collect::count::ListCount;
 use crate::journal::Intake;
 use crate::record::Stream;
 
@@ -36,6 +37,8 @@ pub struct StreamState {
     pub held: u64,
     /// What the activity log showed of USER and DEVICE rows; of that stream only.
     pub user_rows: Option<UserRows>,
+    /// How long its lists were when each was last read to its end.
+    pub lists: Vec<ListCount>,
 }
 
 /// What a stream does.
@@ -57,7 +60,7 @@ pub enum Phase {
 }
 
 /// The last complete pass of a stream, as the journal keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastPass {
     /// When it began.
     pub began: Millis,
@@ -65,13 +68,16 @@ pub struct LastPass {
     pub took_ms: u64,
     /// Requests that it cost.
     pub requests: u64,
+    /// How long its lists were.
+    #[serde(default)]
+    pub lists: Vec<ListCount>,
 }
 
 impl LastPass {
     /// That of a stream which has one behind it.
     pub fn of(state: &StreamState) -> Option<Self> {
         let took_ms = u64::try_from(state.took.as_millis()).unwrap_or(u64::MAX);
-        Some(Self { began: state.completed?, took_ms, requests: state.requests })
+        Some(Self { began: state.completed?, took_ms, requests: state.requests, lists: state.lists.clone() })
     }
 
     /// Name of the cursor that keeps it.
@@ -131,6 +137,18 @@ impl Status {
             state.taken = state.taken.saturating_add(intake.taken);
             state.held = state.held.saturating_add(intake.held);
         });
+    }
+
+    /// A list was read to its end; gives how long it was the time before.
+    pub fn set_list(&self, stream: Stream, count: ListCount) -> Option<ListCount> {
+        let mut before = None;
+        self.change(stream, |state| {
+            let place = state.lists.iter().position(|known| known.list == count.list);
+            before = place.map(|place| state.lists.swap_remove(place));
+            state.lists.push(count);
+            state.lists.sort_by_key(|known| known.list);
+        });
+        before
     }
 
     fn change(&self, stream: Stream, change: impl FnOnce(&mut StreamState)) {

@@ -22,13 +22,15 @@ pub struct Walk {
     pub has_hole: bool,
     /// The list led back to a page that was read already.
     pub is_looped: bool,
+    /// The smallest `totalCount` of its first page and of its pages with items; `None` if they gave none.
+    pub least_total: Option<u64>,
 }
 
 impl Walk {
     /// A walk that begins at `first`.
     pub fn new(first: PageRequest) -> Self {
         let visited = HashSet::new();
-        Self { next: Some(first), visited, empty: 0, requests: 0, has_hole: false, is_looped: false }
+        Self { next: Some(first), visited, empty: 0, requests: 0, has_hole: false, is_looped: false, least_total: None }
     }
 
     /// The next page; `None` at the end: no link, a link back, or pages without items.
@@ -42,6 +44,10 @@ impl Walk {
         }
         let mut page = client.page(lane, &request).await?;
         self.requests += 1;
+        // A page behind the last row may count none.
+        if let Some(total) = page.total_count.filter(|_| self.requests == 1 || !page.items.is_empty()) {
+            self.least_total = Some(self.least_total.map_or(total, |least| least.min(total)));
+        }
         if page.items.is_empty() {
             self.empty += 1;
         } else {

@@ -1,7 +1,15 @@
 //! What an answer means, before anyone reads what it says.
 
+use serde_json::Value;
+
 use super::Response;
 use super::redact::excerpt;
+
+/// A 404 of the API is a short object; nothing longer is read as one.
+const MAX_NOT_FOUND_BYTES: usize = 64 * 1024;
+
+/// What Spring, on which the API runs, says of a path that no handler has, in lower case.
+const NO_SUCH_PATH: [&str; 2] = ["no static resource", "no handler found"];
 
 /// What an answer means for the call that it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +24,7 @@ pub(super) enum Meaning {
     Refused,
     /// Too many requests.
     Throttled,
-    /// The API says that there is no such thing.
+    /// The API itself says that there is no such thing; see [`is_word_of_absence`].
     NotFound,
     /// It may pass: try again.
     Passing(String),
@@ -51,7 +59,8 @@ pub(super) fn meaning(response: &Response, known: &[&str]) -> Meaning {
         403 => Meaning::Refused,
         // A page of a gateway knows nothing of the thing that was asked for.
         404 if is_html(response) => Meaning::Passing(told()),
-        404 => Meaning::NotFound,
+        404 if is_word_of_absence(response) => Meaning::NotFound,
+        404 => Meaning::Lasting(format!("{}; this is a wrong path, a wrong platform or a gateway", told())),
         429 => Meaning::Throttled,
         408 | 409 | 425 => Meaning::Passing(told()),
         400..=499 => Meaning::Lasting(told()),
@@ -62,6 +71,19 @@ pub(super) fn meaning(response: &Response, known: &[&str]) -> Meaning {
 /// Whether an answer, whatever it says, comes from the API and not from something in front of it.
 pub(super) fn is_from_api(response: &Response) -> bool {
     matches!(response.status, 200..=299 | 400..=402 | 404..=499) && !is_html(response)
+}
+
+/// Whether a 404 speaks of the thing that was asked for, as an object of the API. A path that no handler has, a wrong platform
+/// and a gateway answer 404 too: without a body, with a body that is no object, or with one that names a static resource.
+fn is_word_of_absence(response: &Response) -> bool {
+    let Ok(text) = std::str::from_utf8(&response.body) else { return false };
+    if text.len() > MAX_NOT_FOUND_BYTES {
+        return false;
+    }
+    let Ok(body @ Value::Object(_)) = serde_json::from_str::<Value>(text) else { return false };
+    // Written anew, so that no escape hides a word.
+    let words = body.to_string().to_lowercase();
+    !NO_SUCH_PATH.iter().any(|phrase| words.contains(phrase))
 }
 
 fn is_html(response: &Response) -> bool {
@@ -114,12 +136,42 @@ mod tests {
         }
     }
 
-    /// An alert is closed as vanished on a 404, so it must be the API's own.
+    /// An alert is closed as vanished on a 404, so it must be the API's own and speak of that alert.
     #[test]
     fn only_the_api_says_not_found() {
-        assert_eq!(of(404, "application/json", r#"{"error":"unknown"}"#), Meaning::NotFound);
-        assert_eq!(of(404, "", ""), Meaning::NotFound);
+        for body in [r#"{"errorMessage":"Alert not found"}"#, r#" {"status":404,"message":"unknown"}"#, "{}"] {
+            assert_eq!(of(404, "application/json", body), Meaning::NotFound, "{body}");
+            assert_eq!(of(404, "", body), Meaning::NotFound, "{body}");
+        }
         assert!(matches!(of(404, "text/html", "<html>nginx</html>"), Meaning::Passing(_)));
+        for body in [
+            "",
+            " \r\n",
+            "null",
+            "[]",
+            r#""not found""#,
+            "404 page not found",
+            r#"{"errorMessage":"cut"#,
+            r#"{"errorMessage":"a"} {"errorMessage":"b"}"#,
+            r#"{"message":"No static resource v2/alert/x."}"#,
+            r#"{"errorMessage":"No Static Resource v2/alert/x."}"#,
+            r#"{"errorMessage":"No\u0020static resource v2/alert/x."}"#,
+            r#"{"problem":{"detail":["No static resource v2/alert/x."]}}"#,
+            r#"{"error":"No handler found for GET /api/v2/alert/x"}"#,
+        ] {
+            let Meaning::Lasting(text) = of(404, "application/json", body) else { panic!("{body}") };
+            assert!(text.starts_with("status 404: ") && text.ends_with("or a gateway"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_404_that_no_one_can_read_is_no_word_of_absence() {
+        let long = format!(r#"{{"errorMessage":"{}"}}"#, "x".repeat(MAX_NOT_FOUND_BYTES));
+        for body in [long.into_bytes(), b"{\"errorMessage\":\"\xff\"}".to_vec()] {
+            let (status, content_type, body) = (404, None, Bytes::from(body));
+            let response = Response { status, content_type, retry_after: None, date: None, body };
+            assert!(matches!(meaning(&response, &[]), Meaning::Lasting(_)));
+        }
     }
 
     #[test]

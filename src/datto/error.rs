@@ -35,7 +35,7 @@ pub enum ClientError {
         /// Which right it needs.
         needs: &'static str,
     },
-    /// The API says that there is no such thing.
+    /// The API itself says that there is no such thing. A 404 of a wrong path or of a gateway is [`ClientError::Failed`].
     #[error("there is no `{path}`")]
     NotFound {
         /// The path.

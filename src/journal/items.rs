@@ -116,7 +116,8 @@ pub struct ItemIntake {
 }
 
 impl ItemKind {
-    fn as_str(self) -> &'static str {
+    /// Its name in the journal and in the log.
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Device => "device",
             Self::Site => "site",

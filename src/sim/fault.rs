@@ -22,7 +22,7 @@ pub struct Faults {
 pub struct Rule {
     /// What goes wrong.
     pub kind: Fault,
-    /// Strikes only paths that start with this, e.g. `/api/v2/account/alerts/open`.
+    /// Strikes only paths that start with this, e.g. `/api/v2/account/alerts/open`; only that very path if it ends in `$`.
     #[serde(default)]
     pub path: String,
     /// Strikes only queries that contain this, e.g. `page=2`.
@@ -55,7 +55,7 @@ pub struct Rule {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// `status` (default 500) with a JSON body.
+    /// `status` (default 500) with an error as JSON; with `text` as its body, if there is one.
     Status,
     /// `status` (default 200) with an HTML page, as a firewall or a login page would answer.
     Html,
@@ -99,6 +99,8 @@ pub enum Fault {
     EmptyPage,
     /// No `totalCount`.
     NoTotalCount,
+    /// The last row of the page is missing; its counts stay.
+    MissingRow,
     /// The first row of the page comes twice.
     RepeatedRow,
     /// The field `text` of every item is null; without `text` one field of each item in turn, never its id.
@@ -152,6 +154,14 @@ impl Rule {
     pub fn on(mut self, path: &str) -> Self {
         path.clone_into(&mut self.path);
         self
+    }
+
+    /// Whether `path` is one of those that it strikes.
+    pub(crate) fn is_for(&self, path: &str) -> bool {
+        match self.path.strip_suffix('$') {
+            Some(whole) => path == whole,
+            None => path.starts_with(self.path.as_str()),
+        }
     }
 
     /// The same, at most `times` times.
@@ -212,6 +222,7 @@ impl Fault {
             | Self::NextForgets
             | Self::EmptyPage
             | Self::NoTotalCount
+            | Self::MissingRow
             | Self::RepeatedRow
             | Self::NullFields
             | Self::ItemNoObject

@@ -45,11 +45,15 @@ pub(crate) fn devices(world: &World, call: &Call, site: Option<usize>) -> Result
             && like(device.class.kind().0, kind.as_deref())
             && world.estate.site(device.site).is_none_or(|site| like(&site.name, name.as_deref()))
     };
-    let listed = world.estate.devices.iter().enumerate().filter(|(_, device)| wanted(device));
-    let listed: Vec<(usize, &Device)> = listed.collect();
-    fill(world, call, List::Devices, &listed, |(place, device)| {
+    let unlisted = if site.is_none() { world.options.unlisted_devices as usize } else { 0 };
+    let all = world.estate.devices.iter().enumerate().filter(|(_, device)| wanted(device));
+    let all: Vec<(usize, &Device)> = all.collect();
+    let listed = all.get(unlisted..).unwrap_or_default();
+    let mut page = fill(world, call, List::Devices, listed, |(place, device)| {
         Some((shape::device::device(world, device), Some(Shown::Device(*place))))
-    })
+    })?;
+    page.total = page.total.map(|total| if world.options.unlisted_are_counted { all.len() } else { total });
+    Ok(page)
 }
 
 /// `/account/users`.

@@ -9,9 +9,9 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::clock::Millis;
+use crate::sim::failure::ErrorBody;
 use crate::sim::fault::{Fault, Rule};
-use crate::sim::route::failure_body;
-use crate::sim::world::RetryAfter;
+use crate::sim::world::{Options, RetryAfter};
 
 /// What the firewall in front answers.
 const BLOCK_PAGE: &str = "<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body>\r\n<center><h1>403 Forbidden</h1></center>\r\n</body>\r\n</html>\r\n";
@@ -60,23 +60,28 @@ impl Reply {
         Self::typed(403, "text/html", BLOCK_PAGE.as_bytes().to_vec())
     }
 
-    /// 429, saying about `wait` what `form` asks for.
-    pub(crate) fn too_many(form: RetryAfter, now: Millis, wait: Duration) -> Self {
+    /// 429, saying about `wait` what `options` ask for.
+    pub(crate) fn too_many(options: &Options, now: Millis, wait: Duration) -> Self {
         let seconds = wait.as_millis().div_ceil(1000);
-        let header = match form {
+        let header = match options.retry_after {
             RetryAfter::None => None,
             RetryAfter::Seconds => Some(seconds.to_string()),
             RetryAfter::Date => http_date(now.plus(wait)),
             RetryAfter::Absurd => Some("99999999999999999999".to_owned()),
         };
-        let mut reply = Self::json(429, &failure_body(429, "rate limit exceeded"));
+        let mut reply = Self::error(options.error_body, 429, "rate limit exceeded");
         reply.headers.extend(header.map(|value| ("retry-after".to_owned(), value)));
         reply
     }
 
+    /// An error as JSON.
+    pub(crate) fn error(form: ErrorBody, status: u16, message: &str) -> Self {
+        Self::json(status, &form.of(status, message))
+    }
+
     /// The answer that `rule` puts in place of the true one.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the kinds that alter a true answer are never asked for here")]
-    pub(crate) fn instead(rule: &Rule) -> Self {
+    pub(crate) fn instead(rule: &Rule, form: ErrorBody) -> Self {
         let status = |default: u16| rule.status.unwrap_or(default);
         let with_header = |mut reply: Self, name: &str, value: Option<&str>| {
             reply.headers.extend(value.map(|value| (name.to_owned(), value.to_owned())));
@@ -88,16 +93,12 @@ impl Reply {
             }
             Fault::Empty => Self::typed(status(200), "application/json", Vec::new()),
             Fault::Unauthorized => Self::json(401, &unauthorized()),
-            Fault::Forbidden => {
-                Self::json(403, &failure_body(403, "Authenticated user doesn't have access to this resource."))
-            }
+            Fault::Forbidden => Self::error(form, 403, "Authenticated user doesn't have access to this resource."),
             Fault::BlockHtml => Self::blocked(),
             Fault::BlockEmpty => Self::typed(403, "text/html", Vec::new()),
-            Fault::TooMany => with_header(
-                Self::json(429, &failure_body(429, "rate limit exceeded")),
-                "retry-after",
-                rule.text.as_deref(),
-            ),
+            Fault::TooMany => {
+                with_header(Self::error(form, 429, "rate limit exceeded"), "retry-after", rule.text.as_deref())
+            }
             Fault::Redirect => {
                 let to = rule.text.as_deref().unwrap_or("https://elsewhere.example/api/v2/account");
                 with_header(Self::typed(302, "text/html", Vec::new()), "location", Some(to))
@@ -108,7 +109,10 @@ impl Reply {
             }
             Fault::HugeBody => Self::of_bytes(200, vec![b' '; rule.bytes.unwrap_or(48 << 20)]),
             Fault::Reset => Self { cut: Cut::Reset, ..Self::of_bytes(0, Vec::new()) },
-            _ => Self::json(status(500), &failure_body(status(500), "simulated failure")),
+            _ => match &rule.text {
+                Some(body) => Self::of_bytes(status(500), body.clone().into_bytes()),
+                None => Self::error(form, status(500), "simulated failure"),
+            },
         }
     }
 

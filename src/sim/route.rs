@@ -40,11 +40,11 @@ pub(crate) fn answer(world: &World, endpoint: &Endpoint, call: &Call, used: usiz
         Endpoint::Devices => list::devices(world, call, None),
         Endpoint::SiteDevices(uid) => match world.estate.site_of_uid(uid) {
             Some(site) => list::devices(world, call, Some(site)),
-            None => return failure(404, "site not found"),
+            None => return failure(world, 404, "site not found"),
         },
         Endpoint::Users => list::users(world, call),
         Endpoint::Open(scope) | Endpoint::Resolved(scope) if !exists(world, scope) => {
-            return failure(404, "site or device not found");
+            return failure(world, 404, "site or device not found");
         }
         Endpoint::Open(scope) => list::alerts(world, call, scope, List::OpenAlerts),
         Endpoint::Resolved(scope) => list::alerts(world, call, scope, List::ResolvedAlerts),
@@ -53,17 +53,12 @@ pub(crate) fn answer(world: &World, endpoint: &Endpoint, call: &Call, used: usiz
             None => log::page(world, call),
         },
     };
-    page.map_or_else(|problem| failure(400, &problem), Answer::Page)
+    page.map_or_else(|problem| failure(world, 400, &problem), Answer::Page)
 }
 
-/// An error as JSON. The real bodies are undocumented (datto-rmm-api.md section 6).
-pub(crate) fn failure(status: u16, message: &str) -> Answer {
-    Answer::Json(status, failure_body(status, message))
-}
-
-/// The body of such an error.
-pub(crate) fn failure_body(status: u16, message: &str) -> Value {
-    json!({"status": status, "message": message})
+/// An error as JSON.
+pub(crate) fn failure(world: &World, status: u16, message: &str) -> Answer {
+    Answer::Json(status, world.options.error_body.of(status, message))
 }
 
 /// The one endpoint of the API that needs no token.
@@ -90,12 +85,12 @@ fn request_rate(world: &World, used: usize) -> Value {
 }
 
 fn one_site(world: &World, uid: &str) -> Answer {
-    let Some(place) = world.estate.site_of_uid(uid) else { return failure(404, "site not found") };
+    let Some(place) = world.estate.site_of_uid(uid) else { return failure(world, 404, "site not found") };
     match world.estate.site(place).filter(|site| !site.removed) {
         Some(site) => {
             Answer::Record(shape::account::site(world, site, list::site_devices(world, place)), Shown::Site(place))
         }
-        None => failure(404, "site not found"),
+        None => failure(world, 404, "site not found"),
     }
 }
 
@@ -103,16 +98,16 @@ fn one_device(world: &World, place: Option<usize>) -> Answer {
     let found = place.and_then(|place| Some((place, world.estate.device(place)?)));
     match found.filter(|(_, device)| !device.removed) {
         Some((place, device)) => Answer::Record(shape::device::device(world, device), Shown::Device(place)),
-        None => failure(404, "device not found"),
+        None => failure(world, 404, "device not found"),
     }
 }
 
 /// Open or resolved alike; a vanished alert is unknown.
 fn one_alert(world: &World, uid: &str) -> Answer {
-    let Some(place) = world.alerts.of_uid(uid) else { return failure(404, "alert not found") };
+    let Some(place) = world.alerts.of_uid(uid) else { return failure(world, 404, "alert not found") };
     match world.alerts.get(place).filter(|alert| alert.state != State::Vanished) {
         Some(alert) => Answer::Record(shape::alert::alert(world, alert), Shown::Alert(place)),
-        None => failure(404, "alert not found"),
+        None => failure(world, 404, "alert not found"),
     }
 }
 

@@ -63,7 +63,7 @@ impl Service {
             }
             Verdict::TooMany(wait) => {
                 self.traffic.too_many += 1;
-                Reply::too_many(self.world.options.retry_after, self.world.now, wait)
+                Reply::too_many(&self.world.options, self.world.now, wait)
             }
             Verdict::Admitted => self.admitted(request, endpoint.as_ref(), &call),
             Verdict::Braked => {
@@ -106,7 +106,7 @@ impl Service {
     fn admitted(&mut self, request: &Request, endpoint: Option<&Endpoint>, call: &Call) -> Reply {
         let strike = self.injector.strike(&call.path, &call.query, self.world.dice);
         let (reply, shown) = match &strike.instead {
-            Some(rule) => (Reply::instead(rule), Vec::new()),
+            Some(rule) => (Reply::instead(rule, self.world.options.error_body), Vec::new()),
             None => self.true_answer(request, endpoint, call, &strike.alter),
         };
         let reply = strike.alter.iter().fold(reply, on_the_way);
@@ -123,12 +123,14 @@ impl Service {
         call: &Call,
         rules: &[Rule],
     ) -> (Reply, Vec<Shown>) {
+        let form = self.world.options.error_body;
         let Some(endpoint) = endpoint else {
-            return (Reply::json(404, &route::failure_body(404, "no such path")), Vec::new());
+            let message = format!("No static resource {}.", call.path.trim_start_matches("/api/"));
+            return (Reply::error(form, 404, &message), Vec::new());
         };
         let wanted = if *endpoint == Endpoint::Token { "POST" } else { "GET" };
         if request.method != wanted {
-            return (Reply::json(405, &route::failure_body(405, "method not allowed")), Vec::new());
+            return (Reply::error(form, 405, "method not allowed"), Vec::new());
         }
         if *endpoint == Endpoint::Token {
             return (self.login(request), Vec::new());

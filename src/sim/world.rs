@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clock::Millis;
 use crate::secret::Secret;
+use crate::sim::failure::ErrorBody;
 use crate::sim::fault::Faults;
 use crate::sim::right::{Entity, MissingRight};
 
@@ -113,6 +114,12 @@ pub struct Options {
     pub activity_entities: Vec<Entity>,
     /// What a call gets that asks for nothing but those others.
     pub missing_right: MissingRight,
+    /// Devices that the account's device list leaves out, the earliest first. Look-ups, sites and the account know them.
+    pub unlisted_devices: u32,
+    /// Whether the `totalCount` of that list counts them.
+    pub unlisted_are_counted: bool,
+    /// Form of error bodies.
+    pub error_body: ErrorBody,
 }
 
 /// Order of an alert list. The real one is undocumented (datto-rmm-api.md section 8.1).
@@ -343,6 +350,9 @@ impl Default for Options {
             faults: Faults::default(),
             activity_entities: vec![Entity::Device, Entity::User],
             missing_right: MissingRight::Hidden,
+            unlisted_devices: 0,
+            unlisted_are_counted: true,
+            error_body: ErrorBody::ErrorMessage,
         }
     }
 }

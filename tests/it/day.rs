@@ -39,6 +39,7 @@ const CEILING: usize = 480;
 /// An account that polls a simulated world in simulated time.
 pub(crate) struct Polling {
     pub(crate) sim: Sim,
+    /// What `status` and `/metrics` show.
     pub(crate) view: View,
     journal: Journal,
     stop: CancellationToken,
@@ -96,6 +97,11 @@ impl Polling {
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
         }
+        self.records().await
+    }
+
+    /// Everything that was taken in so far.
+    pub(crate) async fn records(&self) -> Vec<Record> {
         let partition = Partition { account: AccountUid::new("ab1c0002"), lane: Lane::Live };
         let (mut all, mut from) = (Vec::new(), 1);
         loop {

@@ -25,6 +25,9 @@ fn forms() -> Vec<(&'static str, Vec<Value>)> {
         ("missing_url", texts(&["null", "blank", "absent"])),
         ("large_max", texts(&["capped", "refused"])),
         ("activity_entities", vec![json!(["device", "user"]), json!(["device"])]),
+        ("error_body", texts(&["error_message", "message"])),
+        ("unlisted_devices", vec![json!(0), json!(0), json!(3)]),
+        ("unlisted_are_counted", vec![json!(true), json!(false)]),
         ("webhook_description", texts(&["short", "payload", "cut_payload"])),
     ]
 }

@@ -10,6 +10,7 @@
     reason = "tests of real processes in real time; a panic is how a test fails"
 )]
 
+mod absence;
 mod audit;
 mod bad_input;
 mod commands;

@@ -37,6 +37,8 @@ pub struct PageSeen {
     pub resolved_on: Vec<Option<Millis>>,
     /// When the latest of its alerts that were not in this list before came into it; an undated one just now.
     pub last_entry: Option<Millis>,
+    /// Rows that no alert could be read from.
+    pub unusable: u64,
     /// What became of it.
     pub intake: Intake,
 }
@@ -66,6 +68,7 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             resolved_on: sightings.iter().map(|sighting| sighting.resolved_on).collect(),
             uids: uids.clone(),
             last_entry: last_entry(&sightings, &known, shown.received_at),
+            unusable: rejected.len() as u64,
             intake: Intake::default(),
         };
         if looks.is_empty() && rejected.is_empty() {

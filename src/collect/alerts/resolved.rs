@@ -50,8 +50,10 @@ enum Order {
 }
 
 /// What a walk over the resolved list saw.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResolvedWalk {
+    /// Alerts of its last page that has any.
+    pub last_page: Vec<String>,
     /// Whether rows moved between its pages.
     pub moved: bool,
     /// When the latest of the rows that were not known as resolved before was resolved.
@@ -79,6 +81,9 @@ impl Resolved {
             known_pages = if all_known { known_pages + 1 } else { 0 };
             walk.moved |= rows.add(&page);
             walk.last_entry = walk.last_entry.max(page.last_entry);
+            if !page.uids.is_empty() {
+                walk.last_page = page.uids;
+            }
             if !is_sweep && known_pages >= KNOWN_PAGES {
                 break;
             }

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::Malformed;
+use super::account::number_of_devices;
 use super::object::Object;
 use crate::inventory::{Site, SiteType};
 use crate::record::AccountUid;
@@ -16,6 +17,11 @@ pub fn decode(raw: &RawValue, account: &AccountUid) -> Result<Site, Malformed> {
     let company = object.id("autotaskCompanyId");
     let autotask = company.map(|id| (id, object.text("autotaskCompanyName").unwrap_or_default()));
     Ok(Site { account: account.clone(), uid, id: object.integer("id"), name, site_type, autotask })
+}
+
+/// How many devices a site says that it has, `devicesStatus.numberOfDevices`; `None` where it does not say.
+pub fn devices(raw: &RawValue) -> Option<u64> {
+    number_of_devices(&Object::parse(raw).ok()?)
 }
 
 fn site_type(name: &str, on_demand: Option<bool>) -> SiteType {

@@ -48,6 +48,11 @@ fn alter_items(page: &mut Page, rule: &Rule, turn: usize) {
             }
             None
         }
+        (Fault::MissingRow, _) => {
+            page.items.pop();
+            page.shown.pop();
+            None
+        }
         (Fault::RepeatedRow, first) => first,
         (Fault::ItemNoObject, _) => Some(b"[\"not\", \"an\", \"object\", 17]".to_vec()),
         (Fault::ItemWithoutId, Some(first)) => Some(without(&first, id_key)),

@@ -56,7 +56,7 @@ impl Injector {
         let mut strike = Strike::default();
         for part in [Part::Whole, Part::Way, Part::Page] {
             for (rule, progress) in &mut self.rules {
-                let matches = path.starts_with(rule.path.as_str()) && query.contains(rule.query.as_str());
+                let matches = rule.is_for(path) && query.contains(rule.query.as_str());
                 if !matches || rule.kind.part() != part || strike.leaves_no(part) {
                     continue;
                 }
@@ -108,6 +108,14 @@ mod tests {
         let expected = [Fault::Unauthorized, Fault::Status, Fault::Status, Fault::Unauthorized].map(Some);
         assert_eq!(seen, expected);
         assert_eq!(strikes(&mut injector, "/api/v2/account", ""), None);
+    }
+
+    #[test]
+    fn a_path_is_a_beginning_or_the_whole() {
+        let mut injector = Injector::default();
+        injector.add(vec![Rule::new(Fault::Reset).on("/api/v2/account$")]);
+        assert_eq!(strikes(&mut injector, "/api/v2/account/sites", ""), None);
+        assert_eq!(strikes(&mut injector, "/api/v2/account", ""), Some(Fault::Reset));
     }
 
     #[test]

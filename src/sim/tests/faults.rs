@@ -44,6 +44,27 @@ async fn answers_are_replaced_as_often_as_asked() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_404_has_the_body_that_is_asked_for() {
+    let unrouted = r#"{"message":"No static resource v2/account/alerts/open."}"#;
+    let body = |rule: Rule| broken_by(rule.on(OPEN).status(404)).get(OPEN);
+    let reply = body(Rule::new(Fault::Status).text(unrouted));
+    assert_eq!((reply.status, reply.body), (404, unrouted.as_bytes().to_vec()));
+    let reply = body(Rule::new(Fault::Status));
+    assert_eq!((reply.status, reply.body), (404, br#"{"errorMessage":"simulated failure"}"#.to_vec()));
+    let reply = body(Rule::new(Fault::Empty));
+    assert_eq!((reply.status, reply.body), (404, Vec::new()));
+    let reply = body(Rule::new(Fault::Html));
+    assert_eq!((reply.status, reply.body.first()), (404, Some(&b'<')));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_is_missing_leaves_the_counts() {
+    let client = broken_by(Rule::new(Fault::MissingRow).on("/api/v2/account/devices"));
+    let page = client.json("/api/v2/account/devices");
+    assert_eq!((page["devices"].as_array().unwrap().len(), &page["pageDetails"]["totalCount"]), (11, &12.into()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn passing_faults_come_and_go() {
     let client = Client::new(Options { faults: Faults::passing(0.05), request_limit: 10_000, ..Options::default() });
     let replies: Vec<Reply> = (0..1000).map(|_| client.get(OPEN)).collect();

@@ -1,6 +1,7 @@
 //! The shape of every endpoint.
 
 use super::*;
+use crate::sim::failure::ErrorBody;
 
 fn keys(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
@@ -75,10 +76,40 @@ async fn small_endpoints_and_errors() {
     {
         let reply = client.get(unknown);
         assert_eq!(reply.status, 404, "{unknown}");
-        assert!(serde_json::from_slice::<Value>(&reply.body).is_ok());
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        let is_no_path = body["errorMessage"].as_str().unwrap().contains("No static resource");
+        assert_eq!(is_no_path, ["/api/v2/x", "/"].contains(&unknown), "{body}");
     }
     for bad in ["account/sites?page=-1", "account/sites?max=x", "account/users?max=0", "activity-logs?from=yesterday"] {
         assert_eq!(client.get(&format!("/api/v2/{bad}")).status, 400, "{bad}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_has_the_form_that_is_asked_for() {
+    for (error_body, expected) in [
+        (ErrorBody::ErrorMessage, serde_json::json!({"errorMessage": "alert not found"})),
+        (ErrorBody::Message, serde_json::json!({"status": 404, "message": "alert not found"})),
+    ] {
+        let client = Client::new(Options { error_body, ..Options::quiet() });
+        let reply = client.get("/api/v2/alert/nobody");
+        assert_eq!(serde_json::from_slice::<Value>(&reply.body).unwrap(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_device_list_of_the_account_may_be_shorter_than_its_counts() {
+    for (unlisted_are_counted, total) in [(true, 12), (false, 7)] {
+        let client = Client::new(Options { unlisted_devices: 5, unlisted_are_counted, ..Options::quiet() });
+        let page = client.json("/api/v2/account/devices");
+        assert_eq!((page["devices"].as_array().unwrap().len(), &page["pageDetails"]["totalCount"]), (7, &total.into()));
+        assert_eq!(client.json("/api/v2/account")["devicesStatus"]["numberOfDevices"], 12);
+        let mut of_sites = 0;
+        for site in client.walk("/api/v2/account/sites", "sites") {
+            let uid = site["uid"].as_str().unwrap();
+            of_sites += client.walk(&format!("/api/v2/site/{uid}/devices"), "devices").len();
+        }
+        assert_eq!(of_sites, 12);
     }
 }
 

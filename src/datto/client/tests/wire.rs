@@ -55,6 +55,7 @@ async fn client(tasks: &mut JoinSet<()>) -> Client {
         .route("/api/v2/system/request_rate", get(async || r#"{"accountCount":2,"accountRateLimit":600}"#))
         .route("/api/v2/account", get(async || r#"{"uid":"ab1c0002","name":"MSP"}"#))
         .route("/api/v2/account/alerts/open", get(open_alerts))
+        .route("/api/v2/alert/{uid}", get(async || (StatusCode::NOT_FOUND, r#"{"errorMessage":"no such alert"}"#)))
         .with_state(Arc::new(root.clone()));
     tasks.spawn(async move { axum::serve(listener, routes).await.expect("served") });
     let world = World::new();
@@ -83,5 +84,7 @@ async fn a_list_is_read_to_its_end_over_http() {
     assert_eq!(uids, ["a0", "b0", "a1", "b1", "a2", "b2"]);
     let missing = client.get(Lane::Lookup, "/v2/alert/none", &[]).await.expect_err("missing");
     assert_eq!(missing, ClientError::NotFound { path: "/v2/alert/none".to_owned() });
-    assert_eq!(client.rate().used, 7, "login, count, account, three pages, look-up");
+    let unrouted = client.get(Lane::Lookup, "/v2/alerts/none", &[]).await.expect_err("no such path");
+    assert!(matches!(unrouted, ClientError::Failed { attempts: 1, .. }), "{unrouted}");
+    assert_eq!(client.rate().used, 8, "login, count, account, three pages, look-up, wrong path");
 }
