@@ -110,7 +110,8 @@ pub(crate) fn unknown(rules: &Rules, directory: &Directory, problems: &Problems)
         return;
     }
     // The accounts that have a site of this uid, or of this name.
-    let (mut uids, mut keys): (HashMap<&str, Vec<&str>>, HashMap<String, Vec<&str>>) = Default::default();
+    let mut uids: HashMap<&str, Vec<&str>> = HashMap::new();
+    let mut keys: HashMap<String, Vec<&str>> = HashMap::new();
     for row in &listing {
         uids.entry(&row.site.uid).or_default().push(&row.account);
         let accounts = keys.entry(names::key(&row.site.name)).or_default();

@@ -108,7 +108,7 @@ fn push_address(out: &mut String, address: &str) {
 
 /// Long, of letters and digits, and no UUID (which Datto's own addresses hold) and no words.
 fn is_like_a_credential(part: &str) -> bool {
-    let has = |of: fn(&u8) -> bool| part.as_bytes().iter().any(|byte| of(byte));
+    let has = |of: fn(&u8) -> bool| part.as_bytes().iter().any(of);
     part.len() >= MIN_CREDENTIAL
         && part.chars().all(is_credential_char)
         && has(u8::is_ascii_digit)

@@ -161,7 +161,7 @@ proptest::proptest! {
         for _ in 0..depth {
             payload = serde_json::json!({"body": payload}).to_string();
         }
-        let cut = payload.char_indices().map(|(at, _)| at).filter(|at| *at <= cut).last().unwrap_or(0);
+        let cut = payload.char_indices().map(|(at, _)| at).filter(|at| *at <= cut).next_back().unwrap_or(0);
         for payload in [payload.as_str(), payload.get(..cut).unwrap_or_default()] {
             let alert = executed(payload);
             let once = stripped(RecordKind::Alert, &alert);
