@@ -1,110 +1,140 @@
-//! Whole numbers, however JSON spells them: `1048590`, `1048590.0` and `1.04859E6` are one id. Collectors and mappings read ids
-//! here, so that both see the same. Never through a binary float, which would change ids above 2^53.
+//! Whole numbers as JSON may write them: `1048590`, `1048590.0`, `1.04859E6`. An id is its number, whatever its spelling. Read from
+//! the decimal text, never through a binary float. Collectors and mappings read ids here, so that both see the same.
 
 use std::borrow::Cow;
 
-/// More digits than any id has; bounds the work on a hostile exponent.
+/// A whole number with more digits is not one that anybody counts with: its text stays as it is.
 const MAX_DIGITS: usize = 40;
 
-/// The digits of a whole number, without a leading zero; `None` for a text that is no number, for one with a fraction, and for
-/// one of more than 40 digits.
-pub(crate) fn whole(text: &str) -> Option<Cow<'_, str>> {
-    let text = text.trim();
-    let unsigned = text.strip_prefix('-').unwrap_or(text);
-    let is_plain = !unsigned.is_empty() && unsigned.bytes().all(|byte| byte.is_ascii_digit());
-    if is_plain && unsigned.len() <= MAX_DIGITS && (unsigned == text && !has_leading_zero(unsigned)) {
-        return Some(Cow::Borrowed(text));
-    }
-    let digits = digits(unsigned)?;
-    let sign = if text.starts_with('-') && digits != "0" { "-" } else { "" };
-    Some(Cow::Owned(format!("{sign}{digits}")))
+/// The whole number that `text` spells; `None` for fractions, for numbers beyond 64 bits and for what is no number.
+pub(crate) fn whole(text: &str) -> Option<i64> {
+    digits(text.trim())?.parse().ok()
 }
 
-/// A whole number of 64 bits.
-pub(crate) fn integer(text: &str) -> Option<i64> {
-    whole(text)?.parse().ok()
+/// The digits of the whole number that `token`, a JSON number, spells; any other token as it is.
+pub(crate) fn id(token: &str) -> Cow<'_, str> {
+    digits(token).unwrap_or(Cow::Borrowed(token))
 }
 
-/// The digits of an unsigned JSON number without a fraction of its value.
-fn digits(number: &str) -> Option<String> {
-    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
-    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let is_number = !before.is_empty() && mantissa.ends_with(|c: char| c.is_ascii_digit());
-    if !is_number || !before.bytes().chain(after.bytes()).all(|byte| byte.is_ascii_digit()) {
+/// The usual spelling of a whole number: a minus sign if it is negative, digits without leading zeros.
+fn digits(text: &str) -> Option<Cow<'_, str>> {
+    let (is_negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    };
+    let (number, exponent) = unsigned.split_once(['e', 'E']).map_or((unsigned, None), |(n, e)| (n, Some(e)));
+    let (whole, fraction) = number.split_once('.').map_or((number, None), |(whole, fraction)| (whole, Some(fraction)));
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let signless = exponent.map(|exponent| exponent.strip_prefix(['-', '+']).unwrap_or(exponent));
+    if !is_number(whole) || !fraction.is_none_or(is_number) || !signless.is_none_or(is_number) {
         return None;
     }
-    let after = after.trim_end_matches('0');
-    let all = format!("{before}{after}");
-    let significant = all.trim_start_matches('0');
-    if significant.is_empty() {
-        return exponent.parse::<i64>().ok().map(|_| "0".to_owned());
+    let is_usual = fraction.is_none() && exponent.is_none() && !unsigned.starts_with('0') && !text.starts_with('+');
+    if is_usual {
+        return Some(Cow::Borrowed(text));
     }
-    let shift = exponent.parse::<i64>().ok()?.checked_sub(i64::try_from(after.len()).ok()?)?;
-    let digits = match usize::try_from(shift) {
-        Ok(zeros) if zeros <= MAX_DIGITS => format!("{significant}{}", "0".repeat(zeros)),
-        Ok(_) => return None,
-        Err(_) => {
-            let cut = significant.len().checked_sub(usize::try_from(shift.unsigned_abs()).ok()?)?;
-            let (whole, fraction) = significant.split_at_checked(cut)?;
-            (!whole.is_empty() && fraction.bytes().all(|byte| byte == b'0')).then(|| whole.to_owned())?
-        }
-    };
-    (digits.len() <= MAX_DIGITS).then_some(digits)
-}
-
-fn has_leading_zero(digits: &str) -> bool {
-    digits.len() > 1 && digits.starts_with('0')
+    let fraction = fraction.unwrap_or_default();
+    let mantissa = format!("{whole}{fraction}");
+    let significant = mantissa.trim_start_matches('0').trim_end_matches('0');
+    if significant.is_empty() {
+        return Some(Cow::Borrowed("0"));
+    }
+    let trailing = mantissa.len().checked_sub(mantissa.trim_end_matches('0').len())?;
+    // An exponent that no integer holds makes no whole number of a reasonable length.
+    let exponent = exponent.map_or(Some(0), |exponent| exponent.parse::<i64>().ok())?;
+    let shift =
+        exponent.checked_add(i64::try_from(trailing).ok()?)?.checked_sub(i64::try_from(fraction.len()).ok()?)?;
+    let zeros = usize::try_from(shift).ok().filter(|zeros| zeros.saturating_add(significant.len()) <= MAX_DIGITS)?;
+    let sign = if is_negative { "-" } else { "" };
+    Some(Cow::Owned(format!("{sign}{significant}{}", "0".repeat(zeros))))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
-    fn every_spelling_of_a_whole_number_is_that_number() {
-        for text in
-            ["1048590", "1048590.0", "1048590.000", "1.04859E6", "1.04859e+6", "104859e1", "10485900E-1", " 1048590 "]
-        {
-            assert_eq!(whole(text).as_deref(), Some("1048590"), "{text}");
-            assert_eq!(integer(text), Some(1_048_590), "{text}");
+    fn a_whole_number_is_read_in_every_spelling() {
+        let cases = [
+            ("1048590", 1_048_590),
+            ("1048590.0", 1_048_590),
+            ("1.04859E6", 1_048_590),
+            ("104859e1", 1_048_590),
+            ("10485900E-1", 1_048_590),
+            (" 1048590.00 ", 1_048_590),
+            ("+7", 7),
+            ("007", 7),
+            ("-7.0", -7),
+            ("0", 0),
+            ("-0.0e99999999999999999999", 0),
+            ("9007199254740993.0", 9_007_199_254_740_993),
+            ("9.223372036854775807e18", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+        ];
+        for (text, number) in cases {
+            assert_eq!(whole(text), Some(number), "{text}");
         }
-        for (text, number) in [("0", "0"), ("-0.0", "0"), ("0e5", "0"), ("-7.0", "-7"), ("-7", "-7"), ("007", "7")] {
-            assert_eq!(whole(text).as_deref(), Some(number), "{text}");
-        }
-        assert_eq!(integer("9007199254740993.0"), Some(9_007_199_254_740_993), "above 2^53");
-        assert_eq!(integer("9223372036854775808"), None, "above 64 bits");
-        assert_eq!(whole("9223372036854775808").as_deref(), Some("9223372036854775808"));
     }
 
     #[test]
     fn what_is_no_whole_number_is_none() {
-        for text in
-            ["", "-", ".", "1.", ".5", "1.5", "15e-1", "1e", "e1", "1e1.5", "+1", "1 0", "0x1", "1e99", "1e-99", "NaN"]
-        {
+        let others = [
+            "",
+            " ",
+            "-",
+            "1.5",
+            "1e-1",
+            "1.",
+            ".5",
+            "1e",
+            "e5",
+            "0x10",
+            "1_000",
+            "1e400",
+            "1e99999999999999999999",
+            "NaN",
+        ];
+        for text in others.into_iter().chain(["9223372036854775808", "--1", "+-1", "1 2", "१", "1e1.0", "true"]) {
             assert_eq!(whole(text), None, "{text}");
         }
-        assert_eq!(whole(&format!("1e{}", "9".repeat(50))), None);
-        assert_eq!(whole(&"9".repeat(41)), None);
     }
 
-    proptest::proptest! {
+    #[test]
+    fn an_id_beyond_64_bits_keeps_its_digits() {
+        assert_eq!(id("92233720368547758079"), "92233720368547758079");
+        assert_eq!(id("92233720368547758079.0"), "92233720368547758079");
+        assert_eq!((id("1e400"), id("1.5")), ("1e400".into(), "1.5".into()));
+    }
+
+    /// The same number with its point moved by `shift` places.
+    fn moved(number: i64, shift: usize, more: usize) -> String {
+        let sign = if number < 0 { "-" } else { "" };
+        let digits = format!("{:0>width$}", number.unsigned_abs(), width = shift + 1);
+        let (whole, fraction) = digits.split_at(digits.len() - shift);
+        format!("{sign}{whole}.{fraction}{}e{shift}", "0".repeat(more.max(1)))
+    }
+
+    proptest! {
         #[test]
-        fn numbers_read_back_from_any_spelling(number: i64, zeros in 0_usize..8, shift in 0_usize..19) {
-            let plain = number.to_string();
-            let fraction = if zeros > 0 { format!("{plain}.{}", "0".repeat(zeros)) } else { plain.clone() };
-            proptest::prop_assert_eq!(integer(&fraction), Some(number));
-            let (sign, digits) = plain.strip_prefix('-').map_or(("", plain.as_str()), |digits| ("-", digits));
-            let point = digits.len().saturating_sub(shift).max(1);
-            let (head, tail) = digits.split_at(point);
-            let dot = if tail.is_empty() { "" } else { "." };
-            proptest::prop_assert_eq!(integer(&format!("{sign}{head}{dot}{tail}E{}", tail.len())), Some(number));
+        fn every_integer_is_read_exactly_in_every_spelling(number in any::<i64>(), shift in 0_usize..25, more in 0_usize..5) {
+            prop_assert_eq!(whole(&number.to_string()), Some(number));
+            prop_assert_eq!(whole(&format!("{number}.{}", "0".repeat(more + 1))), Some(number));
+            prop_assert_eq!(whole(&moved(number, shift, more)), Some(number));
+            prop_assert_eq!(whole(&format!("{number}{}E-{more}", "0".repeat(more))), Some(number));
+            let spelled = moved(number, shift, more);
+            prop_assert_eq!(id(&spelled), number.to_string());
         }
 
         #[test]
-        fn no_text_panics(text in "[-+0-9.eE ]{0,30}") {
-            if let Some(number) = whole(&text) {
-                proptest::prop_assert_eq!(whole(&number), Some(number.clone()));
-            }
+        fn a_fraction_is_no_whole_number(number in any::<i64>(), fraction in "[0-9]{0,20}[1-9]0{0,3}") {
+            prop_assert_eq!(whole(&format!("{number}.{fraction}")), None);
+        }
+
+        #[test]
+        fn any_text_is_read(text in "\\PC{0,40}|[-+.eE0-9 ]{0,60}") {
+            let (_, _) = (whole(&text), id(&text));
         }
     }
 }

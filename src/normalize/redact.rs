@@ -11,12 +11,16 @@ use super::json::{self, Json};
 use super::udf::{NO_ID, Udfs};
 use crate::record::RecordKind;
 
+mod address;
 mod key;
-mod payload;
+mod lexeme;
 mod text;
+mod value;
 
-/// JSON inside a string inside JSON: an activity's `details` is one level; deeper than this is not looked into.
+/// JSON inside a string inside JSON: an activity's `details` is one level; what is deeper than this is stripped as text.
 const MAX_NESTED_TEXTS: usize = 3;
+/// Containers around an object beyond which its members are no longer looked at before they are read one by one.
+const MAX_PAIR_DEPTH: usize = 32;
 
 /// `source` without its secrets, compact; every other value byte by byte. No user-defined field stays.
 pub fn strip(kind: RecordKind, source: &RawValue) -> Box<RawValue> {
@@ -33,15 +37,15 @@ pub fn strip_keeping(kind: RecordKind, source: &RawValue, udfs: &Udfs) -> Box<Ra
     stripped.unwrap_or_else(|| source.to_owned())
 }
 
-/// `text`, which is not JSON (an answer cut off in the middle), with the value after every key that names a secret replaced, and
-/// without what is secret in the addresses in it.
+/// `text`, of which nobody knows what it is (an answer cut off in the middle, an item that no record can be made of), with the
+/// value after every key that may name a secret replaced.
 pub fn strip_text(text: &str) -> String {
-    payload::strip(text)
+    text::strip(text)
 }
 
 /// [`strip_keeping`] for a record that was stripped before: borrowed unless some word in it could be that of a secret.
 pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &Udfs) -> Cow<'a, RawValue> {
-    if may_hold_a_secret(kind, source.get()) {
+    if key::may_name_a_secret(source.get()) {
         Cow::Owned(strip_keeping(kind, source, udfs))
     } else {
         Cow::Borrowed(source)
@@ -51,17 +55,12 @@ pub(crate) fn strip_again<'a>(kind: RecordKind, source: &'a RawValue, udfs: &Udf
 /// The text of [`strip_keeping`] for a record that was stripped before: borrowed, after one quick look, unless some word in it
 /// could be that of a secret.
 pub(crate) fn stripped_again<'a>(kind: RecordKind, source: &'a str, udfs: &Udfs) -> Cow<'a, str> {
-    if may_hold_a_secret(kind, source) { rewritten(kind, source, udfs) } else { Cow::Borrowed(source) }
-}
-
-/// Whether a record that was stripped before, and so is compact, is worth another pass.
-fn may_hold_a_secret(kind: RecordKind, source: &str) -> bool {
-    key::may_name_a_secret(source) || (kind == RecordKind::Alert && source.contains(r#""responseActions":[{"#))
+    if key::may_name_a_secret(source) { rewritten(kind, source, udfs) } else { Cow::Borrowed(source) }
 }
 
 /// The text of [`strip_keeping`]; borrowed when there is nothing to change.
 fn rewritten<'a>(kind: RecordKind, source: &'a str, udfs: &Udfs) -> Cow<'a, str> {
-    let mut pass = Pass::new(Rules::of(kind, udfs), 0);
+    let mut pass = Pass::new(Rules::of(kind, udfs), 0, false);
     pass.run(source);
     if pass.out == source { Cow::Borrowed(source) } else { Cow::Owned(pass.out) }
 }
@@ -73,31 +72,28 @@ struct Pass<'r> {
     nested: usize,
     out: String,
     open: Vec<Container>,
-    /// What the key of the value that comes next says of a container.
-    next: Inside,
+    /// The key of the value that comes next is that of proxy settings.
+    next_is_proxy: bool,
+    /// What comes next may have been sent to a third party.
+    next_is_sent: bool,
     removed: bool,
-}
-
-/// What is around a value.
-#[derive(Clone, Copy, Default)]
-struct Inside {
-    /// Proxy settings: a user name is a secret there only.
-    proxy: bool,
-    /// Texts that somebody else's template may have filled (`responseActions` of an alert): every key and every text counts.
-    payload: bool,
 }
 
 /// A container that the pass is inside of.
 struct Container {
     is_object: bool,
-    inside: Inside,
+    is_proxy: bool,
+    /// What it holds may have been sent to a third party.
+    is_sent: bool,
+    /// A pair whose name is that of a secret.
+    is_secret_pair: bool,
     has_content: bool,
 }
 
 impl<'r> Pass<'r> {
-    fn new(rules: Rules<'r>, nested: usize) -> Self {
-        let next = Inside { proxy: false, payload: rules.is_payload() };
-        Self { rules, nested, out: String::new(), open: Vec::new(), next, removed: false }
+    fn new(rules: Rules<'r>, nested: usize, is_sent: bool) -> Self {
+        let (out, open) = (String::new(), Vec::new());
+        Self { rules, nested, out, open, next_is_proxy: false, next_is_sent: is_sent, removed: false }
     }
 
     fn run(&mut self, source: &str) {
@@ -132,9 +128,15 @@ impl<'r> Pass<'r> {
         let (key, after) = rest.split_at_checked(key_length).unwrap_or((rest, ""));
         let value = after.trim_start_matches([' ', '\t', '\n', '\r', ':']);
         let name = json::decode(key);
-        let inside = self.inside();
-        let rules = if inside.payload { self.rules.of_payload() } else { self.rules };
-        let verdict = rules.judge(&name, value, inside.proxy);
+        let around = self.open.last();
+        let in_proxy = around.is_some_and(|container| container.is_proxy);
+        let is_sent = around.is_some_and(|container| container.is_sent);
+        let verdict = match self.rules.judge(&name, value, in_proxy) {
+            Verdict::Keep if is_sent => Rules::judge_strictly(&name, value),
+            verdict @ (Verdict::Keep | Verdict::Remove | Verdict::Replace) => verdict,
+        };
+        let is_secret_pair = around.is_some_and(|container| container.is_secret_pair);
+        let verdict = if is_secret_pair && key::is_name_of_values(&name) { Verdict::Remove } else { verdict };
         if verdict != Verdict::Keep {
             self.removed = true;
             let value_length = json::value_length(value.as_bytes());
@@ -148,10 +150,16 @@ impl<'r> Pass<'r> {
             return (key_length.saturating_add(gap).saturating_add(value_length), verdict);
         }
         self.separate();
-        self.out.push_str(key);
+        match is_sent.then(|| strip_text(&name)).filter(|stripped| *stripped != name) {
+            Some(stripped) => {
+                self.removed = true;
+                json::prune::write_text(&mut self.out, &stripped);
+            }
+            None => self.out.push_str(key),
+        }
         self.out.push(':');
-        self.next =
-            Inside { proxy: self.rules.is_proxy(&name), payload: inside.payload || self.rules.holds_payloads(&name) };
+        self.next_is_proxy = self.rules.is_proxy(&name);
+        self.next_is_sent = is_sent || Rules::is_of_responses(&name);
         (key_length, verdict)
     }
 
@@ -160,58 +168,43 @@ impl<'r> Pass<'r> {
         if !self.in_object() {
             self.separate();
         }
+        let is_sent =
+            std::mem::take(&mut self.next_is_sent) || self.open.last().is_some_and(|container| container.is_sent);
         if matches!(first, b'{' | b'[') {
-            let mut inside = self.next_inside();
-            inside.payload |= self.inside().payload;
-            self.open.push(Container { is_object: first == b'{', inside, has_content: false });
+            let is_proxy = std::mem::take(&mut self.next_is_proxy);
+            let is_object = first == b'{';
+            let is_secret_pair = is_sent && is_object && self.open.len() < MAX_PAIR_DEPTH && is_secret_pair(rest);
+            self.open.push(Container { is_object, is_proxy, is_sent, is_secret_pair, has_content: false });
             self.out.push(char::from(first));
             return 1;
         }
         let length = json::value_length(rest.as_bytes());
         let token = rest.get(..length).unwrap_or(rest);
-        match self.nested_text(token) {
+        match self.nested_text(token, is_sent) {
             Some(text) => json::prune::write_text(&mut self.out, &text),
             None => self.out.push_str(token),
         }
         length
     }
 
-    /// The stripped form of a string that holds JSON of its own (or the remains of some); `None` if nothing changes.
-    fn nested_text(&mut self, token: &str) -> Option<String> {
-        let in_payload = self.next_inside().payload || self.inside().payload;
-        if !token.starts_with('"') || !(in_payload || self.rules.look_into_texts()) {
-            return None;
-        }
-        let rules = if in_payload { self.rules.of_payload() } else { self.rules };
-        let may_be_json = token.contains(['{', '[']);
-        let (may_nest, is_plain_too) = (self.nested < MAX_NESTED_TEXTS, rules.is_payload());
-        if !(is_plain_too || (may_nest && may_be_json)) {
+    /// The stripped form of a string that holds JSON of its own (or the remains of some), or of any string that may have been
+    /// sent to a third party; `None` if nothing changes.
+    fn nested_text(&mut self, token: &str, is_sent: bool) -> Option<String> {
+        let may_nest = self.rules.look_into_texts() && token.contains(['{', '[']);
+        if !token.starts_with('"') || !(may_nest || is_sent) {
             return None;
         }
         let text = json::decode(token);
-        let stripped = match Json::parse(&text) {
-            Ok(_) if may_be_json && may_nest => {
-                let mut inner = Pass::new(rules, self.nested.saturating_add(1));
-                inner.run(&text);
-                inner.removed.then_some(inner.out)
-            }
-            Ok(_) | Err(_) => {
-                let stripped = if is_plain_too { payload::strip(&text) } else { text::strip(&text) };
-                Some(stripped).filter(|stripped| *stripped != text)
-            }
+        let is_json = self.nested < MAX_NESTED_TEXTS && Json::parse(&text).is_ok();
+        let stripped = if is_json {
+            let mut inner = Pass::new(self.rules, self.nested.saturating_add(1), is_sent);
+            inner.run(&text);
+            inner.removed.then_some(inner.out)
+        } else {
+            Some(strip_text(&text)).filter(|stripped| *stripped != text)
         };
         self.removed |= stripped.is_some();
         stripped
-    }
-
-    /// What the key in front of this value says; once.
-    fn next_inside(&mut self) -> Inside {
-        std::mem::take(&mut self.next)
-    }
-
-    /// What the innermost open container is.
-    fn inside(&self) -> Inside {
-        self.open.last().map_or(Inside::default(), |container| container.inside)
     }
 
     fn in_object(&self) -> bool {
@@ -227,6 +220,14 @@ impl<'r> Pass<'r> {
             container.has_content = true;
         }
     }
+}
+
+/// Whether the object that `rest` begins with is a pair whose name is that of a secret: `{"name":"X-Api-Key","value":…}`.
+fn is_secret_pair(rest: &str) -> bool {
+    let object = rest.get(..json::value_length(rest.as_bytes())).unwrap_or(rest);
+    Json::trusted(object).members().any(|(name, value)| {
+        key::is_name_of_names(&name) && value.string().is_some_and(|text| key::is_secret_of_text(&text))
+    })
 }
 
 #[cfg(test)]

@@ -14,5 +14,7 @@ mod property;
 mod recover;
 mod rules;
 mod schema;
+mod sent;
+mod spellings;
 mod tenancy;
 mod world;

@@ -26,6 +26,7 @@ mod probe;
 mod receiver;
 mod reload;
 mod requests;
+mod secrets;
 mod simulated;
 mod streams;
 mod sweep;

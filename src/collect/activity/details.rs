@@ -19,12 +19,11 @@ impl Details {
         self.0.get(key)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
     }
 
-    /// A value that is a whole number, written as one or as text.
+    /// A value that is a whole number in any spelling, written as one or as text.
     pub(crate) fn integer(&self, key: &str) -> Option<i64> {
-        let value = self.0.get(key)?;
-        match value {
-            Value::Number(spelled) => number::integer(&spelled.to_string()),
-            Value::String(text) => number::integer(text),
+        match self.0.get(key)? {
+            Value::Number(number) => number::whole(number.as_str()),
+            Value::String(text) => number::whole(text),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
         }
     }
@@ -43,5 +42,9 @@ mod tests {
         assert_eq!(details.integer("data.site_id"), Some(42));
         assert_eq!(details.integer("data.from_site_id"), Some(7));
         assert_eq!(details.text("data.site_uid"), None);
+        let spelled =
+            Details::read(Some(r#"{"a":1048590.0,"b":1.04859E6,"c":"1048590.0","d":9007199254740993.0,"e":1.5}"#));
+        let all = ["a", "b", "c", "d", "e"].map(|key| spelled.integer(key));
+        assert_eq!(all, [Some(1_048_590), Some(1_048_590), Some(1_048_590), Some(9_007_199_254_740_993), None]);
     }
 }

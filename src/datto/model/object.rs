@@ -51,12 +51,13 @@ impl<'a> Object<'a> {
         text_of(json).map(Cow::into_owned)
     }
 
-    /// An identifying text: like [`Self::text`], but neither empty nor blank. Of a whole number its plain digits: an id is its
-    /// number, however that is spelled.
+    /// An identifying text: like [`Self::text`], but neither empty nor blank. A whole number is its usual digits, whatever its spelling.
     pub(in crate::datto) fn id(&self, name: &str) -> Option<String> {
-        let text = self.text(name).filter(|text| !text.trim().is_empty())?;
-        let number = if self.raw(name).is_some_and(|raw| is_number(raw.get())) { number::whole(&text) } else { None };
-        Some(number.map_or_else(|| text.clone(), Cow::into_owned))
+        let json = self.raw(name)?.get();
+        if is_number(json) {
+            return Some(number::id(json).into_owned());
+        }
+        self.text(name).filter(|text| !text.trim().is_empty())
     }
 
     /// A truth value; the texts `true` and `false` count too.
@@ -68,9 +69,9 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// A whole number, also in quotes.
+    /// A whole number in any spelling, also in quotes.
     pub(in crate::datto) fn integer(&self, name: &str) -> Option<i64> {
-        number::integer(&self.text(name)?)
+        number::whole(&self.text(name)?)
     }
 
     /// A point in time (datto-rmm-api.md section 7); `None` also for what is not a time.

@@ -48,8 +48,8 @@ impl<'a> Fields<'a> {
     /// The text that [`Self::take_id`] would take, left in place.
     pub(crate) fn peek_id(&self, key: &str) -> Option<Cow<'a, str>> {
         match self.get(key)?.kind() {
+            Kind::Number(token) => Some(number::id(token)),
             Kind::String => self.peek(key),
-            Kind::Number(text) => Some(number::whole(text).unwrap_or(Cow::Borrowed(text))),
             Kind::Null | Kind::Bool | Kind::Array | Kind::Object => None,
         }
     }
@@ -76,31 +76,32 @@ impl<'a> Fields<'a> {
         Some(notes.limit(text))
     }
 
-    /// Takes a text or a number as text: Datto is not firm about the type of ids. A whole number gives its plain digits; another
-    /// spelling of it (`7.0`) stays too, so that the source's own text is not lost.
+    /// Takes a text or a number as text: Datto is not firm about the type of ids. Of a whole number in an unusual spelling the
+    /// token stays too, so that the source's own text is not lost.
     pub(crate) fn take_id(&mut self, key: &str, notes: &mut Notes) -> Option<Cow<'a, str>> {
         match self.told(key)?.kind() {
-            Kind::Number(text) => {
-                let digits = number::whole(text).unwrap_or(Cow::Borrowed(text));
-                if digits == text {
+            Kind::Number(token) => {
+                let id = number::id(token);
+                if id == token {
                     self.take(key);
                 }
-                Some(notes.limit(digits))
+                Some(notes.limit(id))
             }
             Kind::Null | Kind::Bool | Kind::String | Kind::Array | Kind::Object => self.take_text(key, notes),
         }
     }
 
-    /// Takes an integer of 32 bits (OCSF `integer_t`); anything else stays, with a note.
+    /// Takes an integer of 32 bits (OCSF `integer_t`). One in an unusual spelling or in quotes stays too; anything else stays, with
+    /// a note.
     pub(crate) fn take_i32(&mut self, key: &str, notes: &mut Notes) -> Option<i32> {
         let value = self.told(key)?;
         let number = match value.kind() {
-            Kind::Number(text) => number::integer(text).and_then(|number| i32::try_from(number).ok()),
-            Kind::Null | Kind::Bool | Kind::String | Kind::Array | Kind::Object => None,
+            Kind::Number(_) | Kind::String => value.scalar().and_then(|text| number::whole(&text)),
+            Kind::Null | Kind::Bool | Kind::Array | Kind::Object => None,
         };
+        let number = number.and_then(|number| i32::try_from(number).ok());
         match number {
             Some(number) if value.source() == number.to_string() => drop(self.take(key)),
-            // Another spelling of the number stays too.
             Some(_) => {}
             None => self.note(key, "expected an integer of 32 bits", notes),
         }

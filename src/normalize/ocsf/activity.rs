@@ -1,6 +1,6 @@
 //! Activity log → the most specific class whose needs the record meets (event-schema.md section 7).
 
-use self::row::{Outcome, Row};
+use self::row::Row;
 use super::captions;
 use super::choice::{Choice, Text};
 use super::class::{Base, Body};
@@ -49,10 +49,10 @@ fn start<'a>(
     activity: Choice<'a>,
     body: Body<'a>,
 ) -> Draft<'a> {
-    let (key, severity, status) = match row.outcome {
-        Outcome::Failure => ("activity.failed", 2, 2),
-        Outcome::Success => ("activity", 1, 1),
-        Outcome::Unknown => ("activity", 1, 0),
+    let (key, severity, status) = match (row.failed, row.has_unknown_outcome()) {
+        (true, _) => ("activity.failed", 2, 2),
+        (false, true) => ("activity", 1, 0),
+        (false, false) => ("activity", 1, 1),
     };
     let severity = severity::of_event(key, severity, &scope.options().severities);
     let mut draft = Draft::new(class, activity, row.time(scope), severity, body);

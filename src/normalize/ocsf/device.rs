@@ -13,8 +13,7 @@ use super::scope::{DeviceNames, Scope};
 use super::severity;
 use crate::normalize::json::fields::Fields;
 use crate::normalize::notes::Notes;
-use crate::normalize::udf;
-use crate::normalize::{address, check};
+use crate::normalize::{address, check, udf};
 
 /// Words that end the name of a Windows edition.
 const EDITIONS: [&str; 8] =
@@ -32,7 +31,7 @@ pub(crate) fn enrich<'a>(fields: &mut Fields<'a>, notes: &mut Notes) -> Device<'
     device.uid = fields.take_id("uid", notes);
     device.uid_alt = fields.take_id("id", notes);
     device.hostname = fields.take_text("hostname", notes);
-    device.ip = check::take_ip(fields, "intIpAddress", notes);
+    device.ip = check::take_address(fields, "intIpAddress", notes).map(|address| address.ip);
     device.domain = fields.take_text("domain", notes);
     device.desc = fields.take_text("description", notes);
     device.is_managed = Some(true);
@@ -59,9 +58,11 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     let names = DeviceNames { uid: Some(Text::Borrowed(&scope.envelope.native_id)), ..DeviceNames::default() };
     device.uid = device.uid.or(names.uid);
     device.org = Some(scope.org());
+    // An observable holds the very text of the attribute, so only a plain address is one.
     let external = fields.get("extIpAddress").and_then(|ip| ip.string());
-    let external = external.and_then(|ip| address::all(&ip).next()).map(|address| Text::Owned(address.ip));
-    if external.is_none() && fields.peek("extIpAddress").is_some() {
+    let external = external.filter(|text| address::parse(text).is_some_and(|address| address.is_all_of(text)));
+    let has_address = fields.get("extIpAddress").is_none_or(|ip| !address::list(ip).is_empty());
+    if !has_address && fields.peek("extIpAddress").is_some() {
         fields.note("extIpAddress", "not an IP address", notes);
     }
 

@@ -10,8 +10,6 @@ pub(super) struct Rules<'r> {
     kind: RecordKind,
     /// The user-defined fields that stay.
     udfs: &'r Udfs,
-    /// For texts that a template of the customer's may have filled.
-    is_payload: bool,
 }
 
 /// What becomes of a member.
@@ -23,44 +21,44 @@ pub(super) enum Verdict {
     Replace,
 }
 
+/// The key, in compact form, under which an alert says what was done about it.
+const RESPONSES: &str = "responseactions";
 /// Parts of keys that are secrets in every record.
 const ALWAYS: [&str; 3] = ["webremoteurl", "apisecretkey", "apiaccesskey"];
 /// Parts of keys that are like a password's, where the keys are Datto's own and not a script's.
 const LIKE_PASSWORDS: [&str; 9] =
     ["password", "passwd", "passphrase", "secret", "apikey", "accesskey", "privatekey", "credential", "accesstoken"];
+/// Parts of keys that hold a secret in what was sent to a third party, and in texts of unknown form.
+const OF_REQUESTS: [&str; 7] = ["token", "authorization", "cookie", "bearer", "signature", "hmac", "jwt"];
+/// Ends of such keys: `routing_key`, `X-Auth`, `sig`.
+const ENDS_OF_REQUESTS: [&str; 8] = ["key", "auth", "sig", "pass", "otp", "hookurl", "webhook", "sessionid"];
+/// Headers whose values hold commas and semicolons of their own.
+const HEADERS: [&str; 3] = ["authorization", "cookie", "signature"];
+/// Keys of a pair's name and of its value, as lists of headers and fields have them.
+const NAMES_OF_NAMES: [&str; 8] = ["name", "key", "title", "header", "label", "field", "variable", "id"];
+const NAMES_OF_VALUES: [&str; 5] = ["value", "values", "content", "text", "defaultval"];
 /// Ends of keys that hold a job's output.
 const JOB_OUTPUT: [&str; 3] = ["stdout", "stderr", "stddata"];
 
-/// Ends of keys that hold a secret of a service which a webhook calls (`routing_key`, `Authorization`, `sig`).
-const ENDS_OF_PAYLOAD_SECRETS: [&str; 10] =
-    ["key", "authorization", "auth", "cookie", "sig", "signature", "jwt", "pass", "bearer", "code"];
-/// Parts of such keys.
-const PARTS_OF_PAYLOAD_SECRETS: [&str; 4] = ["token", "webhook", "session", "signing"];
-
 impl<'r> Rules<'r> {
     pub(super) fn of(kind: RecordKind, udfs: &'r Udfs) -> Self {
-        Self { kind, udfs, is_payload: false }
-    }
-
-    /// The strict rules, for texts that a template of the customer's may have filled: a rendered webhook payload holds whatever
-    /// its author wrote into it, perhaps a token (datto-rmm-api.md section 8.1).
-    pub(super) fn of_payload(self) -> Self {
-        Self { is_payload: true, ..self }
-    }
-
-    /// Whether these are the strict rules.
-    pub(super) fn is_payload(self) -> bool {
-        self.is_payload
-    }
-
-    /// Whether such texts stand under this key.
-    pub(super) fn holds_payloads(self, key: &str) -> bool {
-        self.kind == RecordKind::Alert && compact(key) == "responseactions"
+        Self { kind, udfs }
     }
 
     /// Whether strings of this record may hold JSON of their own: only an activity's `details` does.
     pub(super) fn look_into_texts(self) -> bool {
         matches!(self.kind, RecordKind::ActivityDevice | RecordKind::ActivityUser)
+    }
+
+    /// Whether the value under this key may hold what was sent to a third party.
+    pub(super) fn is_of_responses(key: &str) -> bool {
+        key.len() >= RESPONSES.len() && compact(key) == RESPONSES
+    }
+
+    /// Judges a member of what may have been sent to a third party, where every key counts that may name a secret.
+    pub(super) fn judge_strictly(key: &str, rest: &str) -> Verdict {
+        let is_plain = matches!(rest.bytes().next(), Some(b't' | b'f' | b'n'));
+        if !is_plain && is_secret_of_text(key) { Verdict::Remove } else { Verdict::Keep }
     }
 
     /// Whether the container under this key is proxy settings, which hold a user name that is a secret there only.
@@ -72,10 +70,7 @@ impl<'r> Rules<'r> {
     pub(super) fn judge(self, key: &str, rest: &str, in_proxy: bool) -> Verdict {
         let name = compact(key);
         let value = rest.bytes().next().unwrap_or_default();
-        let is_secret = if self.is_payload {
-            !matches!(value, b't' | b'f' | b'n')
-                && (is_secret_of_payload(key) || (in_proxy && name.ends_with("username")))
-        } else if is_udf(&name) {
+        let is_secret = if is_udf(&name) {
             if self.holds_device_id(&name) {
                 return judge_device_id(rest);
             }
@@ -139,21 +134,40 @@ pub(super) fn is_like_a_secret(name: &str) -> bool {
         || name.ends_with("pwd")
 }
 
-/// Whether a key of a text that a template may have filled names a secret. `description`, `actionType` and the other keys of
-/// Datto's own do not.
-pub(super) fn is_secret_of_payload(key: &str) -> bool {
+/// Whether a key in a text that no kind's rules can read names a secret.
+pub(super) fn is_secret_of_text(key: &str) -> bool {
     let name = compact(key);
-    is_any_secret(key)
-        || ENDS_OF_PAYLOAD_SECRETS.iter().any(|end| name.ends_with(end))
-        || PARTS_OF_PAYLOAD_SECRETS.iter().any(|part| name.contains(part))
+    is_any_secret(&name)
+        || OF_REQUESTS.iter().any(|part| name.contains(part))
+        || ENDS_OF_REQUESTS.iter().any(|end| name.ends_with(end))
 }
 
-/// Whether a key of any kind of text names a secret: for texts that no kind's rules can read.
-pub(super) fn is_any_secret(key: &str) -> bool {
+/// Whether a parameter of a web address names a secret that it does not name elsewhere.
+pub(super) fn is_secret_of_address(key: &str) -> bool {
+    compact(key) == "code"
+}
+
+/// Whether a header's value goes on to the end of its line.
+pub(super) fn is_header(key: &str) -> bool {
     let name = compact(key);
+    HEADERS.iter().any(|header| name.contains(header))
+}
+
+/// Whether this is the key under which a pair has its name.
+pub(super) fn is_name_of_names(key: &str) -> bool {
+    NAMES_OF_NAMES.contains(&compact(key).as_str())
+}
+
+/// Whether this is the key under which a pair has its value.
+pub(super) fn is_name_of_values(key: &str) -> bool {
+    NAMES_OF_VALUES.contains(&compact(key).as_str())
+}
+
+/// Whether a key, in compact form, names a secret in any kind of record.
+fn is_any_secret(name: &str) -> bool {
     ALWAYS.iter().any(|part| name.contains(part))
-        || is_like_a_secret(&name)
-        || udf_number(&name).is_some()
+        || is_like_a_secret(name)
+        || udf_number(name).is_some()
         || (name.contains("proxy") && name.ends_with("username"))
 }
 
@@ -166,8 +180,8 @@ pub(super) fn may_name_a_secret(text: &str) -> bool {
 }
 
 /// First three letters of the words below, in lower case; a `?` is any.
-const BEGINNINGS: [&[u8; 3]; 12] =
-    [b"udf", b"pas", b"pwd", b"pro", b"sec", b"std", b"tok", b"key", b"cre", b"var", b"rem", b"\\u?"];
+const BEGINNINGS: [&[u8; 3]; 13] =
+    [b"udf", b"pas", b"pwd", b"pro", b"sec", b"std", b"tok", b"key", b"cre", b"var", b"rem", b"res", b"\\u?"];
 /// For each of three places and each byte, the beginnings that have it there: a bit for each. So one look at three bytes says
 /// whether a word may begin, without a branch for each of them.
 const HOLDERS: [[u16; 256]; 3] = [holders(0), holders(1), holders(2)];
@@ -212,11 +226,21 @@ fn is_word_of_a_secret(bytes: &[u8], at: usize) -> bool {
         b'c' | b'C' => is_at(at, b"cred"),
         b'v' | b'V' => is_at(at, b"variable"),
         // With or without a separator before the last word.
-        b'r' | b'R' => is_at(at, b"remoteurl") || (is_at(at, b"remote") && is_at(at.saturating_add(7), b"url")),
+        b'r' | b'R' => {
+            is_at(at, b"remoteurl")
+                || (is_at(at, b"remote") && is_at(at.saturating_add(7), b"url"))
+                || (is_at(at, RESPONSES.as_bytes()) && !says_nothing(bytes, at.saturating_add(RESPONSES.len())))
+        }
         // A key may be written in escapes.
         b'\\' => is_at(at.saturating_add(1), b"u"),
         _ => false,
     }
+}
+
+/// Whether the value after a key that ends at `at` is null or empty, as those of most alerts' response actions are.
+fn says_nothing(bytes: &[u8], at: usize) -> bool {
+    let value = bytes.get(at..).and_then(|rest| rest.strip_prefix(b"\":")).unwrap_or_default();
+    value.starts_with(b"null") || value.starts_with(b"[]")
 }
 
 /// Letters and digits in lower case: `data.API_secret-Key` and `apiSecretKey` name the same thing.

@@ -72,7 +72,7 @@ fn text() -> impl Strategy<Value = String> {
         3 => select(&["", "10.20.0.5", "2001:db8::1", "00-15-5d-01-0a-1f", "jane@northwind.example", "true", "false",
             "TICKET_CREATED", "Critical", "Server", "Windows Server 2022 10.0.20348", "CONTOSO\\svc", "C:\\a\\b", "/srv/x/",
             "1795212345000", "2026-11-20T22:05:45Z", "-62135596800000", "Security", "DIRECTORY", "failed", "completed",
-            "1.2.3.4, ::1", "[\"a\",\"b\"]", "{\"x\":1}", "device", "ab1c0002"][..]).prop_map(str::to_owned),
+            "1.2.3.4, ::1", "203.0.113.9:443", "[2001:db8::5]:443", "unknown, [::ffff:203.0.113.9]:1;fe80::1%eth0", "1048590.0", "[\"a\",\"b\"]", "{\"x\":1}", "device", "ab1c0002"][..]).prop_map(str::to_owned),
         2 => "\\PC{0,12}",
         1 => any::<String>(),
     ]
@@ -90,6 +90,8 @@ fn number() -> impl Strategy<Value = Value> {
             "1795212345000",
             "1795214400.125",
             "1.50",
+            "87.0",
+            "1.04859E6",
             "1e400",
             "-1E-7",
             "123456789012345678901234567890",

@@ -186,7 +186,7 @@ fn custom_snmp(rng: &mut Rng, _: Millis) -> Value {
 }
 
 fn threat(rng: &mut Rng, _: Millis) -> Value {
-    json!({"esAlertId": text_uid(rng), "description": "Trojan:Win32/Wacatac.B!ml detected in C:\\Users\\Ä\\Downloads\\invoice.exe"})
+    json!({"esAlertId": rng.u32(..).to_string(), "description": "Trojan:Win32/Wacatac.B!ml detected in C:\\Users\\Ä\\Downloads\\invoice.exe"})
 }
 
 fn ransomware(rng: &mut Rng, opened: Millis) -> Value {

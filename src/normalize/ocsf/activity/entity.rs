@@ -3,6 +3,7 @@
 use super::row::Row;
 use super::start;
 use crate::normalize::notes::Notes;
+use crate::normalize::number;
 use crate::normalize::ocsf::captions;
 use crate::normalize::ocsf::choice::{Choice, OTHER, Text};
 use crate::normalize::ocsf::class::{Body, EntityManagement};
@@ -211,7 +212,7 @@ impl<'a> Site<'a> {
     }
 
     fn reference(&self) -> Option<SiteRef> {
-        let by_id = || self.id.as_ref()?.parse().ok().map(SiteRef::Id);
+        let by_id = || number::whole(self.id.as_ref()?).map(SiteRef::Id);
         self.uid.as_ref().map(|uid| SiteRef::Uid(uid.clone().into_owned())).or_else(by_id)
     }
 

@@ -1,7 +1,5 @@
 //! What the lens sees of an activity record, before a mapping takes anything from it.
 
-use std::borrow::Cow;
-
 use super::row::Row;
 use crate::normalize::address;
 use crate::normalize::lens::Facts;
@@ -35,8 +33,7 @@ impl<'a> Row<'a> {
     /// Who acted, and the first valid address that the record names.
     pub(super) fn acting(&self) -> Acting<'a> {
         let user = self.has_user().then(|| self.who().chars().take(MAX_NAME).collect());
-        let addresses = self.details.peek("source.forwarded_ip");
-        let first = addresses.as_deref().and_then(|text| address::all(text).next());
-        Acting { user: user.map(Text::Owned), address: first.map(|first| Cow::Owned(first.ip)) }
+        let addresses = self.details.get("source.forwarded_ip").map(address::list).unwrap_or_default();
+        Acting { user: user.map(Text::Owned), address: addresses.into_iter().next().map(|address| address.ip) }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use crate::normalize::address::{self, Address};
 use crate::normalize::check;
 use crate::normalize::json::Json;
 use crate::normalize::json::fields::Fields;
@@ -38,8 +37,7 @@ pub(super) struct Row<'a> {
     pub(super) entity: String,
     pub(super) category: String,
     pub(super) tokens: Vec<String>,
-    /// How the action ended.
-    pub(super) outcome: Outcome,
+    pub(super) failed: bool,
     time: Option<i64>,
     pub(super) original_time: Option<Text<'a>>,
 }
@@ -69,11 +67,11 @@ impl<'a> Row<'a> {
             entity,
             category,
             tokens,
-            outcome: Outcome::Success,
+            failed: false,
             time,
             original_time,
         };
-        row.outcome = row.judge_outcome();
+        row.failed = row.has_failed();
         row.drop_repeats(&scope.envelope.native_id);
         row
     }
@@ -151,19 +149,10 @@ impl<'a> Row<'a> {
     /// Takes the address that the user came from: the first valid one, further ones as intermediate.
     pub(super) fn take_source(&mut self, notes: &mut Notes) -> Option<Endpoint<'a>> {
         const KEY: &str = "source.forwarded_ip";
-        let text = self.details.peek(KEY)?;
-        if check::is_ip(&text) {
-            self.details.take(KEY);
-            return Some(Endpoint { ip: Some(text), ..Endpoint::default() });
-        }
-        // Another spelling, a list, or worse: the text itself stays in the details.
-        let mut addresses = address::all(&text);
-        let Some(Address { ip, port }) = addresses.next() else {
-            self.details.note(KEY, "not an IP address", notes);
-            return None;
-        };
-        let intermediate_ips = addresses.map(|address| address.ip).collect();
-        Some(Endpoint { ip: Some(Cow::Owned(ip)), port, intermediate_ips, ..Endpoint::default() })
+        let mut addresses = check::take_addresses(&mut self.details, KEY, notes).into_iter();
+        let source = Endpoint::at(addresses.next()?);
+        let further = addresses.take(MAX_INTERMEDIATE).map(|address| address.ip.into_owned());
+        Some(Endpoint { intermediate_ips: further.collect(), ..source })
     }
 
     /// What the record calls its device, left in place.
@@ -234,24 +223,25 @@ impl<'a> Row<'a> {
         residue.fields(&self.record, notes);
     }
 
-    /// An audit entry is a completed action unless it says otherwise. That patches were run says nothing of how it went.
-    fn judge_outcome(&self) -> Outcome {
-        let texts = ["job.status", "note"].into_iter().filter_map(|key| self.details.peek(key));
-        let says_so = |word: &String| FAILURES.contains(&word.as_str());
-        let has_failed = self.tokens.iter().any(says_so)
-            || texts.into_iter().any(|text| words(&text.to_lowercase()).iter().any(says_so));
-        match self.details.flag("patch_activity.success") {
-            Some(false) => Outcome::Failure,
-            _ if has_failed => Outcome::Failure,
-            None if self.is_patch_run() => Outcome::Unknown,
-            Some(true) | None => Outcome::Success,
-        }
+    /// Whether a patch activity worked, if it says so: by its flag, else by an action that is named for a finished installation.
+    pub(super) fn patch_success(&self) -> Option<bool> {
+        let by_name = || self.has_token(&["install", "installed"]).then_some(true);
+        self.details.flag("patch_activity.success").or_else(by_name)
     }
 
-    /// Whether the row says that patches were run or otherwise worked on: neither audited nor, by the action's name, installed.
-    fn is_patch_run(&self) -> bool {
-        let is_named = |token: &String| matches!(token.as_str(), "audit" | "install" | "installed");
-        self.entity == "device" && self.category == "patch" && !self.tokens.iter().any(is_named)
+    /// Whether it is a patch activity that does not say whether it worked. One that was written is not one that was done.
+    pub(super) fn has_unknown_outcome(&self) -> bool {
+        let is_patch = self.entity == "device" && self.category == "patch" && !self.has_token(&["audit"]);
+        is_patch && !self.failed && self.patch_success().is_none()
+    }
+
+    /// An audit entry is a completed action unless it says otherwise.
+    fn has_failed(&self) -> bool {
+        let texts = ["job.status", "note"].into_iter().filter_map(|key| self.details.peek(key));
+        let says_so = |word: &String| FAILURES.contains(&word.as_str());
+        self.patch_success() == Some(false)
+            || self.tokens.iter().any(says_so)
+            || texts.into_iter().any(|text| words(&text.to_lowercase()).iter().any(says_so))
     }
 
     /// The details repeat some of the record itself.
@@ -266,16 +256,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// How the action of a row ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// It was done.
-    Success,
-    /// It was tried and failed.
-    Failure,
-    /// The row does not say.
-    Unknown,
-}
+/// Addresses of one record besides the first.
+const MAX_INTERMEDIATE: usize = 19;
 
 /// Words of an action or a sentence, in lower case as given.
 fn words(text: &str) -> Vec<String> {

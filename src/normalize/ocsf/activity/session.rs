@@ -1,6 +1,6 @@
 //! Remote sessions → Tunnel Activity 4014; log-in and log-out → Authentication 3002.
 
-use super::row::{Outcome, Row};
+use super::row::Row;
 use super::start;
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::captions;
@@ -84,7 +84,7 @@ fn authentication<'a>(row: &mut Row<'a>, scope: &Scope<'a>, activity: u32, notes
     let who = row.who();
     let user = row.take_user(scope, notes)?;
     let src_endpoint = row.take_source(notes);
-    let verb = match (activity, row.outcome == Outcome::Failure) {
+    let verb = match (activity, row.failed) {
         (1, false) => "logged in to",
         (1, true) => "failed to log in to",
         (_, false) => "logged out of",

@@ -1,6 +1,6 @@
 //! Jobs → Scheduled Job Activity 1006; installed patches → Operating System Patch State 5004.
 
-use super::row::{Outcome, Row};
+use super::row::Row;
 use super::start;
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::captions;
@@ -64,7 +64,7 @@ pub(super) fn job<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Note
     Some(draft)
 }
 
-/// A patch that was installed, failed to, or was run without a word of the outcome; needs the patch and the device's OS version.
+/// What was done with a patch, and whether it worked if the record says so; needs the patch and the device's OS version.
 pub(super) fn patch<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
     row.details.peek_id("patch_update.uid")?;
     let names = row.device_names(notes);
@@ -73,16 +73,21 @@ pub(super) fn patch<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut No
     let uid = row.details.take_id("patch_update.uid", notes)?;
     row.drop_device(&names);
     let title = row.details.take_text("patch_update.title", notes);
-    let (state, verb) = match row.outcome {
-        Outcome::Success => (1, "installed"),
-        Outcome::Failure => (2, "failed to install"),
-        Outcome::Unknown => (0, "run, outcome unknown"),
+    let action = row.details.peek("patch_activity.action").or_else(|| row.record.peek("action")).unwrap_or_default();
+    let removes = action.to_lowercase().contains("uninstall");
+    let (state, outcome) = match (row.patch_success().map(|worked| worked && !row.failed), removes) {
+        (Some(true), false) => (1, "installed".to_owned()),
+        (Some(true), true) => (2, "uninstalled".to_owned()),
+        (Some(false), false) => (2, "failed to install".to_owned()),
+        // It is still there, or never was.
+        (Some(false), true) => (0, "failed to uninstall".to_owned()),
+        (None, _) => (0, format!("patch {action}, outcome unknown")),
     };
     let state = Choice::of(captions::INSTALL_STATE, state);
     let start_time = row.details.take_time("patch_activity.patch_install_start", notes);
     let end_time = row.details.take_time("patch_activity.patch_install_end", notes);
     let host = device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or("device");
-    let message = format!("{host}: {} {verb}", title.as_deref().unwrap_or(&uid));
+    let message = format!("{host}: {} {outcome}", title.as_deref().unwrap_or(&uid));
     let patch = Patch { uid: uid.clone(), title, install_state_id: state.id, install_state: state.caption };
     let mut observables = Observables::default();
     observables.add_device(&device);

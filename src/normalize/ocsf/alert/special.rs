@@ -1,14 +1,13 @@
 //! What the table of monitors cannot say: titles that are computed, evidence that is more than data.
 
 use super::reading::Reading;
-use crate::normalize::address::{self, Address};
-use crate::normalize::check;
 use crate::normalize::json::fields::TextList;
 use crate::normalize::json::{Json, prune};
 use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
 use crate::normalize::ocsf::object::finding::{Evidence, File, Malware};
 use crate::normalize::ocsf::residue;
+use crate::normalize::{address, check};
 use serde_json::value::RawValue;
 
 /// Files and folders that become objects of their own; the others stay in the residue.
@@ -89,14 +88,13 @@ pub(super) fn event_log(reading: &mut Reading<'_, '_>) {
 }
 
 pub(super) fn ping(reading: &mut Reading<'_, '_>) {
-    // What a ping is told to reach: a host's name, an address, or one with a port, whose text stays too.
-    let other = reading.context.peek("instanceName").filter(|text| !check::is_ip(text));
-    let dst_endpoint = match other.as_deref().and_then(address::one) {
-        Some(Address { ip, port }) => Some(Endpoint { ip: Some(Text::Owned(ip)), port, ..Endpoint::default() }),
-        None => reading.context.take_text("instanceName", reading.notes).map(|target| match check::is_ip(&target) {
-            true => Endpoint { ip: Some(target), ..Endpoint::default() },
-            false => Endpoint { hostname: Some(target), ..Endpoint::default() },
-        }),
+    const TARGET: &str = "instanceName";
+    let is_address = reading.context.peek(TARGET).is_some_and(|target| address::parse(&target).is_some());
+    let dst_endpoint = if is_address {
+        check::take_address(&mut reading.context, TARGET, reading.notes).map(Endpoint::at)
+    } else {
+        let hostname = reading.context.take_text(TARGET, reading.notes);
+        hostname.map(|hostname| Endpoint { hostname: Some(hostname), ..Endpoint::default() })
     };
     let evidence = Evidence { name: "Ping target", dst_endpoint, ..Evidence::default() };
     reading.add_evidence(evidence, &["roundtripTime", "reasons"]);
@@ -116,6 +114,9 @@ pub(super) fn disk_usage(reading: &mut Reading<'_, '_>) {
 }
 
 pub(super) fn file_system(reading: &mut Reading<'_, '_>) {
+    // `objectType` and `condition` are null on some alerts.
+    let title = reading.fill("{path}: {condition} on {device}").or_else(|| reading.fill("{path} on {device}"));
+    reading.told.title = title;
     let kind = reading.context.peek("objectType");
     let is_folder = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("DIRECTORY"));
     let path = reading.context.take_text("path", reading.notes);
@@ -141,18 +142,18 @@ pub(super) fn component(reading: &mut Reading<'_, '_>) {
 pub(super) fn snmp(reading: &mut Reading<'_, '_>) {
     const DATA: &[&str] =
         &["displayName", "currentValue", "monitorInstance", "OID", "oid", "ruleName", "responseValue", "monitorName"];
-    let ip = check::take_ip(&mut reading.context, "ipAddress", reading.notes);
+    let address = check::take_address(&mut reading.context, "ipAddress", reading.notes);
     let hostname = reading.context.take_text("deviceName", reading.notes);
-    let endpoint = Endpoint { ip, hostname, ..Endpoint::default() };
+    let endpoint = Endpoint { hostname, ..address.map(Endpoint::at).unwrap_or_default() };
     let dst_endpoint = endpoint.is_identified().then_some(endpoint);
     reading.add_evidence(Evidence { name: "SNMP value", dst_endpoint, ..Evidence::default() }, DATA);
 }
 
 pub(super) fn printer(reading: &mut Reading<'_, '_>) {
-    let ip = check::take_ip(&mut reading.context, "ipAddress", reading.notes);
+    let address = check::take_address(&mut reading.context, "ipAddress", reading.notes);
     // An endpoint needs more than a MAC address.
-    let mac = ip.as_ref().and_then(|_| check::take_mac(&mut reading.context, "macAddress", reading.notes));
-    let endpoint = Endpoint { ip, mac, ..Endpoint::default() };
+    let mac = address.as_ref().and_then(|_| check::take_mac(&mut reading.context, "macAddress", reading.notes));
+    let endpoint = Endpoint { mac, ..address.map(Endpoint::at).unwrap_or_default() };
     let dst_endpoint = endpoint.is_identified().then_some(endpoint);
     let evidence = Evidence { name: "Printer", dst_endpoint, ..Evidence::default() };
     reading.add_evidence(evidence, &["markerSupplyIndex", "currentLevel"]);

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::device::Device;
+use crate::normalize::address::Address;
 use crate::normalize::ocsf::choice::Text;
 
 /// An endpoint; at least one of `ip`, `uid` and `hostname` is there.
@@ -15,9 +16,9 @@ pub(crate) struct Endpoint<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ip: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) port: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mac: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) port: Option<u16>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) intermediate_ips: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,6 +28,11 @@ pub(crate) struct Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
+    /// The endpoint that has this address.
+    pub(crate) fn at(address: Address<'a>) -> Self {
+        Self { ip: Some(address.ip), port: address.port, ..Self::default() }
+    }
+
     /// The endpoint that a device is.
     pub(crate) fn of_device(device: &Device<'a>) -> Self {
         Self {
