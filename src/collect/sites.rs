@@ -97,7 +97,7 @@ impl Source {
         }
         let seen = sights.keys().cloned().collect();
         let rows = (sights.len() + rejected.len()) as u64;
-        // System sites have uids of their own kind, which a look-up need not know.
+        // "Deleted Devices" has a uid that is no UUID, which a look-up need not know, and maybe devices that no list shows.
         let ordinary = || sights.values().filter(|sight| !is_deleted(sight));
         let known = ordinary().map(|sight| sight.uid.clone()).collect();
         let devices_of = |sight: &Sight| devices.get(&sight.uid).copied().flatten();

@@ -1,5 +1,7 @@
 //! What a list no longer shows is gone only if the API says so: not on a wrong path, behind a gateway, or with a list cut short.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vintner::admin::report::ListReport;
@@ -41,17 +43,14 @@ fn unrouted(path: &str) -> Vec<Rule> {
     ]
 }
 
+/// Does `kind` to the alert, the device or the site `uid`, whichever it is about.
 fn act(polling: &Polling, kind: Act, uid: &str) {
     let uid = Some(uid.to_owned());
-    let command = match kind {
-        Act::RemoveDevice => Command { kind, device: uid, ..Command::default() },
-        Act::RemoveSite => Command { kind, site: uid, ..Command::default() },
-        _ => Command { kind, uid, ..Command::default() },
-    };
+    let command = Command { kind, device: uid.clone(), site: uid.clone(), uid, ..Command::default() };
     polling.sim.apply(&command).unwrap();
 }
 
-/// Who was told as gone, in order.
+/// Who was reported as gone, in order.
 fn vanished(records: &[Record], kind: RecordKind) -> Vec<&str> {
     let gone = |record: &&Record| record.envelope.kind == kind && matches!(record.envelope.marker, Marker::Vanished(_));
     records.iter().filter(gone).map(|record| record.envelope.native_id.as_str()).collect()
@@ -108,6 +107,22 @@ async fn a_404_closes_no_alert_where_an_alert_of_the_list_is_not_found_either() 
     let mut expected = [uids[0].as_str(), uids[1].as_str()];
     expected.sort_unstable();
     assert_eq!(gone, expected);
+}
+
+/// A gateway's page may pass, so each such look-up is tried for about a minute: a few in a row end the round.
+#[tokio::test(start_paused = true)]
+async fn look_ups_that_fail_do_not_hold_up_the_lists() {
+    let polling = Polling::start(alerts(24), POLL).await;
+    polling.pass(2 * MINUTE).await;
+    let asked = |polling: &Polling| polling.traffic().paths["/api/v2/account/alerts/open"].requests;
+    polling.sim.add_faults(vec![Rule::new(Fault::Html).on(ALERT).status(404)]);
+    for uid in open_uids(&polling).iter().take(20) {
+        act(&polling, Act::VanishAlert, uid);
+    }
+    let before = asked(&polling);
+    polling.pass(15 * MINUTE).await;
+    assert!(asked(&polling) - before >= 3, "{} passes", asked(&polling) - before);
+    polling.finish().await;
 }
 
 /// With both lists empty there is no alert to ask for; then the account must answer.
@@ -196,9 +211,9 @@ async fn missing_rows(polling: &Polling, name: &str) -> String {
 /// The user's visibility was cut: a row is missing from the list though its count has it, and the look-up answers a genuine 404.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_gone_that_a_list_shorter_than_its_count_does_not_show() {
-    for (list_path, item_path, name, kind) in [
-        ("/api/v2/account/devices", DEVICE, "devices", RecordKind::Device),
-        ("/api/v2/account/sites", SITE, "sites", RecordKind::Site),
+    for (list_path, item_path, name, kind, removal) in [
+        ("/api/v2/account/devices", DEVICE, "devices", RecordKind::Device, Act::RemoveDevice),
+        ("/api/v2/account/sites", SITE, "sites", RecordKind::Site, Act::RemoveSite),
     ] {
         let polling = Polling::start(World::quiet(), POLL).await;
         polling.pass(2 * MINUTE).await;
@@ -223,13 +238,54 @@ async fn nothing_is_gone_that_a_list_shorter_than_its_count_does_not_show() {
         polling.sim.set_faults(Faults { rules: vec![not_found(&format!("{item_path}{uid}$"), UNKNOWN)] });
         polling.pass(6 * MINUTE).await;
         assert_eq!((list(&polling, name).await, missing_rows(&polling, name).await.as_str()), (whole, "0"));
-        match kind {
-            RecordKind::Device => act(&polling, Act::RemoveDevice, uid),
-            _ => act(&polling, Act::RemoveSite, uid),
-        }
+        act(&polling, removal, uid);
         polling.pass(6 * MINUTE).await;
         assert_eq!(vanished(&polling.finish().await, kind), [uid.as_str()], "{name}");
     }
+}
+
+/// Collects log lines.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn with(&self, part: &str) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        text.lines().filter(|line| line.contains(part)).map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_short_list_is_logged_when_it_begins_and_when_it_ends_and_never_between() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let polling = Polling::start(World::quiet(), POLL).await;
+    polling.pass(7 * MINUTE).await;
+    assert_eq!((log.with("is short"), log.with("is whole again")), (Vec::new(), Vec::new()), "no news");
+    polling.sim.add_faults(vec![Rule::new(Fault::MissingRow).on("/api/v2/account/devices")]);
+    polling.pass(20 * MINUTE).await;
+    let short = log.with("device list is short");
+    assert_eq!(short.len(), 1, "{short:?}");
+    for field in ["WARN", "account=\"acme\"", "rows=11", "total_count=12", "account_devices=12", "hint="] {
+        assert!(short[0].contains(field), "{field}: {}", short[0]);
+    }
+    polling.sim.set_faults(Faults::default());
+    polling.pass(20 * MINUTE).await;
+    assert_eq!((log.with("is short").len(), log.with("device list is whole again").len()), (1, 1));
+    polling.finish().await;
 }
 
 /// What the account counts may be more than any list shows, for ever: that is said, and stops nothing.
