@@ -29,6 +29,7 @@ mod fault;
 mod grpc;
 mod order;
 mod stumble;
+mod wire;
 
 /// How the receiver answers one request.
 #[derive(Clone, Debug)]
