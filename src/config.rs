@@ -15,6 +15,7 @@ pub mod schema;
 pub mod secrets;
 pub mod settings;
 pub mod template;
+mod text;
 pub(crate) mod values;
 
 #[cfg(test)]

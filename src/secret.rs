@@ -8,10 +8,10 @@ use std::sync::Arc;
 pub struct Secret(Arc<str>);
 
 impl Secret {
-    /// Takes `text` with surrounding white space removed (a trailing newline in a stored secret is refused by Datto with 401,
-    /// datto-rmm-api.md section 2).
+    /// Takes `text` without surrounding white space and byte order marks (a trailing newline in a stored secret is refused by Datto
+    /// with 401, datto-rmm-api.md section 2).
     pub fn new(text: &str) -> Self {
-        Self(Arc::from(text.trim()))
+        Self(Arc::from(text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}')))
     }
 
     /// The text itself, for the one place that sends it.
@@ -35,5 +35,6 @@ mod tests {
         let secret = Secret::new(" s3cr3t\r\n");
         assert_eq!(secret.expose(), "s3cr3t");
         assert_eq!(format!("{secret:?}"), "****");
+        assert_eq!(Secret::new("\u{feff} s3c r3t\n\u{feff}").expose(), "s3c r3t");
     }
 }

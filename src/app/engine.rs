@@ -128,7 +128,8 @@ impl Engine {
         let finished = finished.unwrap_or(if is_over { Err(AppError::Deadline) } else { Ok(()) });
         background.abort().await;
         self.close().await;
-        collected.and(drained).and(finished)
+        // A sink may have come to stop only while it ended.
+        collected.and(drained).and(finished).and(self.stopped_sinks())
     }
 
     /// Ends when the journal is full and no sink makes room for `shutdown_timeout`: nothing would ever be read again.
@@ -185,19 +186,22 @@ impl Engine {
     async fn drain(&self, background: &mut Background) -> Result<(), AppError> {
         let (mut last, mut since) = (None, Instant::now());
         loop {
-            let (mut waiting, mut is_opening) = (Vec::new(), false);
+            let (mut waiting, mut undecided) = (Vec::new(), Vec::new());
             for sink in &self.sinks {
                 let backlog = self.shared.journal.backlog(&sink.name).await?;
                 let pending: u64 = backlog.iter().map(|entry| entry.pending).sum();
                 let state = sink.status.get();
-                is_opening |= !state.is_proven && state.failing.is_none();
-                // A stopped sink is told once the others are done.
-                if pending > 0 && !state.is_stopped {
-                    let (sink, failing, trouble) = (sink.name.clone(), state.failing, state.trouble);
-                    waiting.push(Waiting { sink, pending, failing, trouble });
+                let (is_undecided, is_stopped, is_opening) = (state.is_undecided(), state.is_stopped, state.is_opening);
+                let entry =
+                    Waiting { sink: sink.name.clone(), pending, failing: state.failing, trouble: state.trouble };
+                // A stopped sink is reported once the others are done.
+                if pending > 0 && !is_stopped {
+                    waiting.push(entry);
+                } else if is_undecided {
+                    undecided.push((entry, is_opening));
                 }
             }
-            if waiting.is_empty() && !is_opening {
+            if waiting.is_empty() && undecided.is_empty() {
                 return self.stopped_sinks();
             }
             let now: Vec<_> = waiting.iter().map(|entry| (entry.sink.clone(), entry.pending)).collect();
@@ -205,6 +209,8 @@ impl Engine {
                 (last, since) = (Some(now), Instant::now());
             }
             if since.elapsed() >= self.shutdown_timeout {
+                // What is being opened may turn out to be stopped. A health check without an answer leaves nothing undone.
+                waiting.extend(undecided.into_iter().filter(|(_, is_opening)| *is_opening).map(|(entry, _)| entry));
                 return if waiting.is_empty() { self.stopped_sinks() } else { Err(undelivered(&waiting)) };
             }
             tokio::select! {
@@ -330,7 +336,10 @@ fn undelivered(waiting: &[Waiting]) -> AppError {
             (None, Some(trouble)) => trouble.clone(),
             (None, None) => "it confirmed nothing and told no error".to_owned(),
         };
-        format!("sink {sink} made no progress: {pending} records wait in the journal ({why})")
+        match pending {
+            0 => format!("sink {sink} was not opened in time: whether it works is not known ({why})"),
+            _ => format!("sink {sink} made no progress: {pending} records wait in the journal ({why})"),
+        }
     });
     AppError::Failed(lines.collect::<Vec<_>>().join("\n"))
 }

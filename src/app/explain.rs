@@ -1,5 +1,6 @@
 //! `vintner explain`: the record of an event, or one that is given, with what surrounds it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -17,8 +18,11 @@ use crate::normalize::lens::Lens;
 use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options};
 use crate::org::Policy;
-use crate::org::directory::{Decision, Directory};
-use crate::record::{AccountUid, EventId, Record};
+use crate::org::directory::{Decision, Directory, Rule, Tenant};
+use crate::record::{AccountUid, EventId, Record, SiteRef};
+
+/// The organization of a record that names its site otherwise than by uid, where no site is known.
+const UNASSIGNED: &str = "unassigned";
 
 /// What a given record is taken to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,22 +40,39 @@ pub enum Given {
 /// Explains the event with this id: its record is looked for in the journal. There is no index of events, so every batch may have
 /// to be read, newest first.
 pub async fn of_event(config: Config, event: EventId) -> Result<Explanation, AppError> {
-    let journal = Journal::open_reader(&config.journal.path, Clock::system())?;
+    let options = told(&config);
+    of_journal(&config.journal.path, event, options, Some(config.policy)).await
+}
+
+/// The same without a configuration: organizations by the mapping that was in force last, everything else as it is by default.
+pub async fn of_event_alone(journal: &Path, event: EventId) -> Result<Explanation, AppError> {
+    of_journal(journal, event, defaults(), None).await
+}
+
+async fn of_journal(
+    path: &Path,
+    event: EventId,
+    options: Options,
+    policy: Option<Policy>,
+) -> Result<Explanation, AppError> {
+    let journal = Journal::open_reader(path, Clock::system())?;
     let (_, record) = journal.find(event).await?.ok_or_else(|| {
         AppError::Failed(format!(
             "no record of the event {event} is in {}: it may be older than `journal.retain`, held, or of another journal",
-            config.journal.path.display()
+            path.display()
         ))
     })?;
     let device = journal.device(&record.envelope.account, &record.envelope.device).await?;
-    let told = told(&config);
-    let directory = journal.directory().await?.under(config.policy);
-    explained(&record, &directory, device.as_ref(), told, None)
+    let stored = journal.directory().await?;
+    let directory = policy.map_or_else(|| Arc::clone(&stored), |policy| Arc::new(stored.under(policy)));
+    let tenant = tenant(&record, &directory)?;
+    explained(&record, &directory, &tenant, device.as_ref(), options, None)
 }
 
 /// Explains the event that a record as Datto sends it would become. With a configuration whose journal is there, names and
 /// organizations are those of its only account.
 pub async fn of_text(config: Option<Config>, text: &str, given: Option<Given>) -> Result<Explanation, AppError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let item: Box<RawValue> =
         serde_json::from_str(text).map_err(|error| AppError::Failed(format!("this is not one JSON value: {error}")))?;
     let given = given.or_else(|| guess(item.get())).ok_or_else(|| {
@@ -65,49 +86,65 @@ pub async fn of_text(config: Option<Config>, text: &str, given: Option<Given>) -
         Given::Site => What::Sites,
         Given::Device => What::Devices,
     };
-    let (directory, account, told) = surroundings(config).await?;
+    let is_alone = config.is_none();
+    let (directory, account, options) = surroundings(config).await?;
     let now = Clock::system().now();
     let record = records::of_page(&account, what, &[item], now, None, &Udfs::NONE).pop();
     let record = record.ok_or_else(|| AppError::Failed("no record can be made of it: it has no usable id".into()))?;
-    explained(&record, &directory, None, told, Some(text))
+    let tenant = if is_alone { own_site(&record, &directory)? } else { tenant(&record, &directory)? };
+    explained(&record, &directory, &tenant, None, options, Some(text))
 }
 
 async fn surroundings(config: Option<Config>) -> Result<(Directory, AccountUid, Options), AppError> {
     let unknown = || Directory::new(0, Arc::new(Policy::default()), Vec::new(), Vec::new());
     let nobody = AccountUid::new("unknown-account");
-    let Some(config) = config else {
-        let shipped = Options { lens: Arc::new(Lens::shipped()), ..Options::default() };
-        return Ok((unknown(), nobody, shipped));
-    };
-    let told = told(&config);
+    let Some(config) = config else { return Ok((unknown(), nobody, defaults())) };
+    let options = told(&config);
     if !Path::new(&config.journal.path).exists() {
-        return Ok((unknown().under(config.policy), nobody, told));
+        return Ok((unknown().under(config.policy), nobody, options));
     }
     let journal = Journal::open_reader(&config.journal.path, Clock::system())?;
     let account = journal.partitions().await?.into_iter().map(|(partition, _)| partition.account).next();
     let directory = journal.directory().await?.under(config.policy);
-    Ok((directory, account.unwrap_or(nobody), told))
+    Ok((directory, account.unwrap_or(nobody), options))
+}
+
+/// What events are made by when nothing is configured.
+fn defaults() -> Options {
+    Options { lens: Arc::new(Lens::shipped()), ..Options::default() }
+}
+
+/// The organization of a record.
+fn tenant(record: &Record, directory: &Directory) -> Result<Arc<Tenant>, AppError> {
+    let why = match directory.decide(&record.envelope.account, &record.envelope.site) {
+        Decision::Org(tenant) => return Ok(tenant),
+        Decision::Ignored => "its site is on the ignore list: no event is made of it".to_owned(),
+        Decision::Dropped => "its site is not mapped: no event is made of it".to_owned(),
+        Decision::Held(why) => format!("it would be held, and no event made of it: {why}"),
+    };
+    Err(AppError::Failed(why))
+}
+
+/// The organization of a record where no site is known: the site that it names.
+fn own_site(record: &Record, directory: &Directory) -> Result<Arc<Tenant>, AppError> {
+    let id = match &record.envelope.site {
+        SiteRef::None => return tenant(record, directory),
+        SiteRef::Uid(uid) => uid.clone(),
+        SiteRef::Id(_) | SiteRef::Name(_) => UNASSIGNED.to_owned(),
+    };
+    Ok(Arc::new(Tenant { id, name: None, labels: BTreeMap::new(), rule: Rule::OwnSite }))
 }
 
 fn explained(
     record: &Record,
     directory: &Directory,
+    tenant: &Tenant,
     device: Option<&Device>,
     options: Options,
     received: Option<&str>,
 ) -> Result<Explanation, AppError> {
-    let tenant = match directory.decide(&record.envelope.account, &record.envelope.site) {
-        Decision::Org(tenant) => tenant,
-        Decision::Ignored => {
-            return Err(AppError::Failed("its site is on the ignore list: no event is made of it".into()));
-        }
-        Decision::Dropped => return Err(AppError::Failed("its site is not mapped: no event is made of it".into())),
-        Decision::Held(why) => {
-            return Err(AppError::Failed(format!("it would be held, and no event made of it: {why}")));
-        }
-    };
     let processed_at = record.envelope.received_at;
-    let context = Context { directory, tenant: &tenant, device: None, processed_at, options: &options };
+    let context = Context { directory, tenant, device: None, processed_at, options: &options };
     explain(record, &context, device, received).map_err(|error| AppError::Failed(error.to_string()))
 }
 

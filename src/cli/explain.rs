@@ -1,13 +1,16 @@
 //! `vintner explain`: which source field became which event field, by which rule; what stayed unmapped.
 
 use std::io::Read;
+use std::path::Path;
 
 use uuid::Uuid;
 
 use crate::app::explain::{self, Given};
-use crate::app::{AppError, explain::of_event};
+use crate::app::{AppError, explain::of_event, explain::of_event_alone};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open, table};
+use crate::config::load;
+use crate::config::settings::DEFAULT_JOURNAL;
 use crate::normalize::explain::{Explained, Explanation, How};
 use crate::record::EventId;
 
@@ -42,7 +45,16 @@ enum Kind {
 impl Explain {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let explanation = match self.event {
-            Some(id) => of_event(open::configuration(&self.file, Purpose::Look)?, EventId(id)).await?,
+            Some(id) => match self.journal_alone() {
+                Some(journal) => {
+                    let path = journal.display();
+                    table::complain(&format!(
+                        "no configuration: organizations as the journal {path} knows them, severities and lens as by default (-c names one)"
+                    ));
+                    of_event_alone(journal, EventId(id)).await?
+                }
+                None => of_event(open::configuration(&self.file, Purpose::Look)?, EventId(id)).await?,
+            },
             None => {
                 let given = self.kind.map(|kind| match kind {
                     Kind::Alert => Given::Alert,
@@ -52,11 +64,25 @@ impl Explain {
                 });
                 let has_file = self.file.config.is_some();
                 let config = if has_file { Some(open::configuration(&self.file, Purpose::Look)?) } else { None };
+                if config.is_none() {
+                    table::complain(
+                        "no configuration: the site that the record names is its organization, severities and lens as by default (-c names one)",
+                    );
+                }
                 explain::of_text(config, &read_stdin()?, given).await?
             }
         };
         let text = if self.json { table::json_line(&explanation)? } else { human(&explanation) };
         table::print(&text)
+    }
+}
+
+impl Explain {
+    /// The journal, if there is one and no configuration.
+    fn journal_alone(&self) -> Option<&'static Path> {
+        let journal = Path::new(DEFAULT_JOURNAL);
+        let has_none = self.file.config.is_none() && load::find(None).is_err();
+        (has_none && journal.exists()).then_some(journal)
     }
 }
 

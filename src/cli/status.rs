@@ -88,6 +88,14 @@ async fn from_journal(config: &Config) -> anyhow::Result<Report> {
         sinks: config.sinks.iter().map(|sink| (sink.name.clone(), None)).collect(),
     };
     let mut report = view.report().await.map_err(AppError::Journal)?;
+    for (sink, configured) in report.sinks.iter_mut().zip(&config.sinks) {
+        // A sink that no instance has used yet has no position, but records wait for it.
+        if sink.positions.is_empty() {
+            let waiting = view.journal.backlog_from(&sink.name, configured.from).await.map_err(AppError::Journal)?;
+            sink.backlog = waiting.iter().map(|entry| entry.pending).sum();
+            sink.oldest = waiting.iter().filter_map(|entry| entry.oldest).min();
+        }
+    }
     report.journal.limit_bytes = config.journal.max_bytes;
     report.journal.full = report.journal.used_bytes >= config.journal.max_bytes;
     Ok(report)

@@ -16,7 +16,7 @@ use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::kafka::TlsConfig;
 use crate::config::settings::{Config, SinkKind};
-use crate::config::{check, files, raw};
+use crate::config::{check, files, raw, text};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::org::directory::Directory;
 
@@ -220,13 +220,14 @@ fn read_beside(config: &Path, file: &str, key: &str, problems: &Problems) -> Res
     let name = path.display().to_string();
     let read = read_text(&path, &name).map(|text| (name, text));
     read.map_err(|diagnostic| {
-        let hint = "a relative path counts from the directory of the configuration".to_owned();
-        problems.error_at(key, format!("{}: {}", diagnostic.file, diagnostic.message), Some(hint));
+        let elsewhere = || Some("a relative path counts from the directory of the configuration".to_owned());
+        let hint = if path.exists() { diagnostic.hint } else { elsewhere() };
+        problems.error_at(key, format!("{}: {}", diagnostic.file, diagnostic.message), hint);
         problems.take()
     })
 }
 
-/// A file as text, without byte order mark.
+/// A file as text.
 fn read_text(path: &Path, name: &str) -> Result<String, Box<Diagnostic>> {
     let failed = |error: std::io::Error| {
         let hint = (error.kind() == ErrorKind::NotFound).then_some("`vintner init` writes a configuration");
@@ -242,14 +243,15 @@ fn read_text(path: &Path, name: &str) -> Result<String, Box<Diagnostic>> {
         let message = format!("larger than {} MiB: this is no configuration", MAX_BYTES >> 20);
         return Err(Box::new(Diagnostic::of_file(name, &message, None)));
     }
-    let text = String::from_utf8(bytes).map_err(|error| not_utf8(name, error.as_bytes(), error.utf8_error()))?;
-    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    text::decode(bytes).map_err(|error| not_utf8(name, error.as_bytes(), error.utf8_error()))
 }
 
 fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnostic> {
     let line = bytes.get(..error.valid_up_to()).unwrap_or_default().iter().filter(|byte| **byte == b'\n').count();
     let message = format!("not UTF-8 text, from line {} on", line.saturating_add(1));
-    Box::new(Diagnostic::of_file(name, &message, Some("save it as UTF-8")))
+    let is_sheet = Form::of(Path::new(name)) == Some(Form::Csv);
+    let hint = if is_sheet { "save it as UTF-8; in Excel as \"CSV UTF-8\"" } else { "save it as UTF-8" };
+    Box::new(Diagnostic::of_file(name, &message, Some(hint)))
 }
 
 /// Parses a text, and gives its number among the files; its syntax errors are told, but nothing else of a file that has one.

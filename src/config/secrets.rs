@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use crate::config::text;
 use crate::secret::Secret;
 
 /// Largest file of a secret; a certificate chain would not be one.
@@ -74,7 +75,7 @@ pub enum SecretError {
 }
 
 impl SecretRef {
-    /// Reads it now; surrounding white space is trimmed.
+    /// Reads it now; surrounding white space and a byte order mark are trimmed.
     pub fn read(&self, environment: &dyn Environment) -> Result<Secret, SecretError> {
         let bytes = match &self.origin {
             Origin::Env(name) => {
@@ -85,12 +86,12 @@ impl SecretRef {
             Origin::Credential(name) => read_file(&credential(name, environment)?)?,
         };
         let too_large = u64::try_from(bytes.len()).is_ok_and(|length| length > MAX_BYTES);
-        let text = std::str::from_utf8(&bytes).ok().filter(|_| !too_large);
-        let text = text.ok_or_else(|| SecretError::NotText(self.origin.clone()))?;
-        if text.trim().is_empty() {
+        let text = text::decode(bytes).ok().filter(|_| !too_large);
+        let secret = Secret::new(&text.ok_or_else(|| SecretError::NotText(self.origin.clone()))?);
+        if secret.expose().is_empty() {
             return Err(SecretError::Empty(self.origin.clone()));
         }
-        Ok(Secret::new(text))
+        Ok(secret)
     }
 
     /// Whether it lies in a file of its own that every user of the machine may read.

@@ -52,6 +52,9 @@ pub struct Config {
     pub telemetry: Option<Url>,
 }
 
+/// `journal.path` unless it is set; relative to the working directory.
+pub const DEFAULT_JOURNAL: &str = "vintner.db";
+
 /// `[journal]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalConfig {

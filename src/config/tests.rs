@@ -11,6 +11,7 @@ use crate::diagnostic::Diagnostic;
 mod bad_files;
 mod examples;
 mod mapping;
+mod otlp_headers;
 mod schema;
 mod secret_values;
 mod settings;

@@ -5,13 +5,17 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderName, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
 
+use self::gunzip::gunzip;
 use super::endpoint::is_loopback;
 use super::{Auth, Request, Response, Transport, TransportError};
 use crate::diagnostic::causes;
 
+mod gunzip;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +29,8 @@ const ERROR_BODY_BYTES: u64 = 64 * 1024;
 const MAX_HEADER_BYTES: usize = 200;
 /// Longest description of a failure.
 const MAX_WORDS: usize = 300;
+/// What some servers put before JSON; no value begins with it.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Datto's fixed public OAuth client; the same for everyone and no secret (datto-rmm-api.md section 2).
 const PUBLIC_CLIENT: (&str, &str) = ("public-client", "public");
 
@@ -47,8 +53,12 @@ impl HttpTransport {
     pub fn new(user_agent: &str) -> Result<Self, TransportOpenError> {
         // The only error means that a provider is already set, which serves as well.
         let _already_set = rustls::crypto::ring::default_provider().install_default();
+        let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
         let client = reqwest::Client::builder()
             .user_agent(user_agent)
+            .default_headers(headers)
+            // A gateway may still fold headers.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
@@ -82,7 +92,15 @@ impl HttpTransport {
         let content_type = header(&answer, &CONTENT_TYPE);
         let retry_after = header(&answer, &RETRY_AFTER);
         let date = header(&answer, &DATE);
-        let body = read_body(answer, &request).await?;
+        let is_packed = answer.headers().get(CONTENT_ENCODING).is_some_and(is_gzip);
+        let (success, limit) = (answer.status().is_success(), limit(&answer, &request));
+        let mut body = read_body(answer, limit, request.timeout).await?;
+        if is_packed {
+            body = unpacked(body, success, limit).await?;
+        }
+        if body.starts_with(BYTE_ORDER_MARK) {
+            drop(body.split_to(BYTE_ORDER_MARK.len()));
+        }
         Ok(Response { status, content_type, retry_after, date, body })
     }
 }
@@ -93,15 +111,42 @@ impl Transport for HttpTransport {
     }
 }
 
-/// Reads the body as it comes, decompressed, and stops at the limit.
-async fn read_body(mut answer: reqwest::Response, request: &Request) -> Result<Bytes, TransportError> {
+/// Most bytes of a body, also after decompression.
+fn limit(answer: &reqwest::Response, request: &Request) -> u64 {
+    if answer.status().is_success() { request.max_body } else { request.max_body.min(ERROR_BODY_BYTES) }
+}
+
+fn is_gzip(encoding: &HeaderValue) -> bool {
+    encoding.to_str().is_ok_and(|text| ["gzip", "x-gzip"].contains(&text.trim().to_ascii_lowercase().as_str()))
+}
+
+/// Decompresses a body. Of an answer that is no success the beginning is enough.
+async fn unpacked(packed: Bytes, success: bool, limit: u64) -> Result<Bytes, TransportError> {
+    if packed.is_empty() {
+        return Ok(packed);
+    }
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    // Megabytes are much to decompress: the runtime's threads have other work.
+    let unpacking = tokio::task::spawn_blocking(move || gunzip(&packed, most.saturating_add(1)));
+    let (mut body, outcome) = unpacking.await.map_err(|error| TransportError::Broken(error.to_string()))?;
+    if success {
+        outcome.map_err(|error| TransportError::Broken(format!("the gzip body is broken: {error}")))?;
+        if body.len() > most {
+            return Err(TransportError::TooLarge(limit));
+        }
+    }
+    body.truncate(most);
+    Ok(body.into())
+}
+
+/// Reads the body as it comes, and stops at the limit.
+async fn read_body(mut answer: reqwest::Response, limit: u64, timeout: Duration) -> Result<Bytes, TransportError> {
     let success = answer.status().is_success();
-    let limit = if success { request.max_body } else { request.max_body.min(ERROR_BODY_BYTES) };
     if success && answer.content_length().is_some_and(|length| length > limit) {
         return Err(TransportError::TooLarge(limit));
     }
     let mut body = BytesMut::new();
-    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(error, request.timeout))? {
+    while let Some(chunk) = answer.chunk().await.map_err(|error| failure(error, timeout))? {
         let room = usize::try_from(limit).unwrap_or(usize::MAX).saturating_sub(body.len());
         if chunk.len() > room {
             if success {

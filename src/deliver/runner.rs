@@ -75,14 +75,13 @@ struct Again {
 impl<S> Runner<S> {
     /// What is told of the sink.
     pub(super) fn watch(&self, trouble: Trouble) -> Watch {
-        Watch { name: self.name.clone(), clock: self.clock.clone(), status: self.status.clone(), trouble }
+        let (name, clock, status) = (self.name.clone(), self.clock.clone(), self.status.clone());
+        Watch { name, clock, status, journal: self.journal.clone(), trouble }
     }
 
     /// How the sink stands in each partition, which is noted for what is told of it.
     pub(super) async fn look(&self) -> Result<Vec<Backlog>, RunnerError> {
-        let backlog = self.journal.backlog(&self.name).await?;
-        self.status.set(|state| state.waiting = backlog.iter().map(|entry| entry.pending).sum());
-        Ok(backlog)
+        Ok(self.watch(Trouble::default()).look().await?)
     }
 
     /// Tells that the sink is down, and how much waits for it by now.

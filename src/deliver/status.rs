@@ -7,6 +7,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Millis};
+use crate::journal::sqlite::Journal;
+use crate::journal::{Backlog, JournalError};
 use crate::sink::Trouble;
 
 /// A sink that takes longer to confirm a batch is told to be down.
@@ -27,6 +29,8 @@ pub struct SinkState {
     pub failing: Option<(Millis, String)>,
     /// Whether it waits for an operator; `failing` says why.
     pub is_stopped: bool,
+    /// Whether it is being opened, so that its positions are not compared yet. Only of a sink that keeps its position itself.
+    pub is_opening: bool,
     /// Whether it ever accepted a batch or passed a health check.
     pub is_proven: bool,
     /// Events that it confirmed since the start.
@@ -48,6 +52,8 @@ pub(crate) struct Watch {
     pub(crate) clock: Clock,
     /// Where it is told.
     pub(crate) status: SinkStatus,
+    /// Where records wait for the sink.
+    pub(crate) journal: Journal,
     /// What the sink says while a call goes on.
     pub(crate) trouble: Trouble,
 }
@@ -64,7 +70,21 @@ impl SinkStatus {
     }
 }
 
+impl SinkState {
+    /// Whether nobody knows yet if the sink works, is down or must stop.
+    pub fn is_undecided(&self) -> bool {
+        !self.is_stopped && (self.is_opening || (!self.is_proven && self.failing.is_none()))
+    }
+}
+
 impl Watch {
+    /// How the sink stands in each partition; the number of waiting records is noted in its status.
+    pub(crate) async fn look(&self) -> Result<Vec<Backlog>, JournalError> {
+        let backlog = self.journal.backlog(&self.name).await?;
+        self.status.set(|state| state.waiting = backlog.iter().map(|entry| entry.pending).sum());
+        Ok(backlog)
+    }
+
     /// Waits for a call of the sink, and tells when it takes long. `None`: `stop` came while the sink was down, so the call was
     /// dropped and its outcome is open.
     pub(crate) async fn wait<T>(&self, stop: &CancellationToken, call: impl Future<Output = T>) -> Option<T> {
@@ -82,6 +102,10 @@ impl Watch {
             if began.elapsed() < SLOW {
                 self.status.set(|state| state.trouble = trouble);
             } else {
+                // Records may have come since the call began. If the journal fails, the deliverer ends at its own next use of it.
+                if let Err(error) = self.look().await {
+                    tracing::debug!(sink = self.name, error = %error, "backlog unknown");
+                }
                 let why = trouble.unwrap_or_else(|| "it confirms nothing".to_owned());
                 self.failed(&format!("no confirmation for {} s: {why}", SLOW.as_secs()));
             }
@@ -98,7 +122,7 @@ impl Watch {
             if let Some((since, _)) = state.failing.take() {
                 tracing::info!(sink = self.name, down_for = ?now.since(since), "sink works again");
             }
-            (state.is_proven, state.is_stopped, state.trouble) = (true, false, None);
+            (state.is_proven, state.is_stopped, state.is_opening, state.trouble) = (true, false, false, None);
         });
     }
 
@@ -130,7 +154,7 @@ impl Watch {
         self.status.set(|state| {
             let since = state.failing.as_ref().map_or(now, |(since, _)| *since);
             state.failing = Some((since, reason.to_owned()));
-            state.is_stopped = true;
+            (state.is_stopped, state.is_opening) = (true, false);
         });
     }
 }
@@ -138,15 +162,18 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::testing::journal;
 
-    fn watch() -> Watch {
-        let (status, trouble) = (SinkStatus::default(), Trouble::default());
-        Watch { name: "s".into(), clock: Clock::manual(Millis(0)), status, trouble }
+    async fn watch(folder: &std::path::Path) -> Watch {
+        let (status, trouble, clock) = (SinkStatus::default(), Trouble::default(), Clock::manual(Millis(0)));
+        let journal = journal(folder, &clock, &["s"]).await;
+        Watch { name: "s".into(), clock, status, journal, trouble }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_call_that_takes_long_is_told_with_the_trouble_and_still_waited_for() {
-        let watch = watch();
+        let folder = tempfile::tempdir().unwrap();
+        let watch = watch(folder.path()).await;
         watch.trouble.set("connection refused".into());
         let stop = CancellationToken::new();
         let seen = watch.wait(&stop, async {
@@ -159,7 +186,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stop_waits_for_a_sink_that_works_and_gives_up_one_that_is_down() {
-        let watch = watch();
+        let folder = tempfile::tempdir().unwrap();
+        let watch = watch(folder.path()).await;
         let stop = CancellationToken::new();
         stop.cancel();
         let soon = tokio::time::sleep(Duration::from_secs(5));

@@ -83,6 +83,7 @@ impl<S: TransactionalSink> Runner<S> {
     /// Opens the sink and compares its positions with the journal's.
     async fn reopen(&mut self, stop: &CancellationToken) -> Result<Next, RunnerError> {
         self.look().await?;
+        self.status.set(|state| state.is_opening = true);
         let watch = self.watch(self.sink.trouble());
         let positions = match watch.wait(stop, self.sink.open()).await {
             None => return Ok(Next::Asked),
@@ -219,6 +220,7 @@ impl<S: TransactionalSink> Runner<S> {
 
     async fn pause(&self, reason: &str, retry: &mut Retry, stop: &CancellationToken) -> Result<(), RunnerError> {
         self.failed(&self.watch(self.sink.trouble()), reason).await?;
+        self.status.set(|state| state.is_opening = false);
         let at = Instant::now() + retry.next_delay();
         tokio::select! {
             () = tokio::time::sleep_until(at) => {}

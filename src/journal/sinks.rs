@@ -21,6 +21,9 @@ pub struct SinkOpening {
     pub new: bool,
 }
 
+/// The id of a sink that is not stored: nothing refers to it.
+const NO_SINK: i64 = -1;
+
 /// A stored sink.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Sink {
@@ -60,6 +63,22 @@ impl Journal {
                 backlogs.push(backlog(view.connection, &sink, stored, partition)?);
             }
             Ok(backlogs)
+        })
+        .await
+    }
+
+    /// What waits for a configured sink that no instance has used yet, or not lately: everything that it would read from where it stood,
+    /// or from `start`.
+    pub async fn backlog_from(&self, sink: &str, start: StartAt) -> Result<Vec<Backlog>, JournalError> {
+        let name = sink.to_owned();
+        self.look(move |view| {
+            let known = first(view.connection, "SELECT id FROM sinks WHERE name = ?1", [&name], |row| row.get(0))?;
+            if known.is_none() && start == StartAt::Now {
+                return Ok(Vec::new());
+            }
+            let sink = Sink { id: known.unwrap_or(NO_SINK), name };
+            let partitions = list(view.connection, &sink)?.into_iter();
+            partitions.map(|(stored, partition)| backlog(view.connection, &sink, stored, partition)).collect()
         })
         .await
     }

@@ -157,9 +157,12 @@ async fn a_refused_event_is_named_and_the_others_arrive(destination: &impl Desti
     let refused = destination.sink().deliver(&batch).await.expect("the others pass").refused;
     assert_eq!(refused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), [7], "{refused:?}");
     assert!(!refused[0].1.is_empty(), "the reason is told");
-    let arrived = arrived_of(destination, &batch).await;
+    let mut arrived = arrived_of(destination, &batch).await;
     let others = [&batch[..7], &batch[8..]].concat();
-    assert_eq!(arrived, as_sent(&others), "each of the others once, in order");
+    assert!(arrived.len() <= others.len() + 1, "at most one comes again, to show that others are taken: {arrived:?}");
+    let mut seen = BTreeSet::new();
+    arrived.retain(|event| seen.insert(event.id.clone()));
+    assert_eq!(arrived, as_sent(&others), "each of the others, in order");
 }
 
 async fn a_lost_answer_leads_to_a_repeat_with_equal_ids(destination: &impl Destination) {

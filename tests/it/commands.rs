@@ -148,6 +148,47 @@ fn explain_finds_the_record_of_an_event_and_reads_one_from_stdin() {
     assert!(text.contains("removed: secrets: details.data.api_secret") && !text.contains("hunter2"), "{text}");
 }
 
+/// Guarantees: without a configuration the journal alone explains its events, and a record on stdin that names a site belongs to it.
+#[test]
+fn explain_needs_no_configuration() {
+    let simulated = Simulated::start(&still_world());
+    let orgs = "[orgs]\nunmapped = \"default\"\ndefault_org = \"msp\"\n";
+    let place = Workplace::new(&simulated, orgs);
+    let all = place.once();
+    let event = all.iter().find(|event| event["class_uid"] == 2004).unwrap();
+    assert_eq!(event["metadata"]["tenant_uid"], "msp");
+    std::fs::remove_file(place.path("vintner.toml")).unwrap();
+    let output = place.run(&["explain", event["metadata"]["uid"].as_str().unwrap(), "--json"]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{log}");
+    assert!(log.contains("no configuration") && log.contains("vintner.db"), "{log}");
+    let explained = &events(&output.stdout)[0];
+    let tenant = |explained: &Value| {
+        let leaves = explained["leaves"].as_array().unwrap();
+        leaves.iter().find(|leaf| leaf["path"] == "metadata.tenant_uid").unwrap()["value"].clone()
+    };
+    assert_eq!(tenant(explained), "msp", "as the mapping that was in force says");
+
+    for (site, expected) in [(r#""siteUid":"s-1""#, "s-1"), (r#""siteName":"HQ""#, "unassigned")] {
+        let record = format!(
+            r#"{{"alertUid":"a1","priority":"High","timestamp":1795214400000,"alertSourceInfo":{{{site}}},
+                "alertContext":{{"@class":"ping_ctx"}}}}"#
+        );
+        let mut child = place.command(&["explain", "--json"]);
+        let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(record.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+        assert_eq!(tenant(&events(&output.stdout)[0]), expected);
+        assert!(log.contains("no configuration"), "{log}");
+    }
+
+    std::fs::remove_file(place.path("vintner.db")).unwrap();
+    let output = place.run(&["explain", event["metadata"]["uid"].as_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2), "neither a configuration nor a journal");
+}
+
 #[test]
 fn schema_prints_what_is_committed() {
     let simulated = Simulated::start(&json!({"sites": 1}));
@@ -245,4 +286,22 @@ fn usage_errors_end_with_2_and_help_goes_to_stdout() {
     let missing = place.run(&["run", "-c", "nowhere.toml"]);
     assert_eq!(missing.status.code(), Some(2));
     assert!(place.run(&["completions", "bash"]).status.success());
+}
+
+/// Guarantees: without a running instance `status` counts what waits for a sink that no instance has used yet.
+#[test]
+fn status_counts_what_waits_for_a_sink_that_was_never_used() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    let delivered = place.once().len();
+    let config = std::fs::read_to_string(place.path("vintner.toml")).unwrap();
+    let sink = |name: &str, more: &str| format!("[sinks.otlp.{name}]\nendpoint = \"http://127.0.0.1:1\"\n{more}\n");
+    place.configure(&format!("{config}\n{}{}", sink("all", ""), sink("later", "from = \"now\"")));
+    let report: Value = serde_json::from_slice(&place.run(&["status", "--json"]).stdout).unwrap();
+    let backlog = |name: &str| {
+        let sinks = report["sinks"].as_array().unwrap();
+        sinks.iter().find(|sink| sink["name"] == name).unwrap()["backlog"].as_u64().unwrap()
+    };
+    assert!(backlog("all") >= delivered as u64, "{report}");
+    assert_eq!(backlog("later"), 0);
 }

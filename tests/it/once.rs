@@ -159,3 +159,20 @@ fn the_lists_may_move_while_they_are_read() {
         assert!(told.contains(row["id"].as_str().unwrap()), "activity {row}");
     }
 }
+
+/// A Kafka sink whose broker never answers may turn out to be stopped, so that its opening is waited for, but not for ever.
+#[test]
+fn a_sink_without_an_outcome_of_its_opening_fails_the_run_although_nothing_waits() {
+    let simulated = Simulated::start(&still_world());
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = Workplace::new(&simulated, "");
+    place.once();
+    let broker = silent.local_addr().unwrap();
+    let more = format!("[sinks.kafka.siem]\nbrokers = [\"{broker}\"]\ntopic = \"t\"\nfrom = \"now\"\n");
+    let config = std::fs::read_to_string(place.path("vintner.toml")).unwrap();
+    place.configure(&format!("shutdown_timeout = \"2s\"\n{config}\n{more}"));
+    let output = place.run(&["run", "--once"]);
+    let log = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{log}");
+    assert!(log.contains("sink siem was not opened in time"), "{log}");
+}

@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use csv::{ReaderBuilder, StringRecord};
 
-use crate::config::mapping::rows::{Cell, Role, Row, roles, told_headings};
+use crate::config::mapping::rows::{Cell, DOUBLED_HINT, Role, Row, doubled, roles, told_headings};
 use crate::config::places::{At, Problems};
 
 /// What may stand between two cells.
-const SEPARATORS: [char; 3] = [',', ';', '\t'];
+const SEPARATORS: [u8; 3] = [b',', b';', b'\t'];
 
 /// A record and the part of the file that spells it.
 struct Line {
@@ -25,6 +25,11 @@ pub(super) fn rows(text: &str, file: usize, problems: &Problems) -> Vec<Row> {
     };
     let headings: Vec<&str> = heading.record.iter().collect();
     let roles = roles(&headings);
+    if let Some((index, message)) = doubled(&headings, &roles) {
+        let span = places(text, &heading).nth(index).flatten().unwrap_or_else(|| heading.span.clone());
+        problems.error(At::new(file, span), message, Some(DOUBLED_HINT.to_owned()));
+        return Vec::new();
+    }
     if !roles.contains(&Some(Role::Id)) {
         let message = "the first line names no column with the organization's id";
         problems.error(At::new(file, heading.span), message, Some(told_headings().to_owned()));
@@ -36,11 +41,15 @@ pub(super) fn rows(text: &str, file: usize, problems: &Problems) -> Vec<Row> {
 
 /// All records; the last one may be cut off, which [`is_whole`] sees.
 fn lines(text: &str) -> Vec<Line> {
+    let Preamble { length, separator } = preamble(text);
+    let rows = text.get(length..).unwrap_or_default();
+    let separator = separator.unwrap_or_else(|| usual_separator(rows));
     let mut reader =
-        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator(text)).from_reader(text.as_bytes());
+        ReaderBuilder::new().has_headers(false).flexible(true).delimiter(separator).from_reader(rows.as_bytes());
     let records: Vec<StringRecord> = reader.records().filter_map(Result::ok).collect();
     let start = |record: &StringRecord| {
-        record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0)
+        let byte = record.position().and_then(|position| usize::try_from(position.byte()).ok()).unwrap_or(0);
+        byte.saturating_add(length)
     };
     let starts: Vec<usize> = records.iter().map(start).chain([text.len()]).collect();
     let spans = starts.iter().zip(starts.iter().skip(1)).map(|(start, end)| trimmed(text, *start..*end));
@@ -54,11 +63,36 @@ fn trimmed(text: &str, span: Range<usize>) -> Range<usize> {
     start..start.saturating_add(part.trim().len())
 }
 
+/// What programs write before the heading.
+#[derive(Default)]
+struct Preamble {
+    /// Its bytes.
+    length: usize,
+    /// The separator that it names.
+    separator: Option<u8>,
+}
+
+/// Reads `sep=;`, which Excel writes and reads, and `#TYPE …`, which PowerShell's `Export-Csv` writes.
+fn preamble(text: &str) -> Preamble {
+    let mut preamble = Preamble::default();
+    for line in text.split_inclusive('\n') {
+        let words = line.trim_end_matches(['\r', '\n']);
+        let named = words.get(..4).filter(|start| start.eq_ignore_ascii_case("sep=")).and_then(|_| words.get(4..));
+        match named.map(str::as_bytes) {
+            Some([separator]) if separator.is_ascii() => preamble.separator = Some(*separator),
+            _ if words.trim_start_matches('"').starts_with("#TYPE ") => {}
+            _ => break,
+        }
+        preamble.length = preamble.length.saturating_add(line.len());
+    }
+    preamble
+}
+
 /// The separator that the heading has most of.
-fn separator(text: &str) -> u8 {
-    let heading = text.lines().next().unwrap_or_default();
-    let most = SEPARATORS.iter().rev().max_by_key(|separator| heading.matches(**separator).count());
-    most.and_then(|separator| u8::try_from(*separator).ok()).unwrap_or(b',')
+fn usual_separator(rows: &str) -> u8 {
+    let heading = rows.lines().next().unwrap_or_default();
+    let count = |separator: u8| heading.bytes().filter(|byte| *byte == separator).count();
+    SEPARATORS.into_iter().rev().max_by_key(|separator| count(*separator)).unwrap_or(b',')
 }
 
 /// Whether a row has as many cells as the heading, and whole quotes.
@@ -89,16 +123,23 @@ fn is_whole(text: &str, line: &Line, cells: usize, file: usize, problems: &Probl
 
 fn row(text: &str, line: &Line, roles: &[Option<Role>]) -> Row {
     let mut row = Row { span: line.span.clone(), ..Row::default() };
-    let mut from = line.span.start;
-    for (cell, role) in line.record.iter().zip(roles) {
-        let span = place(text, cell, from..line.span.end);
-        from = span.as_ref().map_or(from, |span| span.end);
+    for ((cell, role), span) in line.record.iter().zip(roles).zip(places(text, line)) {
         if let Some(role) = role {
             let span = span.filter(|span| !span.is_empty()).unwrap_or_else(|| line.span.clone());
             row.take(role, Cell { text: cell.to_owned(), span });
         }
     }
     row
+}
+
+/// Where each cell of a line stands; `None` for one that cannot be found.
+fn places<'a>(text: &'a str, line: &'a Line) -> impl Iterator<Item = Option<Range<usize>>> + 'a {
+    let mut from = line.span.start;
+    line.record.iter().map(move |cell| {
+        let span = place(text, cell, from..line.span.end);
+        from = span.as_ref().map_or(from, |span| span.end);
+        span
+    })
 }
 
 /// Where a cell stands, unless quotes in it are written twice.

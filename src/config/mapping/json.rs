@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::config::mapping::rows::{Cell, Role, Row, key, roles, spanned, told_headings};
+use crate::config::mapping::rows::{Cell, DOUBLED_HINT, Role, Row, doubled, key, roles, spanned, told_headings};
 use crate::config::places::{At, Problems};
 
 /// Deeper than this nothing is nested that makes sense here.
@@ -86,7 +86,13 @@ impl Reader<'_> {
         let members = self.members(item);
         let headings: Vec<&str> = members.iter().map(|(name, _)| name.text.as_str()).collect();
         let mut row = Row { span: self.span(item), ..Row::default() };
-        for ((name, value), role) in members.iter().zip(roles(&headings)) {
+        let roles = roles(&headings);
+        if let Some((index, message)) = doubled(&headings, &roles) {
+            let span = members.get(index).map_or_else(|| row.span.clone(), |(name, _)| name.span.clone());
+            self.error(&span, &message, Some(DOUBLED_HINT));
+            return None;
+        }
+        for ((name, value), role) in members.iter().zip(roles) {
             match role {
                 Some(role) => self.fill(&mut row, &role, value),
                 None if name.text == "labels" => self.labels(&mut row, value),

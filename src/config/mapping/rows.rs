@@ -46,7 +46,7 @@ pub(super) enum Role {
     Ignore,
 }
 
-/// The names that exports use, in the form of [`plain_heading`]; the first of a role that is there counts.
+/// The names that exports use, in the form of [`plain_heading`].
 const NAMES: [(Role, &[&str]); 7] = [
     (Role::Id, &["organization_id", "org_id", "company_id", "client_id", "customer_id", "id"]),
     (
@@ -73,16 +73,28 @@ const NAMES: [(Role, &[&str]); 7] = [
 
 /// For each of `headings` what it means; `None` for columns of no use here.
 pub(super) fn roles(headings: &[&str]) -> Vec<Option<Role>> {
-    let plain: Vec<String> = headings.iter().map(|heading| plain_heading(heading)).collect();
-    let mut roles: Vec<Option<Role>> = plain.iter().map(|heading| label(heading)).collect();
-    for (role, names) in NAMES {
-        let found = names.iter().find_map(|name| plain.iter().position(|heading| heading == name));
-        if let Some(place) = found.and_then(|column| roles.get_mut(column)) {
-            *place = Some(role);
-        }
-    }
-    roles
+    let role = |heading: &&str| {
+        let plain = plain_heading(heading);
+        let named = NAMES.into_iter().find(|(_, names)| names.contains(&plain.as_str()));
+        named.map(|(role, _)| role).or_else(|| label(&plain))
+    };
+    headings.iter().map(role).collect()
 }
+
+/// The first two headings that mean the same, by their index, and what is wrong with them.
+pub(super) fn doubled(headings: &[&str], roles: &[Option<Role>]) -> Option<(usize, String)> {
+    let known = || {
+        headings.iter().zip(roles).enumerate().filter_map(|(index, (name, role))| Some((index, name, role.as_ref()?)))
+    };
+    let (index, first, second) = known().find_map(|(index, name, role)| {
+        let (_, first, _) = known().take_while(|(before, ..)| *before < index).find(|(_, _, known)| *known == role)?;
+        Some((index, first.trim(), name.trim()))
+    })?;
+    Some((index, format!("`{first}` and `{second}` mean the same: only one of them can count")))
+}
+
+/// What mends two headings that mean the same.
+pub(super) const DOUBLED_HINT: &str = "remove one of them, or rename the one that means something else";
 
 /// What headings are called, for a message.
 pub(super) fn told_headings() -> &'static str {

@@ -17,8 +17,8 @@ const BODIES: [(&str, OtlpBody); 3] =
 const CONCURRENCY: u32 = 4;
 /// Most requests at once: each holds a part of one batch, so more would not be used.
 const MAX_CONCURRENCY: u32 = 64;
-/// Headers that vintner sets, or that belong to the connection.
-const RESERVED: [&str; 8] = [
+/// Headers that vintner sets.
+const SET: [&str; 8] = [
     "connection",
     "content-encoding",
     "content-length",
@@ -28,6 +28,9 @@ const RESERVED: [&str; 8] = [
     "transfer-encoding",
     "user-agent",
 ];
+/// Headers that speak of one connection, or of what its two ends understand.
+const OF_CONNECTION: [&str; 8] =
+    ["accept-encoding", "expect", "http2-settings", "keep-alive", "proxy-connection", "trailer", "upgrade", "via"];
 /// Parts of the names of headers that hold a secret.
 const SECRET_PARTS: [&str; 6] = ["auth", "cookie", "key", "password", "secret", "token"];
 
@@ -39,7 +42,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
     let compression = section.parse("compression", |text| values::word(text, &COMPRESSIONS));
     let body = section.parse("body", |text| values::word(text, &BODIES)).unwrap_or(OtlpBody::Structured);
     let concurrency = section.item("concurrency").and_then(|item| concurrency(&item)).unwrap_or(CONCURRENCY);
-    let headers = section.section("headers").map(headers).unwrap_or_default();
+    let headers = section.section("headers").map(|section| headers(section, protocol)).unwrap_or_default();
     let tls_item = section.item("tls");
     let tls = tls_item.as_ref().and_then(Item::section).map(kafka::tls);
     let plain = url.as_ref().is_some_and(|url| url.scheme() == "http");
@@ -66,7 +69,8 @@ fn concurrency(item: &Item<'_>) -> Option<u32> {
     found
 }
 
-fn headers(section: Section<'_>) -> BTreeMap<String, SecretText> {
+fn headers(section: Section<'_>, protocol: OtlpProtocol) -> BTreeMap<String, SecretText> {
+    let is_grpc = protocol == OtlpProtocol::Grpc;
     let mut headers = BTreeMap::new();
     for (name, item) in section.entries() {
         let lower = name.to_ascii_lowercase();
@@ -76,13 +80,23 @@ fn headers(section: Section<'_>) -> BTreeMap<String, SecretText> {
         let value = item.secret_text(writing);
         let problem = if name.is_empty() || !name.chars().all(is_token) {
             Some("this is not the name of a header")
-        } else if RESERVED.contains(&lower.as_str()) || lower.starts_with("grpc-") {
+        } else if SET.contains(&lower.as_str()) || lower.starts_with("grpc-") {
             Some("this header is set by vintner")
+        } else if OF_CONNECTION.contains(&lower.as_str()) {
+            Some("this header belongs to the connection: it cannot be set")
+        } else if is_grpc && !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)) {
+            Some("gRPC takes only letters, digits, `-`, `_` and `.` in the name of a header")
         } else if headers.contains_key(&lower) {
             Some("this header stands twice: case does not count")
         } else {
             None
         };
+        if let Some(SecretText::Text(text)) = &value
+            && !(is_grpc && lower.ends_with("-bin"))
+            && !text.expose().bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+        {
+            item.error("a header holds only visible ASCII characters and spaces", None);
+        }
         match (problem, value) {
             (Some(message), _) => section.problems.error(item.key, message, None),
             (None, Some(value)) => drop(headers.insert(lower, value)),

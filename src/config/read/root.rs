@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::config::read::{Section, accounts, events, lens, orgs, sinks};
-use crate::config::settings::{Config, JournalConfig, WebhookConfig};
+use crate::config::settings::{Config, DEFAULT_JOURNAL, JournalConfig, WebhookConfig};
 use crate::config::values;
 use crate::normalize::lens::rule::Rule;
 use crate::org::Policy;
@@ -38,7 +38,7 @@ pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>, lens_rules: 
 
 fn journal(section: Option<Section<'_>>) -> JournalConfig {
     const DAY: Duration = Duration::from_secs(86_400);
-    let mut journal = JournalConfig { path: PathBuf::from("vintner.db"), retain: DAY * 7, max_bytes: 10 << 30 };
+    let mut journal = JournalConfig { path: PathBuf::from(DEFAULT_JOURNAL), retain: DAY * 7, max_bytes: 10 << 30 };
     let Some(section) = section else { return journal };
     if let Some(path) = section.item("path").and_then(|item| item.file()) {
         journal.path = path;

@@ -136,3 +136,66 @@ fn many_organizations_are_read_however_they_clash() {
     let (_directory, loaded) = load_files(&[("vintner.toml", &distinct)]);
     assert_eq!(loaded.unwrap().config.policy.orgs.unwrap().list.len(), 10_000);
 }
+
+/// What is said of a mapping file that is refused.
+fn refused(name: &str, bytes: &[u8]) -> String {
+    let config = CONFIG.replace("FILE", name);
+    let (directory, _) = load_files(&[("vintner.toml", &config)]);
+    std::fs::write(directory.path().join(name), bytes).unwrap();
+    let found = load(&directory.path().join("vintner.toml")).map(drop).expect_err("it is taken");
+    told(&found, directory.path().to_str().unwrap())
+}
+
+#[test]
+fn two_columns_for_one_thing_are_an_error_that_names_both() {
+    for (heading, one, other) in [
+        ("company_id,client_id,name,site", "company_id", "client_id"),
+        ("id,name,site,ID", "id", "ID"),
+        ("id,name,Company Name,site", "name", "Company Name"),
+        ("id,name,site_name,Site", "site_name", "Site"),
+        ("id,name,site,label_tier,Label tier", "label_tier", "Label tier"),
+        ("id,name,site,account,accounts", "account", "accounts"),
+    ] {
+        let cells = heading.replace(|c: char| c != ',', "x");
+        let said = refused("orgs.csv", format!("{heading}\n{cells}\n").as_bytes());
+        assert!(said.contains(&format!("`{one}` and `{other}`")), "{said}");
+        assert!(said.contains("orgs.csv:1:"), "{said}");
+    }
+    let said = refused("orgs.json", br#"[{"company_id": "a", "client_id": "b", "name": "A", "site": "HQ"}]"#);
+    assert!(said.contains("`company_id` and `client_id`"), "{said}");
+}
+
+#[test]
+fn what_excel_and_powershell_put_before_the_heading_is_understood() {
+    let expected = mapped("orgs.csv", "id,name,site\ncontoso,Contoso,\"HQ, old\"\n");
+    for text in [
+        "sep=;\nid;name;site\ncontoso;Contoso;HQ, old\n",
+        "sep=|\r\nid|name|site\r\ncontoso|Contoso|HQ, old\r\n",
+        "SEP=\t\nid\tname\tsite\ncontoso\tContoso\tHQ, old\n",
+        "#TYPE System.Management.Automation.PSCustomObject\r\n\"id\",\"name\",\"site\"\r\n\"contoso\",\"Contoso\",\"HQ, old\"\r\n",
+    ] {
+        assert_eq!(mapped("orgs.csv", text), expected, "{text}");
+    }
+    // Places count from the beginning of the file.
+    let said = refused("orgs.csv", b"sep=;\nid;name;site\na;A;HQ\na;B;Depot\n");
+    assert!(said.contains("orgs.csv:4:3"), "{said}");
+}
+
+#[test]
+fn a_file_in_utf_16_is_read_and_one_in_an_old_code_page_gets_a_hint() {
+    let rows = "\u{feff}id,name,site\ncontoso,M\u{fc}ller,HQ\n";
+    let config = CONFIG.replace("FILE", "orgs.csv");
+    for bytes in [
+        rows.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>(),
+        rows.encode_utf16().flat_map(u16::to_be_bytes).collect(),
+    ] {
+        let (directory, _) = load_files(&[("vintner.toml", &config)]);
+        std::fs::write(directory.path().join("orgs.csv"), &bytes).unwrap();
+        let loaded = load(&directory.path().join("vintner.toml"));
+        let loaded = loaded.unwrap_or_else(|found| panic!("{}", told(&found, "")));
+        assert_eq!(loaded.config.policy.orgs.unwrap().list[0].name, "M\u{fc}ller");
+    }
+    let said = refused("orgs.csv", b"id,name,site\ncontoso,M\xfcller,HQ\n");
+    assert!(said.contains("line 2") && said.contains("CSV UTF-8"), "{said}");
+    assert!(!said.contains("relative path"), "{said}");
+}

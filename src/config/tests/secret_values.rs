@@ -24,6 +24,24 @@ fn secrets_come_from_variables_files_and_credentials() {
     assert_eq!(read(Origin::Credential("secret".into())), "from-file");
 }
 
+/// As editors and shells write files: with a byte order mark, also in UTF-16, and with white space around the value.
+#[test]
+fn a_byte_order_mark_and_white_space_are_no_part_of_a_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("secret");
+    let little = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+    let big = |text: &str| text.encode_utf16().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
+    let text = "\u{feff}s3cr3t \u{e4}\r\n";
+    for bytes in [text.into(), format!(" \n{text}").into_bytes(), little(text), big(text)] {
+        std::fs::write(&path, &bytes).unwrap();
+        let secret = reference(Origin::File(path.clone())).read(&variables(&[])).unwrap();
+        assert_eq!(secret.expose(), "s3cr3t \u{e4}", "{bytes:?}");
+    }
+    std::fs::write(&path, "\u{feff}\r\n").unwrap();
+    let empty = reference(Origin::File(path.clone())).read(&variables(&[]));
+    assert!(matches!(empty, Err(SecretError::Empty(_))));
+}
+
 #[test]
 fn a_secret_that_cannot_be_had_says_why() {
     let directory = tempfile::tempdir().unwrap();

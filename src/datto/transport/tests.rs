@@ -227,3 +227,29 @@ async fn plain_http_never_leaves_this_machine() {
     let refused = send(url, Auth::Bearer(Secret::new("tok"))).await;
     assert!(matches!(&refused, Err(TransportError::Connect(words)) if words.contains("loopback")), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_before_the_body_is_left_out() {
+    let body = "\u{feff}{\"a\":1}";
+    let plain = vec![head("200 OK", &format!("content-length: {}\r\n", body.len())), body.as_bytes().to_vec()];
+    for parts in [plain, gzipped(body.as_bytes())] {
+        assert_eq!(&answer_to(parts).await.expect("an answer").body[..], b"{\"a\":1}");
+    }
+    let mark = vec![head("200 OK", "content-length: 3\r\n"), "\u{feff}".as_bytes().to_vec()];
+    assert!(answer_to(mark).await.expect("an answer").body.is_empty());
+}
+
+#[tokio::test]
+async fn a_gzip_body_of_several_members_is_read_to_its_end() {
+    let packed = [gzip(b"{\"a\":"), gzip(b""), gzip(b"1}")].concat();
+    let headers = format!("content-encoding: gzip\r\ncontent-length: {}\r\n", packed.len());
+    let response = answer_to(vec![head("200 OK", &headers), packed]).await.expect("an answer");
+    assert_eq!(&response.body[..], b"{\"a\":1}");
+}
+
+#[tokio::test]
+async fn a_folded_header_does_not_fail_the_call() {
+    let headers = "x-policy: default-src 'self';\r\n  report-uri /csp\r\nretry-after:\r\n\t7\r\ncontent-length: 2\r\n";
+    let response = answer_to(vec![head("429 Too Many", headers), b"{}".to_vec()]).await.expect("an answer");
+    assert_eq!((response.status, response.retry_after.as_deref().map(str::trim)), (429, Some("7")));
+}

@@ -1,6 +1,8 @@
 //! A sink that keeps positions as Kafka does and fails in every way, before a real journal: each record is told once or is a
 //! dead letter, whatever happens.
 
+mod opening;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -82,6 +82,8 @@ impl TokenServer {
             .user_agent(concat!("vintner/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .no_proxy()
+            // A gateway in front of the token server may still fold headers.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .timeout(TIMEOUT)
             .build()
             .map_err(words)?;
@@ -97,7 +99,8 @@ impl TokenServer {
         if !status.is_success() {
             return Err(refused(status, &body, &secret));
         }
-        let answer: Answer = serde_json::from_slice(&body)
+        let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(&body);
+        let answer: Answer = serde_json::from_slice(body)
             .map_err(|_| format!("it answers {kind}, not JSON with an access_token: check `token_url`"))?;
         let seconds = answer.expires_in.and_then(|seconds| match seconds {
             Seconds::Number(number) => Some(number),

@@ -31,7 +31,9 @@ pub(super) enum Verdict {
     Down(String),
     /// It may speak of the records: a smaller request may pass.
     Smaller(String),
-    /// Too large or too many at once, which receivers do not tell apart: a smaller request may pass, later too.
+    /// Too large or too many at once, which gRPC receivers do not distinguish: a smaller request may pass, later too.
+    Exhausted(String),
+    /// Too many at once: a smaller request may pass, later too.
     Throttled(String),
 }
 
@@ -42,7 +44,7 @@ impl Verdict {
             Self::Accepted(partial) => Ok(partial),
             Self::Later(reason, Some(after)) => Err(SinkError::Later { reason, after }),
             Self::Down(reason) => Err(SinkError::Later { reason, after: DOWN_PAUSE }),
-            Self::Later(reason, None) | Self::Smaller(reason) | Self::Throttled(reason) => {
+            Self::Later(reason, None) | Self::Smaller(reason) | Self::Exhausted(reason) | Self::Throttled(reason) => {
                 Err(SinkError::Retry(reason))
             }
         }
@@ -52,9 +54,11 @@ impl Verdict {
     pub(super) fn reason(&self) -> Option<&str> {
         match self {
             Self::Accepted(_) => None,
-            Self::Later(reason, _) | Self::Down(reason) | Self::Smaller(reason) | Self::Throttled(reason) => {
-                Some(reason)
-            }
+            Self::Later(reason, _)
+            | Self::Down(reason)
+            | Self::Smaller(reason)
+            | Self::Exhausted(reason)
+            | Self::Throttled(reason) => Some(reason),
         }
     }
 }
@@ -114,10 +118,10 @@ pub(super) fn of_http(status: u16, retry_after: Option<Duration>, body: &[u8]) -
     let after = retry_after.or_else(|| said.as_ref().and_then(Status::retry_after));
     match (status, after) {
         (429, None) => Verdict::Throttled(reason),
-        (429 | 502..=504, after) => Verdict::Later(reason, after),
-        (300..=399 | 401 | 403..=405 | 407 | 415, _) => Verdict::Down(reason),
-        (500..=599, after) => Verdict::Later(reason, after),
-        _ => Verdict::Smaller(reason),
+        (400 | 413 | 422, _) => Verdict::Smaller(reason),
+        (300..=399 | 401..=407 | 410 | 411 | 415 | 417 | 426 | 431 | 451, _) => Verdict::Down(reason),
+        // Nothing else speaks of the records for certain (a proxy's 408, 421 or 425 does not): the same request may pass later.
+        (_, after) => Verdict::Later(reason, after),
     }
 }
 
@@ -127,13 +131,13 @@ pub(super) fn of_grpc(code: u16, message: &str, details: &Status) -> Verdict {
     let reason = format!("the receiver answered {name}: {}", words(message));
     let after = details.retry_after();
     match (name, after) {
-        ("CANCELLED" | "DEADLINE_EXCEEDED" | "ABORTED" | "OUT_OF_RANGE" | "UNAVAILABLE" | "DATA_LOSS", _) => {
-            Verdict::Later(reason, after)
+        ("INVALID_ARGUMENT", _) => Verdict::Smaller(reason),
+        ("RESOURCE_EXHAUSTED", None) => Verdict::Exhausted(reason),
+        ("UNAUTHENTICATED" | "PERMISSION_DENIED" | "UNIMPLEMENTED" | "NOT_FOUND" | "FAILED_PRECONDITION", _) => {
+            Verdict::Down(reason)
         }
-        ("RESOURCE_EXHAUSTED", Some(_)) => Verdict::Later(reason, after),
-        ("RESOURCE_EXHAUSTED", None) => Verdict::Throttled(reason),
-        ("UNAUTHENTICATED" | "PERMISSION_DENIED" | "UNIMPLEMENTED", _) => Verdict::Down(reason),
-        _ => Verdict::Smaller(reason),
+        // UNKNOWN, INTERNAL and codes that nobody knows speak of the receiver, not of the records.
+        (_, after) => Verdict::Later(reason, after),
     }
 }
 
@@ -141,7 +145,8 @@ pub(super) fn of_grpc(code: u16, message: &str, details: &Status) -> Verdict {
 pub(super) fn of_grpc_http(status: u16, retry_after: Option<Duration>) -> Verdict {
     let reason = format!("the receiver answered HTTP {status} to a gRPC request");
     match status {
-        429 | 500..=599 => Verdict::Later(reason, retry_after),
+        413 => Verdict::Smaller(reason),
+        408 | 409 | 421 | 423..=425 | 429 | 500..=599 => Verdict::Later(reason, retry_after),
         _ => Verdict::Down(reason),
     }
 }
@@ -222,6 +227,7 @@ mod tests {
             Verdict::Later(..) => "later",
             Verdict::Down(_) => "down",
             Verdict::Smaller(_) => "smaller",
+            Verdict::Exhausted(_) => "exhausted",
             Verdict::Throttled(_) => "throttled",
         }
     }
@@ -234,8 +240,8 @@ mod tests {
     #[test]
     fn every_http_status_has_its_place() {
         let groups: [(&str, &[u16]); 4] = [
-            ("later", &[500, 502, 503, 504]),
-            ("down", &[301, 401, 403, 404, 405, 415]),
+            ("later", &[408, 409, 412, 418, 421, 423, 424, 425, 428, 499, 500, 502, 503, 504]),
+            ("down", &[301, 401, 402, 403, 404, 405, 407, 410, 415, 431]),
             ("smaller", &[400, 413, 422]),
             ("throttled", &[429]),
         ];
@@ -252,11 +258,11 @@ mod tests {
     #[test]
     fn every_grpc_code_has_its_place() {
         let all: Vec<_> = (1..=17).map(|code| kind(&of_grpc(code, "x", &Status::default()))).collect();
-        let later = [1, 4, 10, 11, 14, 15];
-        let down = [7, 12, 16];
+        let later = [1, 2, 4, 6, 10, 11, 13, 14, 15, 17];
+        let down = [5, 7, 9, 12, 16];
         for (code, verdict) in (1..=17).zip(all) {
             let expected = match code {
-                8 => "throttled",
+                8 => "exhausted",
                 code if later.contains(&code) => "later",
                 code if down.contains(&code) => "down",
                 _ => "smaller",

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 
 use flate2::Compression as GzipLevel;
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
 
 use super::Compression;
@@ -39,7 +39,7 @@ impl Compression {
 pub(super) fn decode(encoding: &str, bytes: &[u8], limit: u64) -> std::io::Result<Vec<u8>> {
     let mut decoded = Vec::new();
     match encoding {
-        "gzip" => GzDecoder::new(bytes).take(limit).read_to_end(&mut decoded)?,
+        "gzip" => MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut decoded)?,
         "zstd" => zstd::Decoder::new(bytes)?.take(limit).read_to_end(&mut decoded)?,
         "identity" | "" => bytes.take(limit).read_to_end(&mut decoded)?,
         other => return Err(std::io::Error::other(format!("unknown encoding {other:?}"))),
@@ -60,5 +60,7 @@ mod tests {
             assert_eq!(decode(name, &encoded, 10).unwrap().len(), 10, "{compression:?}");
         }
         assert!(decode("br", b"", 10).is_err());
+        let members = [&b"one "[..], b"two"].map(|part| Compression::Gzip.encode(part.to_vec()).unwrap()).concat();
+        assert_eq!(decode("gzip", &members, 100).unwrap(), b"one two");
     }
 }

@@ -1,7 +1,6 @@
 //! The course of one delivery: its lanes send beside each other, each of them in order, and their outcomes become one.
 
 use std::future::Future;
-use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,6 +19,7 @@ use super::trial::Trial;
 use crate::event::Event;
 use crate::sink::{Delivered, SinkError};
 
+mod deferred;
 mod lane;
 mod shared;
 
@@ -56,22 +56,31 @@ pub(super) async fn deliver<X: Exchange>(
     for members in lanes(&events, usize::try_from(concurrency).unwrap_or(1)) {
         running.spawn(run(exchange.clone(), Arc::clone(&shared), Arc::clone(&events), members, body));
     }
-    let (mut all, mut failure) = (Outcome::default(), None);
+    let (mut lanes, mut failure) = (Vec::new(), None);
     while let Some(ended) = running.join_next().await {
-        let (outcome, ended) = ended.unwrap_or_else(|error| (Outcome::default(), Err(encoder_failed(&error).into())));
-        all.taken.extend(outcome.taken);
-        all.refused.extend(outcome.refused);
-        all.unnamed.extend(outcome.unnamed);
-        all.suspects.extend(outcome.suspects);
+        let (lane, ended) = ended.unwrap_or_else(|error| (None, Err(encoder_failed(&error).into())));
+        lanes.extend(lane);
         if let Err(Ended::Failed(error)) = ended {
             shared.is_over.store(true, Ordering::Release);
             failure = Some(longest(failure, error));
         }
     }
-    if failure.is_none() {
-        failure = shared.judge(exchange, &mut all).await.err();
+    // No request is in flight any more, so that an answer speaks of the record that it is for.
+    for lane in &mut lanes {
+        if failure.is_some() {
+            break;
+        }
+        if let Err(Ended::Failed(error)) = lane.finish().await {
+            failure = Some(error);
+        }
     }
-    let Outcome { taken, refused, unnamed, .. } = all;
+    let mut all = Outcome::default();
+    for Lane { outcome, .. } in lanes {
+        all.taken.extend(outcome.taken);
+        all.refused.extend(outcome.refused);
+        all.unnamed.extend(outcome.unnamed);
+    }
+    let Outcome { taken, refused, unnamed } = all;
     let delivered = Delivered { refused: refused.into_iter().collect(), unnamed: unnamed.into_values().collect() };
     Course { taken, delivered, failure }
 }
@@ -82,20 +91,20 @@ async fn run<X: Exchange>(
     events: Arc<[Event]>,
     members: Vec<usize>,
     body: Body,
-) -> (Outcome, Result<(), Ended>) {
+) -> (Option<Lane<X>>, Result<(), Ended>) {
     // Hundreds of events are much to encode: the runtime's threads have other work.
     let encoding = Arc::clone(&events);
     let prepared = tokio::task::spawn_blocking(move || Prepared::new(&encoding, &members, body)).await;
     let prepared = match prepared {
-        Ok(prepared) => Arc::new(prepared),
-        Err(error) => return (Outcome::default(), Err(encoder_failed(&error).into())),
+        Ok(prepared) => prepared,
+        Err(error) => return (None, Err(encoder_failed(&error).into())),
     };
-    let mut lane = Lane { exchange, shared, events, prepared, outcome: Outcome::default() };
+    let mut lane = Lane::new(exchange, Arc::clone(&shared), events, prepared);
     let ended = lane.deliver().await;
     if ended.is_err() {
-        lane.shared.is_over.store(true, Ordering::Release);
+        shared.is_over.store(true, Ordering::Release);
     }
-    (lane.outcome, ended)
+    (Some(lane), ended)
 }
 
 /// Of two failures the one with the longer wait.
@@ -119,9 +128,9 @@ fn takes_nothing(reason: &str) -> SinkError {
     SinkError::Retry(format!("the receiver takes no record: {reason}"))
 }
 
-async fn encoded(prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Vec<u8>, SinkError> {
+async fn encoded(prepared: &Arc<Prepared>, places: Vec<usize>) -> Result<Vec<u8>, SinkError> {
     let prepared = Arc::clone(prepared);
-    let encoded = tokio::task::spawn_blocking(move || prepared.encode(range)).await;
+    let encoded = tokio::task::spawn_blocking(move || prepared.encode(&places)).await;
     encoded.map_err(|error| encoder_failed(&error))
 }
 

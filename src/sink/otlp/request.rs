@@ -1,7 +1,6 @@
 //! Events as OTLP requests: one resource per account, bounded in bytes.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
@@ -53,21 +52,27 @@ impl Prepared {
         Self { records: members.iter().copied().filter_map(ready).collect() }
     }
 
-    /// Ranges of records that fit into one request each; a record that is too large stands alone.
-    pub(super) fn requests(&self) -> Vec<Range<usize>> {
-        let mut ranges = Vec::new();
-        let (mut start, mut bytes) = (0, 0_usize);
-        for (index, ready) in self.records.iter().enumerate() {
-            if index > start && bytes.saturating_add(ready.bytes.len()) > MAX_BYTES {
-                ranges.push(start..index);
-                (start, bytes) = (index, 0);
+    /// The places of all records.
+    pub(super) fn places(&self) -> Vec<usize> {
+        (0..self.records.len()).collect()
+    }
+
+    /// Splits `places` into those that fit into one request each; a record that is too large stands alone.
+    pub(super) fn requests(&self, places: Vec<usize>) -> Vec<Vec<usize>> {
+        let (mut requests, mut request, mut bytes) = (Vec::new(), Vec::new(), 0_usize);
+        for place in places {
+            let length = self.records.get(place).map_or(0, |ready| ready.bytes.len());
+            if !request.is_empty() && bytes.saturating_add(length) > MAX_BYTES {
+                requests.push(std::mem::take(&mut request));
+                bytes = 0;
             }
-            bytes = bytes.saturating_add(ready.bytes.len());
+            request.push(place);
+            bytes = bytes.saturating_add(length);
         }
-        if start < self.records.len() {
-            ranges.push(start..self.records.len());
+        if !request.is_empty() {
+            requests.push(request);
         }
-        ranges
+        requests
     }
 
     /// The index in the delivery of a record.
@@ -75,10 +80,10 @@ impl Prepared {
         self.records.get(place).map(|ready| ready.origin)
     }
 
-    /// The encoded request of a range: an `ExportLogsServiceRequest` around records that are encoded already.
-    pub(super) fn encode(&self, range: Range<usize>) -> Vec<u8> {
+    /// The encoded request of the records at `places`: an `ExportLogsServiceRequest` around records that are encoded already.
+    pub(super) fn encode(&self, places: &[usize]) -> Vec<u8> {
         let mut request = Vec::new();
-        let records = self.records.get(range).unwrap_or_default();
+        let records: Vec<&Ready> = places.iter().filter_map(|place| self.records.get(*place)).collect();
         for same in records.chunk_by(|one, other| one.owner() == other.owner()) {
             let Some(first) = same.first() else { continue };
             let mut scope_logs = scope_logs().encode_to_vec();
@@ -163,7 +168,7 @@ mod tests {
     fn each_account_has_its_resource_and_order_is_kept() {
         let tagged = r#"{"metadata":{"tags":[{"name":"datto.platform","value":"vidal"}]}}"#;
         let events = [of("a", tagged), of("a", tagged), of("b", "{}"), of("a", tagged)];
-        let bytes = Prepared::new(&events, &[0, 1, 2, 3], Body::Json).encode(0..4);
+        let bytes = Prepared::new(&events, &[0, 1, 2, 3], Body::Json).encode(&[0, 1, 2, 3]);
         let request = ExportLogsServiceRequest::decode(bytes.as_slice()).unwrap();
         assert_eq!(request.encode_to_vec(), bytes, "as the library itself would encode it");
         let counts: Vec<_> = request.resource_logs.iter().map(|logs| logs.scope_logs[0].log_records.len()).collect();
@@ -179,6 +184,6 @@ mod tests {
         let events =
             [of("a", &large), of("a", "1"), of("a", &large), of("a", &"9".repeat(MAX_BYTES + 1)), of("a", "2")];
         let prepared = Prepared::new(&events, &[0, 1, 2, 3, 4], Body::Json);
-        assert_eq!(prepared.requests(), [0..2, 2..3, 3..4, 4..5]);
+        assert_eq!(prepared.requests(prepared.places()), [vec![0, 1], vec![2], vec![3], vec![4]]);
     }
 }

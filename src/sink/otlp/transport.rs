@@ -8,7 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use prost::Message;
-use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::redirect::Policy;
 use url::Url;
 
@@ -52,11 +54,13 @@ impl Transport {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
+            // A proxy in front of the receiver may still fold headers.
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(TIMEOUT)
             .tcp_keepalive(Duration::from_secs(30));
         if settings.protocol == Protocol::Grpc {
-            builder = builder.http2_prior_knowledge().no_gzip();
+            builder = builder.http2_prior_knowledge();
         }
         if let Some(path) = &settings.tls.ca_file {
             let unusable = |error: reqwest::Error| format!("{} holds no usable certificate: {error}", path.display());
@@ -88,12 +92,14 @@ impl Transport {
     }
 
     async fn http(&self, request: Vec<u8>, headers: &[(String, Secret)]) -> Result<Verdict, String> {
-        let mut all = own(headers)?;
+        let mut all = own(headers, Protocol::Http)?;
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
+        all.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
         if let Some(encoding) = self.compression.name() {
             all.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
         }
         let (status, headers, body, _) = self.exchange(all, request).await?;
+        let body = decoded(&headers, &body, status)?;
         let wait = headers.get(RETRY_AFTER).and_then(|value| answer::retry_after(value, self.clock.now()));
         match status {
             200..=299 => {
@@ -105,7 +111,7 @@ impl Transport {
     }
 
     async fn grpc(&self, request: Vec<u8>, headers: &[(String, Secret)]) -> Result<Verdict, String> {
-        let mut all = own(headers)?;
+        let mut all = own(headers, Protocol::Grpc)?;
         all.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
         all.insert("te", HeaderValue::from_static("trailers"));
         all.insert("grpc-accept-encoding", HeaderValue::from_static("identity,gzip,zstd"));
@@ -169,13 +175,34 @@ fn address(settings: &Settings) -> Result<Url, String> {
     Ok(url)
 }
 
-/// The operator's headers.
-fn own(headers: &[(String, Secret)]) -> Result<HeaderMap, String> {
+/// The decoded body of an answer over HTTP. One that cannot be decoded says nothing, unless it is a success.
+fn decoded(headers: &HeaderMap, body: &[u8], status: u16) -> Result<Vec<u8>, String> {
+    let encoding = headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes).unwrap_or_default();
+    let encoding = String::from_utf8_lossy(encoding).trim().to_ascii_lowercase();
+    match compress::decode(&encoding, body, MAX_ANSWER as u64) {
+        Ok(body) => Ok(body),
+        Err(_) if !matches!(status, 200..=299) => Ok(Vec::new()),
+        Err(error) => Err(format!("the answer cannot be decoded: {error}")),
+    }
+}
+
+/// The operator's headers. Over gRPC the value of one whose name ends in `-bin` is binary, and goes in base64.
+fn own(headers: &[(String, Secret)], protocol: Protocol) -> Result<HeaderMap, String> {
     let mut all = HeaderMap::new();
     for (name, value) in headers {
-        let unusable = || format!("the header {name} has a value that no request can carry");
+        let unusable = || {
+            format!(
+                "the header {name} has a value that no request can carry: a header holds visible ASCII characters and spaces"
+            )
+        };
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| unusable())?;
-        let mut value = HeaderValue::from_str(value.expose()).map_err(|_| unusable())?;
+        let is_binary = protocol == Protocol::Grpc && name.ends_with("-bin");
+        let value = if is_binary {
+            HeaderValue::try_from(to_base64(value.expose().as_bytes()))
+        } else {
+            HeaderValue::from_str(value.expose())
+        };
+        let mut value = value.map_err(|_| unusable())?;
         value.set_sensitive(true);
         all.insert(key, value);
     }
@@ -219,6 +246,25 @@ fn message(headers: &HeaderMap) -> String {
 fn details(headers: &HeaderMap) -> Status {
     let value = headers.get("grpc-status-details-bin").map(HeaderValue::as_bytes).unwrap_or_default();
     base64(value).and_then(|bytes| Status::decode(bytes.as_slice()).ok()).unwrap_or_default()
+}
+
+/// Standard base64 without padding, as gRPC sends binary headers.
+fn to_base64(bytes: &[u8]) -> String {
+    const DIGITS: [char; 64] = [
+        'A', 'B', 'C', 'D', 'E', 'F', 'G', 'H', 'I', 'J', 'K', 'L', 'M', 'N', 'O', 'P', 'Q', 'R', 'S', 'T', 'U', 'V',
+        'W', 'X', 'Y', 'Z', 'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p', 'q', 'r',
+        's', 't', 'u', 'v', 'w', 'x', 'y', 'z', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', '+', '/',
+    ];
+    let digits = |chunk: &[u8]| {
+        let bits = [16, 8, 0].iter().zip(chunk).fold(0_usize, |bits, (shift, byte)| bits | usize::from(*byte) << shift);
+        let count = chunk.len().saturating_add(1);
+        [18, 12, 6, 0]
+            .into_iter()
+            .take(count)
+            .filter_map(move |shift| DIGITS.get((bits >> shift) & 63).copied())
+            .collect::<Vec<_>>()
+    };
+    bytes.chunks(3).flat_map(digits).collect()
 }
 
 /// Decodes standard base64, padded or not.
@@ -290,6 +336,10 @@ mod tests {
         assert_eq!(base64(b"aGVsbG8").unwrap(), b"hello");
         assert_eq!(base64(b"//79").unwrap(), [0xff, 0xfe, 0xfd]);
         assert_eq!(base64(b"a b"), None);
+        for bytes in [&b""[..], b"h", b"he", b"hel", b"hello", &[0xff, 0xfe, 0xfd, 0]] {
+            assert_eq!(base64(to_base64(bytes).as_bytes()).unwrap(), bytes);
+        }
+        assert_eq!(to_base64(b"hello"), "aGVsbG8");
     }
 
     #[test]

@@ -30,6 +30,7 @@ enum Count {
 
 /// The verdict on the body of a success in JSON.
 pub(super) fn of_json(body: &[u8]) -> Verdict {
+    let body = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let Ok(answer) = serde_json::from_slice::<JsonAnswer>(body) else { return no_otlp() };
     let partial = answer.partial_success.map(|partial| {
         let rejected_log_records = match partial.rejected_log_records {

@@ -5,7 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::lane::{Outcome, Suspect};
 use super::{Ended, Exchange, encoded, rejected, takes_nothing};
 use crate::sink::SinkError;
 use crate::sink::otlp::request::Prepared;
@@ -21,6 +20,8 @@ pub(super) struct Shared {
     /// A lane failed: the others finish what they are sending and begin nothing more.
     pub(super) is_over: AtomicBool,
     pub(super) trial: Trial,
+    /// The number of the last request before this delivery.
+    pub(super) began: u64,
     /// A record that the receiver took, of this batch: its place among the prepared.
     witness: OnceLock<(Arc<Prepared>, usize)>,
 }
@@ -32,22 +33,10 @@ impl Shared {
             turns: Semaphore::new(usize::try_from(concurrency).unwrap_or(1)),
             is_throttled: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
+            began: trial.start_delivery(),
             trial,
             witness: witness.map_or_else(OnceLock::new, OnceLock::from),
         }
-    }
-
-    /// What was refused alone is given up if it is at fault. Where nothing tells, a record that was taken is asked for once more.
-    pub(super) async fn judge<X: Exchange>(&self, exchange: &X, outcome: &mut Outcome) -> Result<(), SinkError> {
-        if let Some(unproven) = outcome.suspects.values().find(|suspect| !self.trial.is_guilty(&suspect.key)) {
-            // The lanes have ended: no other request is under way.
-            self.prove(exchange, &unproven.reason).await?;
-        }
-        for (index, Suspect { reason, key }) in std::mem::take(&mut outcome.suspects) {
-            self.trial.close(&key);
-            outcome.refused.insert(index, reason);
-        }
-        Ok(())
     }
 
     /// The receiver took the request of that number, among others this record.
@@ -56,11 +45,16 @@ impl Shared {
         self.witness.get_or_init(|| (Arc::clone(prepared), place));
     }
 
+    /// Whether the receiver took a record of this batch, now or in an earlier attempt.
+    pub(super) fn has_witness(&self) -> bool {
+        self.witness.get().is_some()
+    }
+
     /// Asks whether the receiver still takes what it took before: one record goes again, a repeat with its id. No other request may be
     /// under way. An error: it takes nothing, so that nothing says that a record is at fault.
     pub(super) async fn prove<X: Exchange>(&self, exchange: &X, reason: &str) -> Result<(), SinkError> {
         let Some((prepared, place)) = self.witness.get() else { return Err(takes_nothing(reason)) };
-        let request = encoded(prepared, *place..place.saturating_add(1)).await?;
+        let request = encoded(prepared, vec![*place]).await?;
         let number = self.trial.begin();
         let partial = exchange.exchange(request).await?.outcome()?;
         if partial.as_ref().map_or(0, rejected) > 0 {

@@ -45,6 +45,17 @@ impl Receiver {
         Carried::default().deliver(self, batch, Body::Json, 4).await
     }
 
+    /// Attempts until the batch is accepted.
+    async fn takes_in_the_end(&self, batch: &[Event]) -> Delivered {
+        let mut carried = Carried::default();
+        for _ in 0..10 {
+            if let Ok(delivered) = carried.deliver(self, batch, Body::Json, 4).await {
+                return delivered;
+            }
+        }
+        panic!("it never ends");
+    }
+
     fn requests(&self) -> usize {
         self.0.lock().unwrap().requests
     }
@@ -68,8 +79,22 @@ impl Exchange for Receiver {
     }
 }
 
+/// The same events, each of an alert of its own.
+fn of_several_alerts(mut batch: Vec<Event>) -> Vec<Event> {
+    for (number, event) in batch.iter_mut().enumerate() {
+        event.pivots.subject = format!("alert-{number}");
+    }
+    batch
+}
+
+fn first_copies(mut arrived: Vec<String>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    arrived.retain(|id| seen.insert(id.clone()));
+    arrived
+}
+
 fn throttled(reason: String) -> Verdict {
-    Verdict::Throttled(reason)
+    Verdict::Exhausted(reason)
 }
 
 fn smaller(reason: String) -> Verdict {
@@ -80,7 +105,7 @@ fn smaller(reason: String) -> Verdict {
 async fn a_receiver_that_takes_no_record_is_down_however_it_says_so_and_is_not_hammered() {
     for (says, most) in [(smaller as fn(_) -> _, 40), (throttled, 30)] {
         for count in [1, 2, 700] {
-            let batch = events(count);
+            let batch = of_several_alerts(events(count));
             let receiver = Receiver::new(0..batch.len(), &batch, says);
             let error = receiver.takes(&batch).await.unwrap_err();
             assert!(error.to_string().contains("takes no record: refused"), "{error}");
@@ -97,15 +122,14 @@ async fn a_record_at_fault_is_given_up_wherever_it_stands_and_the_others_arrive_
     for says in [smaller as fn(_) -> _, throttled] {
         for poison in [vec![0], vec![17], vec![39], vec![0, 1, 2, 38, 39]] {
             let receiver = Receiver::new(poison.iter().copied(), &batch, says);
-            let delivered = receiver.takes(&batch).await.unwrap();
+            let delivered = receiver.takes_in_the_end(&batch).await;
             assert_eq!(delivered.refused.iter().map(|(index, _)| *index).collect::<Vec<_>>(), poison);
             let mut all = ids(&batch);
             all.retain(|id| !receiver.0.lock().unwrap().poison.contains(id));
-            let mut arrived = receiver.arrived();
-            // What proved that the receiver takes others came again, after all.
-            assert!(arrived.len() <= all.len() + 1, "{} of {}", arrived.len(), all.len());
-            arrived.truncate(all.len());
-            assert_eq!(arrived, all);
+            let arrived = receiver.arrived();
+            // What proves that the receiver takes others comes again.
+            assert!(arrived.len() <= all.len() + poison.len(), "{} of {}", arrived.len(), all.len());
+            assert_eq!(first_copies(arrived), all);
         }
     }
 }
@@ -174,7 +198,10 @@ async fn what_was_settled_before_a_failure_is_not_sent_again() {
         assert_eq!(delivered, expected, "also what was settled before the failures");
         let mut all = ids(&batch);
         all.remove(7);
-        assert_eq!(receiver.arrived(), all, "each once, in order");
+        let arrived = receiver.arrived();
+        let proofs = arrived.len() - all.len();
+        assert!((1..=2).contains(&proofs), "one comes again per attempt, to show that the receiver takes others");
+        assert_eq!(first_copies(arrived), all, "in order");
     }
 }
 
@@ -291,7 +318,7 @@ proptest! {
         breaks_at in prop_oneof![Just(usize::MAX), 1_usize..80],
         is_throttled in any::<bool>(),
     ) {
-        let batch = events(count);
+        let batch = of_several_alerts(events(count));
         let poison: BTreeSet<usize> = poison.into_iter().filter(|index| *index < batch.len()).collect();
         let says = if is_throttled { throttled } else { smaller };
         let receiver = Receiver::new(poison.iter().copied(), &batch, says).breaking_at(breaks_at);

@@ -17,7 +17,9 @@ use tokio::task::JoinSet;
 
 use super::super::answer::{Delay, Detail, RetryInfo, Status};
 use super::super::{Compression, OtlpSink, Protocol, compress};
-use super::{events, ids, ids_of, sink};
+use super::super::{Headers, Settings};
+use super::{events, ids, ids_of, settings, sink};
+use crate::secret::Secret;
 use crate::sink::{Sink, SinkError};
 
 /// How the receiver answers: its gRPC status, the text, and the details.
@@ -27,9 +29,24 @@ type Answer = (u16, &'static str, Option<Status>);
 struct Receiver {
     script: Arc<Mutex<VecDeque<Answer>>>,
     taken: Arc<Mutex<Vec<String>>>,
+    headers: Arc<Mutex<Vec<HeaderMap>>>,
+}
+
+struct Own;
+
+impl Headers for Own {
+    fn headers(&self) -> Result<Vec<(String, Secret)>, String> {
+        Ok(vec![("x-scope-bin".into(), Secret::new("M\u{fc}nchen?")), ("x-scope".into(), Secret::new("a b"))])
+    }
 }
 
 async fn run(script: Vec<Answer>, compression: Compression) -> (Receiver, OtlpSink, JoinSet<()>) {
+    let (receiver, sink, server, _) = run_at(script, compression).await;
+    (receiver, sink, server)
+}
+
+/// The same, with the receiver's address.
+async fn run_at(script: Vec<Answer>, compression: Compression) -> (Receiver, OtlpSink, JoinSet<()>, String) {
     let receiver = Receiver { script: Arc::new(Mutex::new(script.into())), ..Receiver::default() };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -47,7 +64,7 @@ async fn run(script: Vec<Answer>, compression: Compression) -> (Receiver, OtlpSi
             });
         }
     });
-    (receiver, sink(&endpoint, Protocol::Grpc, compression), server)
+    (receiver, sink(&endpoint, Protocol::Grpc, compression), server, endpoint)
 }
 
 async fn answer(
@@ -57,6 +74,7 @@ async fn answer(
     assert_eq!(request.uri().path(), "/opentelemetry.proto.collector.logs.v1.LogsService/Export");
     assert_eq!(request.headers()["te"], "trailers");
     let encoding = request.headers().get("grpc-encoding").map_or("", |value| value.to_str().unwrap()).to_owned();
+    receiver.headers.lock().unwrap().push(request.headers().clone());
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let message = compress::decode(&encoding, &body[5..], 100 << 20).unwrap();
     let ids = ids_of(&ExportLogsServiceRequest::decode(message.as_slice()).unwrap());
@@ -139,4 +157,14 @@ async fn a_missing_right_gives_nothing_up() {
     assert!(error.to_string().contains("UNAUTHENTICATED: no token"), "{error}");
     sink.deliver(&events(2)).await.unwrap();
     assert_eq!(*receiver.taken.lock().unwrap(), ids(&events(2)));
+}
+
+#[tokio::test]
+async fn a_binary_header_goes_in_base64_and_the_others_as_they_are() {
+    let (receiver, _sink, _server, endpoint) = run_at(vec![], Compression::None).await;
+    let settings = Settings { headers: Arc::new(Own), ..settings(&endpoint, Protocol::Grpc, Compression::None) };
+    OtlpSink::new(settings).deliver(&events(1)).await.unwrap();
+    let headers = receiver.headers.lock().unwrap();
+    assert_eq!(headers[0]["x-scope-bin"], base64("M\u{fc}nchen?".as_bytes()).trim_end_matches('='));
+    assert_eq!(headers[0]["x-scope"], "a b");
 }

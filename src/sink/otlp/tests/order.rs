@@ -200,7 +200,7 @@ async fn nothing_is_given_up_for_the_load_of_our_own_requests() {
             Ok(if others == 0 || request.is_empty() {
                 Verdict::Accepted(None)
             } else {
-                Verdict::Throttled("one at a time".into())
+                Verdict::Exhausted("one at a time".into())
             })
         }
     }
