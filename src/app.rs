@@ -10,15 +10,18 @@ pub mod demo;
 pub mod engine;
 pub mod explain;
 pub mod fetch;
+pub mod held;
 pub mod keep;
 pub mod online;
 pub mod parts;
 pub mod plan;
+pub mod prepare;
 pub mod reload;
 pub mod running;
 pub mod simulated;
 pub mod sinks;
 pub mod stop;
+pub mod summary;
 pub mod tail;
 pub mod verify;
 

@@ -23,6 +23,7 @@ mod outage;
 mod receiver;
 mod reload;
 mod requests;
+mod seams;
 mod simulated;
 mod sweep;
 mod tail;
