@@ -1,7 +1,5 @@
 //! Health, readiness, metrics and status over HTTP (`[admin]` in the configuration).
 
-use std::future::Future;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -9,33 +7,27 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
+use crate::admin::listen::Listener;
 use crate::admin::view::View;
 use crate::journal::JournalError;
 
 pub mod ask;
+mod host;
+pub mod listen;
 pub mod report;
 pub mod view;
 
-/// Binds the listener before anything runs, so that a port in use is a start-up error.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
-
-/// Serves until `stop` resolves.
-pub async fn serve(
-    listener: TcpListener,
-    view: View,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
+/// Serves until `stop`. No client ends it, and it waits for none.
+pub async fn serve(listener: &Listener, view: View, stop: CancellationToken) {
     let routes = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .route("/status", get(status))
         .with_state(Arc::new(view));
-    axum::serve(listener, routes).with_graceful_shutdown(stop).await
+    listener.serve(routes, stop).await;
 }
 
 /// Ready: the journal answers, every account is connected and every sink has accepted something or passed its check.

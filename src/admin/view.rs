@@ -1,5 +1,6 @@
 //! The running program as the admin listener sees it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
@@ -77,6 +78,22 @@ impl AccountView {
     /// The account cannot be used at present.
     pub fn failed(&self, problem: String) {
         self.change(|connection| connection.problem = Some(problem));
+    }
+
+    /// The account's uid at Datto, once known.
+    pub fn uid(&self) -> Option<String> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).uid.clone()
+    }
+
+    /// How its streams do; empty before the account answered.
+    pub fn streams(&self) -> BTreeMap<Stream, StreamState> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection.status.as_ref().map(Status::get).unwrap_or_default()
+    }
+
+    /// Whether the account cannot be used at present.
+    pub fn has_problem(&self) -> bool {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).problem.is_some()
     }
 
     fn change(&self, change: impl FnOnce(&mut Connection)) {

@@ -17,9 +17,9 @@ use crate::collect::inventory::InventoryStream;
 use crate::collect::inventory::look::{self, Telling};
 use crate::collect::proof;
 use crate::collect::schedule::{AnyStream, Once};
-use crate::collect::sites::SiteList;
+use crate::collect::sites::{SiteList, end_wait};
 use crate::collect::source::{PassError, SharedSource, Source};
-use crate::collect::status::Status;
+use crate::collect::status::{Status, StreamState};
 use crate::config::settings::{AccountConfig, InventoryConfig};
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
@@ -67,6 +67,7 @@ impl AccountTask {
         let stop = shared.accounts.token(&self.config.name, &all);
         let outcome = self.collect(&shared, &stop).await;
         if stop.is_cancelled() && !all.is_cancelled() {
+            end_wait(&shared.journal, &self.config.name).await?;
             self.view.failed("it is the same Datto RMM account as another one in the configuration".to_owned());
         }
         outcome
@@ -75,6 +76,13 @@ impl AccountTask {
     async fn collect(&self, shared: &Shared, stop: &CancellationToken) -> Result<(), AppError> {
         let Some(source) = self.connect_patiently(shared, stop).await? else { return Ok(()) };
         let (first, mut streams) = self.streams(&source, shared).await?;
+        if self.interval(Stream::Inventory).is_none() {
+            let shown = tokio::select! {
+                shown = source.show_sites() => shown,
+                () = stop.cancelled() => return Ok(()),
+            };
+            shown.map_err(|error| self.ended(error))?;
+        }
         if let Some(mut inventory) = first {
             // Names and organizations first: what is collected next is then told with them at once.
             let outcome = tokio::select! {
@@ -93,14 +101,18 @@ impl AccountTask {
         while let Some(ended) = tasks.join_next().await {
             match ended {
                 Ok(Ok(())) => {}
-                Ok(Err(PassError::Journal(error))) => return Err(AppError::Journal(error)),
-                Ok(Err(PassError::Client(source))) => {
-                    return Err(AppError::Account { account: self.config.name.clone(), source });
-                }
+                Ok(Err(error)) => return Err(self.ended(error)),
                 Err(error) => return Err(AppError::Failed(format!("a stream of {} ended: {error}", self.config.name))),
             }
         }
         Ok(())
+    }
+
+    fn ended(&self, error: PassError) -> AppError {
+        match error {
+            PassError::Journal(error) => AppError::Journal(error),
+            PassError::Client(source) => AppError::Account { account: self.config.name.clone(), source },
+        }
     }
 
     /// Connects once, for `run --once`. Two accounts that turn out to be one are both told so.
@@ -116,6 +128,9 @@ impl AccountTask {
     pub async fn once(self, source: SharedSource, shared: Shared) -> Result<(), AppError> {
         let name = self.config.name.clone();
         let (first, mut streams) = self.streams(&source, &shared).await?;
+        if self.interval(Stream::Inventory).is_none() {
+            source.show_sites().await.map_err(|error| self.ended(error))?;
+        }
         let mut failures = Vec::new();
         let inventory = first.or_else(|| take_inventory(&mut streams));
         if let Some(mut inventory) = inventory.filter(|_| self.interval(Stream::Inventory).is_some()) {
@@ -155,6 +170,9 @@ impl AccountTask {
             };
             let chain = causes::line(&error);
             self.view.failed(chain.clone());
+            if !matches!(error, ConnectError::Client(ClientError::Stopped)) {
+                end_wait(&shared.journal, &self.config.name).await?;
+            }
             let wait = match &error {
                 ConnectError::Open(OpenAccountError::Duplicate { .. }) => {
                     tracing::error!(account = self.config.name, error = chain, "this account is not collected");
@@ -259,6 +277,14 @@ impl AccountTask {
             return Ok((None, streams));
         }
         Ok((Some(inventory), streams))
+    }
+
+    /// Whether every stream has a pass behind it, complete or not, or the account cannot be used at present.
+    pub fn is_past_first_pass(&self) -> bool {
+        let states = self.view.streams();
+        let is_past = |stream: Stream| states.get(&stream).is_some_and(StreamState::is_past_first_pass);
+        let read = Stream::COLLECTED.into_iter().filter(|stream| self.interval(*stream).is_some());
+        self.view.has_problem() || (self.view.uid().is_some() && read.into_iter().all(is_past))
     }
 
     fn interval(&self, stream: Stream) -> Option<Duration> {

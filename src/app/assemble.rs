@@ -1,18 +1,16 @@
 //! From a checked configuration to an engine that can run.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::TcpListener;
-
-use crate::admin;
+use crate::admin::listen::Listener;
 use crate::admin::view::{AccountView, View};
 use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::app::engine::Engine;
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
+use crate::app::prepare::Resources;
 use crate::app::sinks::Planned;
 use crate::app::stop::Control;
 use crate::clock::Clock;
@@ -27,7 +25,8 @@ use crate::datto::endpoint;
 use crate::datto::memory::Memory;
 use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
-use crate::journal::sqlite::{Journal, Options};
+use crate::journal::setup::{Installed, Setup};
+use crate::journal::sqlite::Journal;
 use crate::normalize;
 use crate::normalize::udf::Udfs;
 use crate::telemetry::Metrics;
@@ -48,23 +47,16 @@ impl CredentialSource for FromConfig {
     }
 }
 
-/// Builds everything that `run` needs.
+/// Builds the parts of a run on what it needs from outside. The journal says the same as before: [`install`] comes last.
 pub async fn from_config(
     config: Config,
     environment: &(impl Environment + Clone + Send + Sync + 'static),
-    accept_user_activity_org: &[String],
+    resources: &Resources,
     control: &Control,
     metrics: Metrics,
 ) -> Result<Engine, AppError> {
-    let clock = Clock::system();
-    if let Some(name) = accept_user_activity_org.iter().find(|name| config.accounts.iter().all(|a| a.name != **name)) {
-        return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")));
-    }
-    let journal = open_journal(&config, &clock, accept_user_activity_org).await?;
-    let admin = match config.admin {
-        Some(address) => Some(listen(address).await?),
-        None => None,
-    };
+    let (clock, journal) = (Clock::system(), resources.journal.clone());
+    let admin = resources.admin.clone().listener().await?;
     let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
     let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
     let mut accounts = Vec::new();
@@ -74,13 +66,7 @@ pub async fn from_config(
         accounts.push(account_task(account, credentials(account, environment), &mut platforms, &parts).await?);
     }
     let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
-    Ok(engine(config, shared, accounts, admin, control))
-}
-
-/// The admin's port; taken after the journal's lock, so that a second instance hears of the journal first.
-async fn listen(address: SocketAddr) -> Result<TcpListener, AppError> {
-    let bound = admin::bind(address).await;
-    bound.map_err(|error| AppError::Failed(format!("the admin listener cannot listen on {address}: {error}")))
+    engine(config, shared, accounts, admin, control)
 }
 
 /// The key and secret of an account, read anew at each login.
@@ -158,9 +144,9 @@ pub fn engine(
     config: Config,
     shared: Shared,
     accounts: Vec<AccountTask>,
-    admin: Option<TcpListener>,
+    admin: Option<Listener>,
     control: &Control,
-) -> Engine {
+) -> Result<Engine, AppError> {
     let (told, journal) = (told(&config), &config.journal.path);
     let planned = |sink| Planned::new(sink).telling(told.clone()).beside(journal);
     let sinks: Vec<Planned> = config.sinks.into_iter().map(planned).collect();
@@ -172,16 +158,49 @@ pub fn engine(
         accounts: accounts.iter().map(|account| account.view.clone()).collect(),
         sinks: sinks.iter().map(|sink| (sink.name.clone(), Some(sink.status.clone()))).collect(),
     };
-    Engine {
+    let mut deliverers = Vec::new();
+    for sink in &sinks {
+        let Shared { journal, clock, metrics, .. } = shared.clone();
+        let built = sink.deliverer(journal, clock, metrics);
+        deliverers.push(built.map_err(|error| AppError::Failed(format!("sink {}: {error}", sink.name)))?);
+    }
+    Ok(Engine {
         shared,
         accounts,
         sinks,
+        deliverers,
         admin: admin.map(|listener| (listener, view)),
         shutdown_timeout: config.shutdown_timeout,
         // A child: a run that ends to make room for the next one does not stop the process.
         stop: control.stop.child_token(),
         reopen: control.hangups.clone(),
+    })
+}
+
+/// Puts mapping, filters and sinks of a configuration whose parts are built in force, all at once: the last step before they run.
+/// `accepted`: accounts whose `user_activity_org` may be another than the stored one.
+pub async fn install(journal: &Journal, config: &Config, accepted: &[String]) -> Result<(), AppError> {
+    let replaced = config.accounts.iter().filter(|account| accepted.contains(&account.name));
+    let setup = Setup {
+        policy: config.policy.clone(),
+        replaced_orgs: replaced.map(|account| (account.name.clone(), account.user_activity_org.clone())).collect(),
+        sinks: config.sinks.iter().map(|sink| (sink.name.clone(), sink.from)).collect(),
+    };
+    let Installed { policy: change, sinks } = journal.install(setup).await?;
+    for sink in sinks.iter().filter(|sink| sink.missed > 0) {
+        tracing::warn!(
+            sink = sink.name,
+            missed = sink.missed,
+            "this sink was away and missed records that were trimmed meanwhile"
+        );
     }
+    if change.released > 0 || change.dropped > 0 {
+        tracing::info!(released = change.released, dropped = change.dropped, "the mapping decided on held records");
+    }
+    let directory = journal.directory().await?;
+    changes::log(&directory, &change.changes);
+    changes::warn_of_ambiguities(&[], &directory);
+    Ok(())
 }
 
 /// What all sinks tell alike.
@@ -194,47 +213,4 @@ pub fn told(config: &Config) -> normalize::Options {
         udfs: listed.map(|account| (account.name.clone(), account.inventory.udfs.clone())).collect(),
         ..normalize::Options::default()
     }
-}
-
-async fn open_journal(config: &Config, clock: &Clock, accepted: &[String]) -> Result<Journal, AppError> {
-    let options =
-        Options { retain: config.journal.retain, max_bytes: config.journal.max_bytes, hold_for: config.hold_for };
-    let journal = Journal::open(&config.journal.path, options, clock.clone())?;
-    for account in &config.accounts {
-        settle_user_activity_org(&journal, account, accepted).await?;
-    }
-    let change = journal.set_policy(config.policy.clone()).await?;
-    if change.released > 0 || change.dropped > 0 {
-        tracing::info!(released = change.released, dropped = change.dropped, "the mapping decided on held records");
-    }
-    let directory = journal.directory().await?;
-    changes::log(&directory, &change.changes);
-    changes::warn_of_ambiguities(&[], &directory);
-    Ok(journal)
-}
-
-/// Where account-level records go is fixed once there is data: another value must be accepted by name, before anything is
-/// delivered under it.
-pub(crate) async fn settle_user_activity_org(
-    journal: &Journal,
-    account: &AccountConfig,
-    accepted: &[String],
-) -> Result<(), AppError> {
-    let configured = account.user_activity_org.clone();
-    let Some(stored) = journal.fixed_org(&account.name).await?.filter(|stored| *stored != configured) else {
-        return Ok(());
-    };
-    if accepted.contains(&account.name) {
-        journal.replace_user_activity_org(&account.name, configured.as_deref()).await?;
-        return Ok(());
-    }
-    let name = &account.name;
-    let said =
-        |org: Option<String>| org.map_or_else(|| "nothing (the account itself)".to_owned(), |org| format!("\"{org}\""));
-    Err(AppError::Configuration(format!(
-        "account {name}: user_activity_org is {}, but account-level records of this account went to {} since its first data; \
-         put that value back, or accept the change once with `vintner run --accept-user-activity-org {name}`",
-        said(configured),
-        said(stored)
-    )))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::app::AppError;
-use crate::app::assemble::{ClientParts, account_task, engine};
+use crate::app::assemble::{ClientParts, account_task, engine, install};
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
 use crate::app::simulated::Simulated;
@@ -59,14 +59,14 @@ pub async fn run(options: Options) -> Result<(), AppError> {
         hold_for: config.hold_for,
     };
     let journal = Journal::open(&folder.path().join("demo.db"), journal, clock.clone())?;
-    journal.set_policy(config.policy.clone()).await?;
     let metrics = Metrics::default();
     let shared = Shared { journal, clock: clock.clone(), metrics, accounts: Accounts::default() };
     let world = World { seed: options.seed, start: clock.now(), ..World::demo() };
     let accounts = accounts(&config, world, &shared).await?;
     let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
-    let mut engine = engine(config, shared.clone(), accounts, None, &control);
+    let mut engine = engine(config.clone(), shared.clone(), accounts, None, &control)?;
     engine.sinks.iter_mut().for_each(|sink| sink.most = options.events);
+    install(&shared.journal, &config, &[]).await?;
     let stop = engine.stop.clone();
     let mut ending = JoinSet::new();
     ending.spawn(async move {

@@ -2,19 +2,23 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::admin::listen::Listener;
 use crate::admin::view::View;
 use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
-use crate::app::sinks::{self, Planned};
+use crate::app::sinks::{self, Deliverer, Planned};
+use crate::app::{held, summary};
 use crate::clock::Millis;
+use crate::collect::sites::end_wait;
+use crate::journal::JournalError;
+use crate::journal::requests::Served;
 
 /// Requests of commands beside a running instance are taken within this.
 const REQUEST_EVERY: Duration = Duration::from_secs(1);
@@ -37,8 +41,10 @@ pub struct Engine {
     pub accounts: Vec<AccountTask>,
     /// The configured sinks.
     pub sinks: Vec<Planned>,
+    /// Their deliverers.
+    pub deliverers: Vec<Deliverer>,
     /// The admin listener, bound before anything runs.
-    pub admin: Option<(TcpListener, View)>,
+    pub admin: Option<(Listener, View)>,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
     /// Cancelled to stop.
@@ -76,12 +82,14 @@ struct Background {
 
 impl Engine {
     /// Collects and delivers until asked to stop, until `changed` gives what to run instead, or until something makes going
-    /// on pointless.
+    /// on pointless. The journal is closed then, unless something else is to be run: that takes it over.
     pub async fn run<T>(mut self, changed: impl Future<Output = T>) -> Result<Ended<T>, AppError> {
-        let mut background = self.start_background().await?;
+        let mut background = self.start_background();
+        let (journal, stop) = (self.shared.journal.clone(), background.stop.clone());
+        background.upkeep.spawn(held::watch(journal, self.accounts.clone(), stop));
         tokio::pin!(changed);
         let mut collectors = JoinSet::new();
-        for account in std::mem::take(&mut self.accounts) {
+        for account in self.accounts.clone() {
             collectors.spawn(account.run(self.shared.clone(), self.stop.clone()));
         }
         let ended = loop {
@@ -103,18 +111,24 @@ impl Engine {
         let stopped = stopped.await.unwrap_or(Err(AppError::Deadline));
         collectors.shutdown().await;
         background.abort().await;
-        self.close().await;
-        match (ended, stopped) {
+        self.close_clients().await;
+        let outcome = match (ended, stopped) {
             // What could not be finished in time stays in the journal, and the next run delivers it.
             (Ok(Ended::Changed(next)), Ok(()) | Err(AppError::Deadline)) => Ok(Ended::Changed(next)),
             (Err(error), _) | (_, Err(error)) => Err(error),
             (Ok(ended), Ok(())) => Ok(ended),
+        };
+        if matches!(outcome, Ok(Ended::Changed(_))) {
+            self.shared.journal.close_accounts();
+        } else {
+            self.close_journal().await;
         }
+        outcome
     }
 
     /// One complete pass of every stream of every account, everything delivered.
     pub async fn once(mut self) -> Result<(), AppError> {
-        let mut background = self.start_background().await?;
+        let mut background = self.start_background();
         let collected = tokio::select! {
             collected = self.collect_once() => collected,
             () = self.stop.cancelled() => Err(stopped_early()),
@@ -127,7 +141,10 @@ impl Engine {
         // A sink that does not answer and for which nothing waits leaves nothing undone.
         let finished = finished.unwrap_or(if is_over { Err(AppError::Deadline) } else { Ok(()) });
         background.abort().await;
-        self.close().await;
+        let summarized = summary::log(&self.shared.journal, &self.accounts, &self.sinks).await;
+        self.close_clients().await;
+        self.close_journal().await;
+        let finished = finished.and(summarized.map_err(AppError::Journal));
         // A sink may have come to stop only while it ended.
         collected.and(drained).and(finished).and(self.stopped_sinks())
     }
@@ -163,12 +180,16 @@ impl Engine {
             let token = self.shared.accounts.token(&account.config.name, &self.stop);
             match account.connect_once(&self.shared).await {
                 Ok(source) => connected.push((account, source, token)),
-                Err(error) => failures.push(error),
+                Err(error) => {
+                    end_wait(&self.shared.journal, &account.config.name).await?;
+                    failures.push(error);
+                }
             }
         }
         let mut tasks = JoinSet::new();
         for (account, source, token) in connected {
             if token.is_cancelled() {
+                end_wait(&self.shared.journal, &account.config.name).await?;
                 continue;
             }
             tasks.spawn(account.once(source, self.shared.clone()));
@@ -231,24 +252,10 @@ impl Engine {
         if lines.is_empty() { Ok(()) } else { Err(AppError::Failed(lines.join("\n"))) }
     }
 
-    async fn start_background(&mut self) -> Result<Background, AppError> {
-        let names = self.sinks.iter().map(|sink| (sink.name.clone(), sink.start)).collect();
-        for opening in self.shared.journal.use_sinks(names).await? {
-            if opening.missed > 0 {
-                tracing::warn!(
-                    sink = opening.name,
-                    missed = opening.missed,
-                    "this sink was away and missed records that were trimmed meanwhile"
-                );
-            }
-        }
+    fn start_background(&mut self) -> Background {
         let stop = CancellationToken::new();
         let mut deliverers = JoinSet::new();
-        for sink in &self.sinks {
-            let Shared { journal, clock, metrics, .. } = self.shared.clone();
-            let deliverer = sink
-                .deliverer(journal, clock, metrics)
-                .map_err(|error| AppError::Failed(format!("sink {}: {error}", sink.name)))?;
+        for deliverer in std::mem::take(&mut self.deliverers) {
             let (stop, reopen) = (stop.clone(), self.reopen.clone());
             deliverers.spawn(async move { sinks::run(deliverer, stop, reopen).await.map_err(AppError::from) });
         }
@@ -258,17 +265,20 @@ impl Engine {
         if let Some((listener, view)) = self.admin.take() {
             let stop = stop.clone();
             upkeep.spawn(async move {
-                let served = admin::serve(listener, view, async move { stop.cancelled().await }).await;
-                served.map_err(|error| AppError::Failed(format!("the admin listener failed: {error}")))
+                admin::serve(&listener, view, stop).await;
+                Ok(())
             });
         }
-        Ok(Background { deliverers, upkeep, stop })
+        Background { deliverers, upkeep, stop }
     }
 
-    async fn close(&self) {
+    async fn close_clients(&self) {
         for account in &self.accounts {
             account.client.close().await;
         }
+    }
+
+    async fn close_journal(&self) {
         if let Err(error) = self.shared.journal.close().await {
             tracing::error!(error = crate::diagnostic::causes::line(&error), "the journal could not be closed");
         }
@@ -299,8 +309,13 @@ impl Background {
 async fn serve_requests(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
     while !stop.is_cancelled() {
         for (number, _) in shared.journal.requests().await? {
-            let served = shared.journal.serve(number).await?;
-            tracing::info!(request = number, ?served, "request done");
+            match shared.journal.serve(number).await {
+                Ok(Served::Refused(reason)) => tracing::warn!(request = number, reason, "request refused"),
+                Ok(served) => tracing::info!(request = number, ?served, "request done"),
+                // It was taken back, or what it is about changed meanwhile: the next look finds out.
+                Err(JournalError::Conflict) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         pause(REQUEST_EVERY, &stop).await;
     }

@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use tokio::sync::watch;
 
 use crate::app::AppError;
-use crate::app::assemble::settle_user_activity_org;
+use crate::app::held;
+use crate::app::prepare::{Prepared, Resources, check_user_activity_orgs};
 use crate::collect::changes;
 use crate::config::files::Severities;
 use crate::config::load::{self, Loaded};
 use crate::config::secrets::Environment;
 use crate::config::settings::Config;
 use crate::diagnostic::{Diagnostic, Severity, causes};
-use crate::journal::sqlite::Journal;
 use crate::telemetry::Metrics;
 
 /// Watches for reloads of one run.
@@ -26,50 +26,68 @@ pub struct Reloader<E> {
     pub environment: E,
     /// Counts the asks.
     pub hangups: watch::Receiver<u64>,
-    /// The journal of the run.
-    pub journal: Journal,
+    /// What the run has from outside.
+    pub resources: Resources,
     /// For the gauge of refused reloads.
     pub metrics: Metrics,
 }
 
+/// A configuration that can start, and must be run anew.
+#[derive(Debug)]
+pub struct Change {
+    /// It and what it needs.
+    pub prepared: Prepared,
+    /// The configuration in force until now, reloaded mappings included.
+    pub in_force: Config,
+    /// The asks, so that none is lost or answered twice.
+    pub hangups: watch::Receiver<u64>,
+}
+
 /// What a changed file asks for.
-enum Change {
-    None,
+enum Asked {
+    Nothing,
     /// Only mapping and filters: in force at once, between two batches.
     Policy(Box<Config>),
     /// Something that the parts of the run are built from.
     Parts(Box<Config>),
 }
 
-impl<E: Environment + Sync> Reloader<E> {
-    /// Takes changes of the mapping over as they come; ends with the first configuration that must be run anew, and with the
-    /// asks, so that none is lost or answered twice.
-    pub async fn changed(mut self) -> (Box<Config>, watch::Receiver<u64>) {
+impl<E: Environment + Clone + Send + Sync + 'static> Reloader<E> {
+    /// Takes changes of the mapping over as they come; ends with the first configuration that must be run anew and can start.
+    pub async fn changed(mut self) -> Change {
         loop {
             if self.hangups.changed().await.is_err() {
                 // Nobody can ask any more.
                 std::future::pending::<()>().await;
             }
             tracing::info!(file = %self.file.display(), "SIGHUP: files are reopened, the configuration is read again");
-            let outcome = match self.read() {
-                Ok(Change::None) => {
-                    tracing::info!("the configuration is as it was");
-                    Ok(None)
-                }
-                Ok(Change::Policy(config)) => self.take_over(*config).await.map(|()| None),
-                Ok(Change::Parts(config)) => Ok(Some(config)),
-                Err(problems) => Err(problems),
-            };
+            let outcome = self.answer().await;
             self.metrics.gauges().reload_ok.set(i64::from(outcome.is_ok()));
             match outcome {
                 Ok(None) => {}
-                Ok(Some(config)) => return (config, self.hangups),
+                Ok(Some(prepared)) => return Change { prepared, in_force: self.config, hangups: self.hangups },
                 Err(problems) => refused(&problems),
             }
         }
     }
 
-    fn read(&self) -> Result<Change, Vec<String>> {
+    /// Answers one ask: what must be run anew, `None` if what runs goes on. After an error everything is as it was.
+    pub(crate) async fn answer(&mut self) -> Result<Option<Prepared>, Vec<String>> {
+        match self.read()? {
+            Asked::Nothing => {
+                tracing::info!("the configuration is as it was");
+                Ok(None)
+            }
+            Asked::Policy(config) => self.take_over(*config).await.map(|()| None),
+            Asked::Parts(config) => self.prepare(*config).await.map(Some),
+        }
+    }
+
+    async fn prepare(&self, config: Config) -> Result<Prepared, Vec<String>> {
+        self.resources.prepare(config, &self.environment).await.map_err(|error| vec![causes::line(&error)])
+    }
+
+    fn read(&self) -> Result<Asked, Vec<String>> {
         let loaded = load::load(&self.file).map_err(|found| told(&found))?;
         let found = self.problems(&loaded);
         if found.iter().any(|problem| problem.severity == Severity::Error) {
@@ -80,10 +98,10 @@ impl<E: Environment + Sync> Reloader<E> {
         }
         let config = Box::new(loaded.config);
         if *config == self.config {
-            return Ok(Change::None);
+            return Ok(Asked::Nothing);
         }
         let same_parts = Config { policy: config.policy.clone(), ..self.config.clone() } == *config;
-        Ok(if same_parts { Change::Policy(config) } else { Change::Parts(config) })
+        Ok(if same_parts { Asked::Policy(config) } else { Asked::Parts(config) })
     }
 
     fn problems(&self, loaded: &Loaded) -> Vec<Diagnostic> {
@@ -94,13 +112,12 @@ impl<E: Environment + Sync> Reloader<E> {
     /// Puts another mapping in force.
     async fn take_over(&mut self, config: Config) -> Result<(), Vec<String>> {
         let line = |error: AppError| vec![causes::line(&error)];
-        for account in &config.accounts {
-            settle_user_activity_org(&self.journal, account, &[]).await.map_err(line)?;
-        }
+        let journal = &self.resources.journal;
+        check_user_activity_orgs(journal, &config.accounts, &[]).await.map_err(line)?;
         let failed = |error| line(AppError::Journal(error));
-        let change = self.journal.set_policy(config.policy.clone()).await.map_err(failed)?;
-        let directory = self.journal.directory().await.map_err(failed)?;
+        let change = journal.set_policy(config.policy.clone()).await.map_err(failed)?;
         self.config = config;
+        let directory = journal.directory().await.map_err(failed)?;
         tracing::info!(
             version = change.version,
             released = change.released,
@@ -109,7 +126,7 @@ impl<E: Environment + Sync> Reloader<E> {
         );
         changes::log(&directory, &change.changes);
         changes::warn_of_ambiguities(&[], &directory);
-        Ok(())
+        held::warn(journal).await.map_err(failed)
     }
 }
 

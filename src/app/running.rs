@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use crate::app::AppError;
 use crate::app::assemble;
 use crate::app::engine::{Ended, Engine};
-use crate::app::reload::{Reloader, refused};
+use crate::app::held;
+use crate::app::prepare::{Admin, Prepared, Resources, journal_options};
+use crate::app::reload::{Change, Reloader, refused};
 use crate::app::stop::Control;
 use crate::config::secrets::Environment;
 use crate::config::settings::Config;
@@ -29,14 +31,15 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
     /// One complete pass of every stream of every account, everything delivered.
     pub async fn once(self) -> Result<(), AppError> {
         let control = control()?;
-        self.engine(&control, &Metrics::default()).await?.once().await
+        let (engine, _) = self.first(&control, &Metrics::default()).await?;
+        engine.once().await
     }
 
     /// Runs until it is asked to stop. A reloaded configuration that changes more than the mapping stops the parts and starts them
     /// anew; if they do not start with it, they do with the one before it.
     pub async fn until_stopped(mut self) -> Result<(), AppError> {
         let (control, metrics) = (control()?, Metrics::default());
-        let mut engine = self.engine(&control, &metrics).await?;
+        let (mut engine, mut resources) = self.first(&control, &metrics).await?;
         let mut hangups = control.hangups.clone();
         loop {
             let reloader = Reloader {
@@ -44,36 +47,88 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
                 config: self.config.clone(),
                 environment: self.environment.clone(),
                 hangups,
-                journal: engine.shared.journal.clone(),
+                resources: resources.clone(),
                 metrics: metrics.clone(),
             };
-            let Ended::Changed((config, asks)) = engine.run(reloader.changed()).await? else { return Ok(()) };
+            let Ended::Changed(change) = engine.run(reloader.changed()).await? else { return Ok(()) };
             if control.stop.is_cancelled() {
-                return Ok(());
+                return resources.journal.close().await.map_err(AppError::Journal);
             }
-            hangups = asks;
-            let before = std::mem::replace(&mut self.config, *config);
-            engine = match self.engine(&control, &metrics).await {
-                Ok(engine) => {
-                    tracing::info!("the changed configuration is in force");
-                    engine
-                }
-                Err(error) => {
-                    refused(&[causes::line(&error)]);
-                    metrics.gauges().reload_ok.set(0);
-                    self.config = before;
-                    self.engine(&control, &metrics).await?
-                }
-            };
+            hangups = change.hangups.clone();
+            engine = self.replace(&mut resources, change, &control, &metrics).await?;
         }
     }
 
-    async fn engine(&self, control: &Control, metrics: &Metrics) -> Result<Engine, AppError> {
-        let (config, accepted) = (self.config.clone(), &self.accept_user_activity_org);
-        assemble::from_config(config, &self.environment, accepted, control, metrics.clone()).await
+    /// Starts with a prepared configuration; if that fails, with the one before it. The parts of the one before it have ended.
+    async fn replace(
+        &mut self,
+        resources: &mut Resources,
+        change: Change,
+        control: &Control,
+        metrics: &Metrics,
+    ) -> Result<Engine, AppError> {
+        let Change { prepared: Prepared { config, resources: mut next }, in_force, hangups: _ } = change;
+        self.config = in_force;
+        if matches!(next.admin, Admin::Pending(_)) {
+            resources.admin.release();
+        }
+        match self.start(&config, &mut next, &[], control, metrics).await {
+            Ok(engine) => {
+                resources.close_unless(&next.journal).await;
+                (self.config, *resources) = (config, next);
+                tracing::info!("the changed configuration is in force");
+                held::warn(&resources.journal).await?;
+                Ok(engine)
+            }
+            Err(error) => {
+                refused(&[causes::line(&error)]);
+                metrics.gauges().reload_ok.set(0);
+                next.close_unless(&resources.journal).await;
+                if next.journal.is_at(resources.journal.path()) {
+                    resources.journal = next.journal;
+                }
+                let config = self.config.clone();
+                self.start(&config, resources, &[], control, metrics).await
+            }
+        }
+    }
+
+    /// Starts for the first time.
+    async fn first(&self, control: &Control, metrics: &Metrics) -> Result<(Engine, Resources), AppError> {
+        let accepted = &self.accept_user_activity_org;
+        let is_configured = |name: &String| self.config.accounts.iter().any(|account| account.name == *name);
+        if let Some(name) = accepted.iter().find(|name| !is_configured(name)) {
+            return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")));
+        }
+        let mut resources = Resources::take(&self.config, accepted).await?;
+        let engine = self.start(&self.config, &mut resources, accepted, control, metrics).await?;
+        Ok((engine, resources))
+    }
+
+    /// Builds the parts, then puts the configuration in force: if anything fails, the journal says the same as before.
+    async fn start(
+        &self,
+        config: &Config,
+        resources: &mut Resources,
+        accepted: &[String],
+        control: &Control,
+        metrics: &Metrics,
+    ) -> Result<Engine, AppError> {
+        resources.journal = resources.journal.under(journal_options(config)).await?;
+        resources.admin = match resources.admin.clone().listener().await? {
+            Some(listener) => Admin::Bound(listener),
+            None => Admin::Off,
+        };
+        let engine =
+            assemble::from_config(config.clone(), &self.environment, resources, control, metrics.clone()).await?;
+        assemble::install(&resources.journal, config, accepted).await?;
+        Ok(engine)
     }
 }
 
 fn control() -> Result<Control, AppError> {
     Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))
 }
+
+#[cfg(test)]
+mod tests;

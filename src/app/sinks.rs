@@ -29,6 +29,7 @@ use crate::sink::stdout::{OnError, Stdout};
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::Metrics;
 
+pub(crate) mod file;
 mod kafka;
 mod otlp;
 
@@ -260,7 +261,7 @@ async fn run_plain(
         if !has_reopened {
             return runner.run(&stop, &mut turns).await;
         }
-        runner.sink.reopen();
+        runner.reopen_sink(&stop).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::app::explain::{self, Given};
 use crate::app::{AppError, explain::of_event, explain::of_event_alone};
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, logging, open, table};
 use crate::config::load;
 use crate::config::settings::DEFAULT_JOURNAL;
 use crate::normalize::explain::{Explained, Explanation, How};
@@ -48,7 +48,7 @@ impl Explain {
             Some(id) => match self.journal_alone() {
                 Some(journal) => {
                     let path = journal.display();
-                    table::complain(&format!(
+                    logging::complain(&format!(
                         "no configuration: organizations as the journal {path} knows them, severities and lens as by default (-c names one)"
                     ));
                     of_event_alone(journal, EventId(id)).await?
@@ -65,7 +65,7 @@ impl Explain {
                 let has_file = self.file.config.is_some();
                 let config = if has_file { Some(open::configuration(&self.file, Purpose::Look)?) } else { None };
                 if config.is_none() {
-                    table::complain(
+                    logging::complain(
                         "no configuration: the site that the record names is its organization, severities and lens as by default (-c names one)",
                     );
                 }

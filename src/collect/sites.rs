@@ -17,7 +17,10 @@ use crate::datto::model::site;
 use crate::datto::page::PageRequest;
 use crate::diagnostic::causes;
 use crate::inventory::SiteType;
+use crate::journal::JournalError;
 use crate::journal::items::{ItemKind, ItemRow};
+use crate::journal::lists::WaitEnd;
+use crate::journal::sqlite::Journal;
 use crate::org::Unmapped;
 use crate::org::directory::Directory;
 use crate::record::SiteRef;
@@ -77,8 +80,39 @@ impl Source {
         self.read_sites(&mut list).await
     }
 
-    /// All pages are stored at once: a name that two sites share must not map the first before the second is known.
+    /// Reads the site list if rules by name wait for it: for an account whose inventory is switched off.
+    pub async fn show_sites(&self) -> Result<(), PassError> {
+        if !self.journal.directory().await?.is_awaited(&self.account.name) {
+            return Ok(());
+        }
+        match self.refresh_sites().await {
+            Err(PassError::Client(error)) => {
+                let error = causes::line(&error);
+                tracing::warn!(
+                    account = self.account.name,
+                    error,
+                    "the site list cannot be read: rules by name go on without it"
+                );
+                Ok(())
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Reads the list; whether it was shown or not, rules by name wait for it no longer.
     async fn read_sites(&self, list: &mut SiteList) -> Result<Listed, PassError> {
+        let read = self.read_all(list).await;
+        match &read {
+            Ok(_) => end_wait(&self.journal, &self.account.name).await?,
+            Err(PassError::Client(ClientError::Stopped) | PassError::Journal(_)) => {}
+            Err(PassError::Client(_)) => end_wait(&self.journal, &self.account.name).await?,
+        }
+        read
+    }
+
+    /// All pages are stored at once: a name that two sites share must not map the first before the second is known.
+    async fn read_all(&self, list: &mut SiteList) -> Result<Listed, PassError> {
         list.asked_at = Some(Instant::now());
         let mut walk = Walk::new(PageRequest::list(sight::SITES, "sites"));
         let (mut sights, mut rejected) = (BTreeMap::new(), Vec::new());
@@ -137,4 +171,20 @@ impl Source {
 /// Whether it is the system site of deleted devices.
 fn is_deleted(sight: &Sight) -> bool {
     matches!(&sight.row, ItemRow::Site(site, _) if site.site_type == SiteType::Deleted)
+}
+
+/// Ends the wait of rules by name for the site list of an account, by its configured name, and says what that decided.
+pub async fn end_wait(journal: &Journal, account: &str) -> Result<(), JournalError> {
+    let before = journal.directory().await?;
+    if !before.is_awaited(account) {
+        return Ok(());
+    }
+    let WaitEnd { released, dropped, changes: found } = journal.end_wait_for_sites(account).await?;
+    let after = journal.directory().await?;
+    if released > 0 || dropped > 0 {
+        tracing::info!(account, released, dropped, "the site list decided on held records");
+    }
+    changes::log(&after, &found);
+    changes::warn_of_ambiguities(before.ambiguities(), &after);
+    Ok(())
 }

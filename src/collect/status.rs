@@ -39,6 +39,14 @@ pub struct StreamState {
     pub user_rows: Option<UserRows>,
     /// How long its lists were when each was last read to its end.
     pub lists: Vec<ListCount>,
+    /// Records that the account's filter stopped since the start.
+    pub filtered: u64,
+    /// Records of sites on the ignore list since the start.
+    pub ignored: u64,
+    /// Records of unmapped sites that were dropped since the start.
+    pub dropped: u64,
+    /// Items since the start that no record could be made of.
+    pub rejected: u64,
 }
 
 /// What a stream does.
@@ -136,6 +144,10 @@ impl Status {
         self.change(stream, |state| {
             state.taken = state.taken.saturating_add(intake.taken);
             state.held = state.held.saturating_add(intake.held);
+            state.filtered = state.filtered.saturating_add(intake.filtered);
+            state.ignored = state.ignored.saturating_add(intake.ignored);
+            state.dropped = state.dropped.saturating_add(intake.dropped);
+            state.rejected = state.rejected.saturating_add(intake.rejected);
         });
     }
 
@@ -153,6 +165,16 @@ impl Status {
 
     fn change(&self, stream: Stream, change: impl FnOnce(&mut StreamState)) {
         change(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(stream).or_default());
+    }
+}
+
+impl StreamState {
+    /// Whether a pass was complete, or ended early: nothing more is known before the next one.
+    pub fn is_past_first_pass(&self) -> bool {
+        match self.phase {
+            Phase::Waiting | Phase::Failing | Phase::Forbidden => true,
+            Phase::Starting | Phase::Polling | Phase::Idle => self.completed.is_some(),
+        }
     }
 }
 

@@ -58,6 +58,23 @@ impl Ahead {
 }
 
 impl<S> Runner<S> {
+    /// The batch whose turn it is: the next one of the first partition in turn that has one to give now. The others leave `backlog`.
+    pub(super) async fn batch_in_turn(
+        &self,
+        turns: &mut Turns,
+        ahead: &mut Ahead,
+        backlog: &mut Vec<Backlog>,
+        limit: impl Fn(&Partition) -> BatchLimit,
+    ) -> Result<Option<(Partition, Decided)>, RunnerError> {
+        while let Some(partition) = turns.next(backlog) {
+            if let Some(decided) = self.next_batch(ahead, &partition, limit(&partition)).await? {
+                return Ok(Some((partition, decided)));
+            }
+            backlog.retain(|entry| entry.partition != partition);
+        }
+        Ok(None)
+    }
+
     /// The next batch of a partition, of at most `limit`, decided under the mapping in force.
     pub(super) async fn next_batch(
         &self,

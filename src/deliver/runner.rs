@@ -93,7 +93,11 @@ impl<S> Runner<S> {
 
     /// Counts what a finished prefix held.
     pub(super) fn count(&self, sent: u64, skipped: u64, dead: u64) {
-        self.status.set(|state| state.sent = state.sent.saturating_add(sent));
+        self.status.set(|state| {
+            state.sent = state.sent.saturating_add(sent);
+            state.skipped = state.skipped.saturating_add(skipped);
+            state.dead = state.dead.saturating_add(dead);
+        });
         self.metrics.count_events(&self.name, EventFate::Sent, sent);
         self.metrics.count_events(&self.name, EventFate::Skipped, skipped);
         self.metrics.count_events(&self.name, EventFate::Dead, dead);
@@ -146,6 +150,13 @@ impl<S: Sink> Runner<S> {
         Ok(())
     }
 
+    /// Has the sink open anew what it has open, at once and not with the next event: a file that was moved away is back when whoever
+    /// moved it looks.
+    pub async fn reopen_sink(&mut self, stop: &CancellationToken) -> Result<(), RunnerError> {
+        self.sink.reopen();
+        self.prove(stop).await.map(drop)
+    }
+
     /// Whether nobody knows that the sink works, or it is known not to.
     fn is_in_doubt(&self) -> bool {
         let state = self.status.get();
@@ -183,18 +194,14 @@ impl<S: Sink> Runner<S> {
         ahead: &mut Ahead,
         stop: &CancellationToken,
     ) -> Result<Turn, RunnerError> {
-        let backlog = self.look().await?;
-        let Some(mut partition) = turns.next(&backlog) else { return Ok(Turn::Idle) };
-        let mut backlog = Some(backlog);
+        let mut backlog = self.look().await?;
+        let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| LIMIT).await?;
+        let Some((mut partition, mut decided)) = next else { return Ok(Turn::Idle) };
+        // Only beside the first attempt: what is read beside a sink that fails would be old when it is needed.
+        self.read_ahead(ahead, &decided.attempt, turns, backlog);
         let mut retry = Retry::default();
         let watch = self.watch(self.sink.trouble());
         loop {
-            // Read and decided anew on every attempt: the mapping may have changed meanwhile.
-            let Some(decided) = self.next_batch(ahead, &partition, LIMIT).await? else { return Ok(Turn::Moved) };
-            // Only beside the first attempt: what is read beside a sink that fails would be old when it is needed.
-            if let Some(backlog) = backlog.take() {
-                self.read_ahead(ahead, &decided.attempt, turns, backlog);
-            }
             let again = match self.attempt(&partition, &decided, &watch, stop).await? {
                 Some(Ok(())) => {
                     // Records that the sink does not want say nothing of it.
@@ -214,7 +221,11 @@ impl<S: Sink> Runner<S> {
                 () = stop.cancelled() => return Ok(Turn::Idle),
             }
             // What cannot pass in one partition must not hold the others up.
-            partition = turns.next(&self.look().await?).unwrap_or(partition);
+            let mut backlog = self.look().await?;
+            // Read and decided anew on every attempt: the mapping may have changed meanwhile.
+            let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| LIMIT).await?;
+            let Some(next) = next else { return Ok(Turn::Idle) };
+            (partition, decided) = next;
         }
     }
 

@@ -35,6 +35,10 @@ pub struct SinkState {
     pub is_proven: bool,
     /// Events that it confirmed since the start.
     pub sent: u64,
+    /// Records since the start that its route does not name.
+    pub skipped: u64,
+    /// Records since the start that became dead letters.
+    pub dead: u64,
     /// Records that waited for it when its deliverer last looked.
     pub waiting: u64,
     /// What goes wrong in the call that goes on, if it says so and is not told to be down yet.

@@ -132,8 +132,10 @@ impl<S: TransactionalSink> Runner<S> {
         let (mut suspects, mut ahead) = (Suspects::default(), Ahead::on());
         while !stop.is_cancelled() {
             changed.mark_unchanged();
-            let backlog = self.look().await?;
-            let Some(partition) = turns.next(&backlog) else {
+            let mut backlog = self.look().await?;
+            let next =
+                self.batch_in_turn(turns, &mut ahead, &mut backlog, |partition| suspects.limit(partition)).await?;
+            let Some((partition, decided)) = next else {
                 tokio::select! {
                     _ = changed.changed() => {}
                     () = tokio::time::sleep(IDLE) => {}
@@ -141,10 +143,8 @@ impl<S: TransactionalSink> Runner<S> {
                 }
                 continue;
             };
-            let limit = suspects.limit(&partition);
-            let Some(decided) = self.next_batch(&mut ahead, &partition, limit).await? else { continue };
             // Not while an unnamed record is searched for: what is read ahead would be more than the next batch may hold.
-            if limit == LIMIT {
+            if suspects.limit(&partition) == LIMIT {
                 self.read_ahead(&mut ahead, &decided.attempt, turns, backlog);
             }
             match self.deliver_batch(decided, &mut suspects, stop).await? {

@@ -8,6 +8,7 @@ use rusqlite::Connection;
 use crate::inventory::Account;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail};
+use crate::journal::lists;
 use crate::journal::partitions;
 use crate::journal::policy::{self, Cause};
 use crate::journal::sqlite::Journal;
@@ -68,25 +69,14 @@ impl Journal {
         .await
     }
 
-    /// Lets the account-level records of that account go to `org` from now on, though there is data: the operator said so.
-    pub async fn replace_user_activity_org(&self, name: &str, org: Option<&str>) -> Result<(), JournalError> {
-        let (name, org) = (name.to_owned(), org.map(str::to_owned));
-        self.write(move |tx| {
-            if let Some((id, stored, _)) = stored_org(tx.connection, &name)?
-                && stored != org
-            {
-                let before = tx.directory()?;
-                tx.execute("UPDATE accounts SET user_activity_org = ?2 WHERE id = ?1", (id, org))?;
-                policy::decide_anew(tx, &before, Cause::Policy)?;
-            }
-            Ok(())
-        })
-        .await
-    }
-
     /// Says that this process no longer collects from an account, so that it may come back under another configured name.
     pub fn close_account(&self, account: &AccountUid) {
         self.inner.open_accounts.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    /// The same of every account.
+    pub fn close_accounts(&self) {
+        self.inner.open_accounts.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Notes the account as open in this process; says whether it was not.
@@ -120,9 +110,24 @@ fn store(tx: &Tx<'_>, account: &Account, org: Option<String>) -> Done<Result<(),
         tx.execute("UPDATE accounts SET account = ?2, user_activity_org = ?3 WHERE id = ?1", (id, json, org))?;
     }
     if !same_account {
+        if lists::is_another(tx.connection, id, &account.name)? {
+            lists::wait_again(tx, &account.name)?;
+        }
         policy::decide_anew(tx, &before, Cause::Known)?;
     }
     Ok(Ok(()))
+}
+
+/// Lets the account-level records of the account of that configured name go to `org` from now on, though there is data.
+pub(super) fn replace_org(tx: &Tx<'_>, name: &str, org: Option<&str>) -> Done<()> {
+    if let Some((id, stored, _)) = stored_org(tx.connection, name)?
+        && stored.as_deref() != org
+    {
+        let before = tx.directory()?;
+        tx.execute("UPDATE accounts SET user_activity_org = ?2 WHERE id = ?1", (id, org))?;
+        policy::decide_anew(tx, &before, Cause::Policy)?;
+    }
+    Ok(())
 }
 
 /// The account that was last open under a configured name: its row, its organization, whether it has data.

@@ -20,7 +20,7 @@ use crate::record::{AccountUid, DeviceRef, Record};
 
 impl Journal {
     /// The next batch behind a sink's position, with the directory of the same moment (model rule `one-read`); `None` if there is
-    /// nothing. [`JournalError::Conflict`] if the sink is not configured.
+    /// nothing, or the next record's site waits for the list of another account. [`JournalError::Conflict`] if the sink is not configured.
     pub async fn read(
         &self,
         sink: &str,
@@ -77,10 +77,14 @@ fn read(
         Lane::Live | Lane::Backfill => gather.records(connection, stored, &partition, from)?,
         Lane::Replayed => gather.references(connection, stored, from)?,
     }
-    let items = gather.items;
+    let (mut items, directory) = (gather.items, view.directory()?);
+    // What is not decided yet is neither sent nor given up: the sink waits for the decision, and so does what comes behind.
+    let waits =
+        |Item { record: Record { envelope, .. }, .. }: &Item| directory.waits(&envelope.account, &envelope.site);
+    items.truncate(items.iter().position(waits).unwrap_or(items.len()));
     let Some(to) = items.last().map(|item| item.seq) else { return Ok(None) };
     let devices = devices(connection, &items)?;
-    Ok(Some(Attempt { partition, from, to, items, directory: view.directory()?, devices }))
+    Ok(Some(Attempt { partition, from, to, items, directory, devices }))
 }
 
 struct Gather {

@@ -33,11 +33,12 @@ impl Fail {
         Self::Damaged(what.into())
     }
 
-    /// Whether the engine itself is in trouble, so that nothing of the whole transaction may be kept.
+    /// Whether the engine itself is in trouble, so that nothing of the whole transaction may be kept. A value that fits no column or
+    /// breaks a constraint is the trouble of one piece of work.
     pub(super) fn ends_transaction(&self) -> bool {
         match self {
             Self::Conflict | Self::Full { .. } | Self::Damaged(_) => false,
-            Self::Sql(_) => true,
+            Self::Sql(error) => error.sqlite_error_code().is_some_and(|code| code != ErrorCode::ConstraintViolation),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::journal::accounts;
 use crate::journal::audit;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held;
+use crate::journal::lists;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::org::audit::Change;
@@ -48,17 +49,7 @@ pub(super) enum Cause {
 impl Journal {
     /// Puts a policy in force and releases what it maps, in one transaction. The policy that is in force already changes nothing.
     pub async fn set_policy(&self, policy: Policy) -> Result<PolicyChange, JournalError> {
-        self.write(move |tx| {
-            if stored(tx.connection)? == policy {
-                return Ok(PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() });
-            }
-            let before = tx.directory()?;
-            let json = serde_json::to_string(&policy).map_err(|e| Fail::damaged(format!("a policy: {e}")))?;
-            tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('policy', ?1)", [json])?;
-            let Decided { released, dropped, changes } = decide_anew(tx, &before, Cause::Policy)?;
-            Ok(PolicyChange { version: version(tx.connection)?, released, dropped, changes })
-        })
-        .await
+        self.write(move |tx| put(tx, &policy)).await
     }
 
     /// Policy, accounts and sites of this moment.
@@ -67,10 +58,25 @@ impl Journal {
     }
 }
 
+/// Puts a policy in force and lets held records follow it.
+pub(super) fn put(tx: &Tx<'_>, policy: &Policy) -> Done<PolicyChange> {
+    if stored(tx.connection)? == *policy {
+        return Ok(PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() });
+    }
+    let before = tx.directory()?;
+    let json = serde_json::to_string(policy).map_err(|e| Fail::damaged(format!("a policy: {e}")))?;
+    tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('policy', ?1)", [json])?;
+    lists::keep_configured(tx, policy)?;
+    let Decided { released, dropped, changes } = decide_anew(tx, &before, Cause::Policy)?;
+    Ok(PolicyChange { version: version(tx.connection)?, released, dropped, changes })
+}
+
 /// Counts a change of what decides (policy, accounts, sites), lets held records follow it (model rule `release`), and tells what it
 /// means. `before`: how it was decided until now.
 pub(super) fn decide_anew(tx: &Tx<'_>, before: &Directory, cause: Cause) -> Done<Decided> {
     tx.execute("UPDATE meta SET value = value + 1 WHERE name = 'decisions'", [])?;
+    // A deliverer may have waited for the decision.
+    tx.announce();
     let held::Released { released, dropped } = held::release(tx)?;
     let after = tx.directory()?;
     let mut changes = if cause == Cause::Policy { org::audit::of_policy(before, &after) } else { Vec::new() };
@@ -90,13 +96,14 @@ pub(super) fn build(connection: &Connection, version: u64) -> Done<Directory> {
     let accounts: Vec<Account> = json_column(connection, "SELECT account FROM accounts WHERE account IS NOT NULL")?;
     let sites: Vec<Site> = json_column(connection, "SELECT site FROM sites")?;
     let mut policy = stored(connection)?;
+    let awaited = lists::awaited(connection, &policy)?;
     // Where account-level records go is fixed once there is data, also while the account is not or differently configured.
     for account in &accounts {
         if let Some(org) = accounts::settled_org(connection, &account.uid)? {
             policy.accounts.entry(account.name.clone()).or_default().user_activity_org = org;
         }
     }
-    Ok(Directory::new(version, Arc::new(policy), accounts, sites))
+    Ok(Directory::awaiting(version, Arc::new(policy), accounts, sites, awaited))
 }
 
 fn stored(connection: &Connection) -> Done<Policy> {

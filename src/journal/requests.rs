@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
+use crate::diagnostic::causes;
 use crate::journal::JournalError;
 use crate::journal::dead;
 use crate::journal::fail::{Done, Fail};
@@ -75,12 +76,12 @@ impl Journal {
         .await
     }
 
-    /// The requests that wait, oldest first.
-    pub async fn requests(&self) -> Result<Vec<(u64, Request)>, JournalError> {
+    /// The requests that wait, oldest first; `None` for one of a kind that this version does not know.
+    pub async fn requests(&self) -> Result<Vec<(u64, Option<Request>)>, JournalError> {
         self.look(|view| {
-            let sql = "SELECT id, request FROM requests ORDER BY id";
+            let sql = "SELECT id, request FROM requests WHERE id > 0 ORDER BY id";
             let found = rows(view.connection, sql, [], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;
-            found.into_iter().map(|(id, json)| Ok((id, decode(&json)?))).collect()
+            Ok(found.into_iter().map(|(id, json)| (id, decode(&json).ok())).collect())
         })
         .await
     }
@@ -96,28 +97,50 @@ impl Journal {
         .await
     }
 
-    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`).
-    /// [`JournalError::Conflict`] if it does not wait (any more).
+    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`). One that cannot be
+    /// served is answered with the reason: an error means that the journal cannot even take that answer.
+    /// [`JournalError::Conflict`] if the request does not wait (any more).
     pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
+        match self.fulfil(request).await {
+            Ok(served) => Ok(served),
+            Err(JournalError::Conflict) => Err(JournalError::Conflict),
+            Err(error) => {
+                let refused = Served::Refused(causes::line(&error));
+                self.write(move |tx| load(tx.connection, request).and_then(|_| answer(tx, request, refused))).await
+            }
+        }
+    }
+
+    async fn fulfil(&self, request: u64) -> Result<Served, JournalError> {
         let plan = self
-            .look(move |view| match load(view.connection, request)? {
-                Request::Replay { sink, org, since, until } => {
+            .look(move |view| match decode(&load(view.connection, request)?) {
+                Ok(Request::Replay { sink, org, since, until }) => {
                     let Some(sink) = sinks::find(view.connection, &sink)? else { return Ok(Vec::new()) };
                     replay::plan(view, &sink, &Wanted { org: org.as_deref(), since, until })
                 }
-                Request::ReplayDead(_) | Request::DropDead(_) => Ok(Vec::new()),
+                Ok(Request::ReplayDead(_) | Request::DropDead(_)) | Err(_) => Ok(Vec::new()),
             })
             .await?;
         self.write(move |tx| {
-            let served = serve(tx, request, load(tx.connection, request)?, &plan)?;
-            tx.execute("DELETE FROM requests WHERE id = ?1", [request])?;
-            let answer = serde_json::to_string(&served).map_err(|e| Fail::damaged(format!("an answer: {e}")))?;
-            tx.execute("INSERT OR REPLACE INTO answers (request, answer) VALUES (?1, ?2)", (request, answer))?;
-            tx.execute("DELETE FROM answers WHERE request <= ?1", [request.saturating_sub(ANSWERS)])?;
-            Ok(served)
+            let served = match decode(&load(tx.connection, request)?) {
+                Ok(asked) => serve(tx, request, asked, &plan)?,
+                Err(error) => {
+                    Served::Refused(format!("this version of vintner does not know such a request ({error})"))
+                }
+            };
+            answer(tx, request, served)
         })
         .await
     }
+}
+
+/// Notes the answer and removes the request.
+fn answer(tx: &Tx<'_>, request: u64, served: Served) -> Done<Served> {
+    tx.execute("DELETE FROM requests WHERE id = ?1", [request])?;
+    let answer = serde_json::to_string(&served).map_err(|e| Fail::damaged(format!("an answer: {e}")))?;
+    tx.execute("INSERT OR REPLACE INTO answers (request, answer) VALUES (?1, ?2)", (request, answer))?;
+    tx.execute("DELETE FROM answers WHERE request <= ?1", [request.saturating_sub(ANSWERS)])?;
+    Ok(served)
 }
 
 fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Served> {
@@ -152,12 +175,11 @@ fn store(connection: &Connection, request: &Request, now: Millis) -> Done<u64> {
     u64::try_from(connection.last_insert_rowid()).map_err(|_| Fail::damaged("the number of a request is negative"))
 }
 
-fn load(connection: &Connection, id: u64) -> Done<Request> {
-    let sql = "SELECT request FROM requests WHERE id = ?1";
-    let json: Option<String> = first(connection, sql, [id], |row| row.get(0))?;
-    decode(&json.ok_or(Fail::Conflict)?)
+/// A waiting request as it was left.
+fn load(connection: &Connection, id: u64) -> Done<String> {
+    first(connection, "SELECT request FROM requests WHERE id = ?1", [id], |row| row.get(0))?.ok_or(Fail::Conflict)
 }
 
-fn decode(json: &str) -> Done<Request> {
-    serde_json::from_str(json).map_err(|e| Fail::damaged(format!("a request: {e}")))
+fn decode(json: &str) -> serde_json::Result<Request> {
+    serde_json::from_str(json)
 }

@@ -35,17 +35,7 @@ impl Journal {
     /// Says which sinks are configured from now on. All others are absent: they hold nothing back, and what is trimmed meanwhile
     /// counts as missed. The deliverer of a sink that leaves must have ended before.
     pub async fn use_sinks(&self, sinks: Vec<(String, StartAt)>) -> Result<Vec<SinkOpening>, JournalError> {
-        self.write(move |tx| {
-            let stored = rows(tx.connection, "SELECT name FROM sinks WHERE present = 1", [], |row| row.get(0))?;
-            for name in stored {
-                let name: String = name;
-                if !sinks.iter().any(|(wanted, _)| *wanted == name) {
-                    tx.execute("UPDATE sinks SET present = 0 WHERE name = ?1", [name])?;
-                }
-            }
-            sinks.iter().map(|(name, start)| open(tx, name, *start)).collect()
-        })
-        .await
+        self.write(move |tx| configure(tx, &sinks)).await
     }
 
     /// How a sink stands in each of its partitions, replays included.
@@ -89,6 +79,18 @@ impl Journal {
         let name = sink.to_owned();
         self.look(move |view| stored_positions(view.connection, &present(view.connection, &name)?)).await
     }
+}
+
+/// Makes these sinks the configured ones.
+pub(super) fn configure(tx: &Tx<'_>, sinks: &[(String, StartAt)]) -> Done<Vec<SinkOpening>> {
+    let stored = rows(tx.connection, "SELECT name FROM sinks WHERE present = 1", [], |row| row.get(0))?;
+    for name in stored {
+        let name: String = name;
+        if !sinks.iter().any(|(wanted, _)| *wanted == name) {
+            tx.execute("UPDATE sinks SET present = 0 WHERE name = ?1", [name])?;
+        }
+    }
+    sinks.iter().map(|(name, start)| open(tx, name, *start)).collect()
 }
 
 /// The configured sink of that name, if one is.

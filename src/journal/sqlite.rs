@@ -25,7 +25,7 @@ const IDLE_READERS: usize = 4;
 const PAGE_BYTES: u64 = 4096;
 
 /// What the configuration says about the journal (contract.md section 2).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Delivered records are kept this long for replay.
     pub retain: Duration,
@@ -121,16 +121,38 @@ impl Journal {
         }
     }
 
+    /// Whether it is the journal at `path`, however that is spelled.
+    pub fn is_at(&self, path: &Path) -> bool {
+        real_path(path).is_ok_and(|real| real == self.path())
+    }
+
+    /// The same journal under other options: no other instance gets in between. This handle and its clones are closed.
+    pub async fn under(&self, options: Options) -> Result<Self, JournalError> {
+        if self.inner.ground.options == options {
+            return Ok(self.clone());
+        }
+        let inner = self.inner.clone();
+        self.blocking(move || {
+            let path = inner.ground.path.clone();
+            let connection = inner.writer.as_ref().and_then(|writer| writer.give_up());
+            let connection = connection.ok_or_else(|| unusable(&path, "the journal is closed"))?;
+            inner.close_readers();
+            let clock = inner.ground.clock.clone();
+            let ground = Arc::new(Ground { path, options, clock, known: KnownDirectory::default() });
+            size_log(&ground, &connection).map_err(|e| e.into_error(&ground.path))?;
+            let lock = inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let writer = Arc::new(Writer::new(ground.clone(), connection));
+            Ok(Self::new(ground, inner.id, Some(writer), lock))
+        })
+        .await
+    }
+
     /// Writes everything into the one file, removes the log beside it and lets other instances in. Later calls, also of
     /// clones, end with [`JournalError::Unusable`].
     pub async fn close(&self) -> Result<(), JournalError> {
         let inner = self.inner.clone();
         self.blocking(move || {
-            {
-                let mut readers = inner.readers.lock().unwrap_or_else(PoisonError::into_inner);
-                readers.closed = Closed::Yes;
-                readers.idle.clear();
-            }
+            inner.close_readers();
             let closed = inner.writer.as_ref().map_or(Ok(()), |writer| writer.close());
             inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
             closed
@@ -215,6 +237,12 @@ impl Inner {
         }
     }
 
+    fn close_readers(&self) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.closed = Closed::Yes;
+        readers.idle.clear();
+    }
+
     fn put_reader(&self, connection: Connection) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.closed == Closed::No && readers.idle.len() < IDLE_READERS {
@@ -232,11 +260,15 @@ fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<
 
 fn open_writer(ground: &Ground) -> Done<(Uuid, Connection)> {
     let mut connection = schema::read_write(&ground.path)?;
-    // A large log saves writing pages that change again soon; a small journal needs a small one, since it counts.
-    let pages = (ground.options.max_bytes / 16 / PAGE_BYTES).clamp(16, 4096);
-    connection.pragma_update(None, "wal_autocheckpoint", pages)?;
+    size_log(ground, &connection)?;
     schema::migrate(&mut connection)?;
     Ok((schema::id(&connection)?, connection))
+}
+
+/// A large log saves writing pages that change again soon; a small journal needs a small one, since it counts.
+fn size_log(ground: &Ground, connection: &Connection) -> Done<()> {
+    let pages = (ground.options.max_bytes / 16 / PAGE_BYTES).clamp(16, 4096);
+    Ok(connection.pragma_update(None, "wal_autocheckpoint", pages)?)
 }
 
 /// The path without symbolic links, so that two names of one journal share its lock.

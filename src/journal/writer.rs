@@ -120,6 +120,11 @@ impl Writer {
         connection.close().map_err(|(_, e)| Fail::Sql(e).into_error(&self.ground.path))
     }
 
+    /// Gives the connection away; nothing can be written here any more.
+    pub(super) fn give_up(&self) -> Option<Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Queues; says whether nobody drains, so that the caller must.
     fn push(&self, waiting: Waiting) -> bool {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! Policy, accounts and sites together: the answer to "whose is this record, and may it be collected at all".
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::inventory::{Account, Site};
@@ -19,6 +19,8 @@ pub struct Directory {
     claims: Option<Claims>,
     accounts: HashMap<AccountUid, View>,
     ambiguities: Vec<Ambiguity>,
+    /// Configured accounts whose site list is not known yet.
+    awaited: BTreeSet<String>,
 }
 
 /// The organization of a record.
@@ -117,6 +119,18 @@ pub struct SiteListing {
 impl Directory {
     /// Decides everything once. `sites` holds each pair of account and uid at most once.
     pub fn new(version: u64, policy: Arc<Policy>, accounts: Vec<Account>, sites: Vec<Site>) -> Self {
+        Self::awaiting(version, policy, accounts, sites, BTreeSet::new())
+    }
+
+    /// The same while the site lists of some configured accounts are not known: sites that only a name would map are held until they
+    /// are (contract.md section 4).
+    pub fn awaiting(
+        version: u64,
+        policy: Arc<Policy>,
+        accounts: Vec<Account>,
+        sites: Vec<Site>,
+        awaited: BTreeSet<String>,
+    ) -> Self {
         let mut views: HashMap<AccountUid, View> = HashMap::new();
         for account in accounts {
             let uid = account.uid.clone();
@@ -125,21 +139,22 @@ impl Directory {
         let name_of = |uid: &AccountUid| views.get(uid)?.name();
         let claims = policy.orgs.as_ref().map(|rules| Claims::new(rules, &sites));
         let (verdicts, ambiguities) = match (&policy.orgs, &claims) {
-            (Some(rules), Some(claims)) => decide_all(rules, claims, &sites, name_of),
+            (Some(rules), Some(claims)) => decide_all(rules, claims, &sites, name_of, &awaited),
             _ => (sites.iter().map(own_site).collect(), Vec::new()),
         };
         for (site, verdict) in sites.into_iter().zip(verdicts) {
             let uid = site.account.clone();
             views.entry(uid.clone()).or_insert_with(|| View::new(&policy, &uid, None)).add(site, verdict);
         }
-        Self { version, policy, claims, accounts: views, ambiguities }
+        Self { version, policy, claims, accounts: views, ambiguities, awaited }
     }
 
     /// The same accounts and sites under another policy: what a changed configuration would do.
     #[must_use]
     pub fn under(&self, policy: Policy) -> Self {
         let accounts = self.accounts.values().filter_map(|view| view.account().cloned()).collect();
-        Self::new(self.version, Arc::new(policy), accounts, self.sites().cloned().collect())
+        let awaited = self.awaited.iter().filter(|name| policy.accounts.contains_key(*name)).cloned().collect();
+        Self::awaiting(self.version, Arc::new(policy), accounts, self.sites().cloned().collect(), awaited)
     }
 
     /// The policy in force.
@@ -179,6 +194,17 @@ impl Directory {
             Some(known) => known.verdict.decision.clone(),
             None => self.decide_unknown(account, site),
         }
+    }
+
+    /// Whether the site list of the account of this configured name is still to be read.
+    pub fn is_awaited(&self, account: &str) -> bool {
+        self.awaited.contains(account)
+    }
+
+    /// Whether the decision on this site stands only until all site lists are known that its name must be looked for in.
+    pub fn waits(&self, account: &AccountUid, site: &SiteRef) -> bool {
+        let known = self.accounts.get(account).and_then(|view| view.known(site));
+        known.is_some_and(|known| known.verdict.is_waiting)
     }
 
     /// Whether a record of this site may be collected. `severity`: severity id of an alert not told before, for `min_priority`.

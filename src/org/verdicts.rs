@@ -17,6 +17,8 @@ use crate::record::AccountUid;
 pub(crate) struct Verdict {
     pub(crate) decision: Decision,
     pub(crate) why: String,
+    /// It stands only until the site lists that a name has to be looked for in are known.
+    pub(crate) is_waiting: bool,
 }
 
 /// What the first look finds about a site.
@@ -39,12 +41,14 @@ enum Group {
     Company(String),
 }
 
-/// Decides all known sites; one verdict for each of `sites`, in their order. `account_name`: configured name of an account.
+/// Decides all known sites; one verdict for each of `sites`, in their order. `account_name`: configured name of an account. `awaited`:
+/// configured accounts whose site list is not known yet, so that a name may fit a site there too.
 pub(crate) fn decide_all<'a>(
     rules: &Rules,
     claims: &Claims,
     sites: &[Site],
     account_name: impl Fn(&AccountUid) -> Option<&'a str>,
+    awaited: &BTreeSet<String>,
 ) -> (Vec<Verdict>, Vec<Ambiguity>) {
     let found: Vec<Claim> = sites.iter().map(|site| claim(rules, claims, site, account_name(&site.account))).collect();
     let mut groups: BTreeMap<Group, Vec<(&Site, &Claim)>> = BTreeMap::new();
@@ -63,9 +67,30 @@ pub(crate) fn decide_all<'a>(
     let verdicts =
         sites.iter().zip(found).map(|(site, claim)| match unsettled.get(&(&site.account, site.uid.as_str())) {
             Some(reason) => unmapped(rules, reason),
-            None => settled(rules, claim),
+            None => match lists_before(rules, &claim, awaited) {
+                Some(lists) => waiting(&lists),
+                None => settled(rules, claim),
+            },
         });
     (verdicts.collect(), ambiguities)
+}
+
+/// The accounts, if any, whose site lists must be known before this claim counts: those of which the organization may have sites.
+fn lists_before(rules: &Rules, claim: &Claim<'_>, awaited: &BTreeSet<String>) -> Option<String> {
+    let accounts = match claim {
+        Claim::Org(org, Rule::Name | Rule::AutoMatch) => &org.accounts,
+        Claim::Autotask(id, ..) => rules.list.iter().find(|org| org.id == *id).map_or(&None, |org| &org.accounts),
+        Claim::Org(..) | Claim::Ignored(_) | Claim::Contested(..) | Claim::Nobody => return None,
+    };
+    let is_meant = |name: &&str| accounts.as_ref().is_none_or(|listed| listed.iter().any(|account| account == name));
+    let lists: Vec<&str> = awaited.iter().map(String::as_str).filter(is_meant).collect();
+    (!lists.is_empty()).then(|| lists.join(", "))
+}
+
+/// Held whatever the unmapped policy: neither a guess nor a loss.
+fn waiting(lists: &str) -> Verdict {
+    let why = format!("a rule by name waits for the site list of {lists}, where another site may have that name");
+    Verdict { decision: Decision::Held(why.clone()), why, is_waiting: true }
 }
 
 /// The verdict on a site that the site list does not show: only its uid can speak for it.
@@ -87,7 +112,7 @@ pub(crate) fn unmapped(rules: &Rules, reason: &str) -> Verdict {
         Unmapped::Drop => (Decision::Dropped, "drop"),
         Unmapped::Default(id) => (Decision::Org(Arc::new(tenant_by_id(rules, id, Rule::Default))), "default"),
     };
-    Verdict { decision, why: format!("{reason}; unmapped = \"{policy}\"") }
+    Verdict { decision, why: format!("{reason}; unmapped = \"{policy}\""), is_waiting: false }
 }
 
 /// An organization by its id, with name and labels if `[orgs.list]` has it.
@@ -213,5 +238,5 @@ fn settled(rules: &Rules, claim: Claim) -> Verdict {
         Claim::Contested(orgs, rule) => return unmapped(rules, &contested(&orgs, rule)),
         Claim::Nobody => return unmapped(rules, "no rule maps it"),
     };
-    Verdict { decision, why }
+    Verdict { decision, why, is_waiting: false }
 }

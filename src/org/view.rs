@@ -124,6 +124,7 @@ pub(crate) fn own_site(site: &Site) -> Verdict {
     Verdict {
         decision: Decision::Org(Arc::new(tenant)),
         why: "without [orgs] every site is its own organization".into(),
+        is_waiting: false,
     }
 }
 

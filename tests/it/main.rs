@@ -26,6 +26,7 @@ mod probe;
 mod receiver;
 mod reload;
 mod requests;
+mod seams;
 mod secrets;
 mod simulated;
 mod streams;

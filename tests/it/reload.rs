@@ -66,7 +66,7 @@ impl<'a> Running<'a> {
 /// The metrics of a running instance, as text.
 pub(crate) fn metrics(admin: std::net::SocketAddr) -> Option<String> {
     let mut stream = TcpStream::connect(admin).ok()?;
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: vintner\r\nConnection: close\r\n\r\n").ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
     Some(text)

@@ -2,6 +2,7 @@
 //! arrives in order. Time is simulated.
 
 mod beside;
+mod lists;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

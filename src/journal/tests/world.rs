@@ -160,6 +160,7 @@ impl World {
 
     pub(super) async fn serve(&mut self) {
         let Some((number, request)) = self.journal.requests().await.unwrap().into_iter().next() else { return };
+        let request = request.unwrap();
         let before = dead_letters(&self.journal).await;
         let served = self.journal.serve(number).await.unwrap();
         if matches!(served, Served::Refused(_)) {

@@ -5,6 +5,7 @@ use crate::inventory::SiteType;
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 
 mod filters;
+mod lists;
 
 const UID_1: &str = "11111111-1111-4111-8111-111111111111";
 const UID_2: &str = "22222222-2222-4222-8222-222222222222";
