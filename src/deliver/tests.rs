@@ -133,6 +133,8 @@ impl World {
         journal.set_policy(Model::default().policy()).await.unwrap();
         for (index, (_, _, org)) in ACCOUNTS.iter().enumerate() {
             journal.open_account(&account(index), Some(org)).await.unwrap();
+            // The model has rules by name that wait for no list; `journal/tests/lists.rs` has those that do.
+            journal.end_wait_for_sites(&account(index).name).await.unwrap();
         }
         journal.use_sinks(SINKS.map(|(name, ..)| (name.to_owned(), StartAt::Oldest)).to_vec()).await.unwrap();
         let runner = |(name, orgs, streams): Routed| {

@@ -30,8 +30,8 @@ async fn what_waits_for_a_list_is_delivered_once_it_is_shown_and_is_no_dead_lett
         assert_eq!((world.pending().await, world.destination.lock().unwrap().arrived.len()), (10, 0));
         world.journal.end_wait_for_sites("beta").await.unwrap();
         world.drained().await;
+        assert_eq!(world.journal.dead_letters(DeadFilter::default()).await.unwrap(), []);
     })
     .await;
     assert_eq!(world.destination.lock().unwrap().arrived, ids(world.taken));
-    assert_eq!(world.journal.dead_letters(DeadFilter::default()).await.unwrap(), []);
 }
