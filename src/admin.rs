@@ -30,14 +30,11 @@ pub async fn serve(listener: &Listener, view: View, stop: CancellationToken) {
     listener.serve(routes, stop).await;
 }
 
-/// Ready: the journal answers, every account is connected and every sink has accepted something or passed its check.
+/// Ready: the journal has room, every account is connected and every sink has accepted something or passed its check.
 async fn ready(State(view): State<Arc<View>>) -> Response {
-    match view.report().await {
-        Ok(report) => match report.unready() {
-            reasons if reasons.is_empty() => "ready\n".into_response(),
-            reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
-        },
-        Err(error) => unavailable(&error),
+    match view.unready() {
+        reasons if reasons.is_empty() => "ready\n".into_response(),
+        reasons => (StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n").into_response(),
     }
 }
 

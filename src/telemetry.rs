@@ -51,6 +51,8 @@ pub struct Gauges {
     pub journal_bytes: Gauge,
     /// `journal.max_bytes`.
     pub journal_limit: Gauge,
+    /// Bytes of what collectors know, which do not count for the limit.
+    pub journal_state: Gauge,
     /// 1 if the last reload was taken over (or there was none), 0 if it was refused and the configuration before it runs on.
     pub reload_ok: Gauge,
 }
@@ -194,6 +196,7 @@ impl Gauges {
         registry.register("drift_names", "Undocumented names seen", self.drift_names.clone());
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
+        registry.register("journal_state_bytes", "Bytes of collector state", self.journal_state.clone());
         registry.register(
             "config_reload_ok",
             "0 while a refused configuration waits to be mended",

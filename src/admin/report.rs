@@ -187,7 +187,7 @@ pub struct DriftReport {
 /// The journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JournalReport {
-    /// Bytes in use.
+    /// Bytes in use that count for the limit.
     pub used_bytes: u64,
     /// `journal.max_bytes`.
     pub limit_bytes: u64,
@@ -199,6 +199,18 @@ pub struct JournalReport {
     pub held_bytes: u64,
     /// Dead letters waiting for an operator.
     pub dead_letters: u64,
+    /// Bytes that dead letters keep.
+    #[serde(default)]
+    pub dead_bytes: u64,
+    /// Bytes of what collectors know (open alerts, inventory); they do not count for the limit.
+    #[serde(default)]
+    pub state_bytes: u64,
+    /// What keeps the room of a full journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl Report {

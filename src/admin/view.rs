@@ -122,8 +122,7 @@ impl View {
         for (name, status) in &self.sinks {
             sinks.push(sink_report(name, status.as_ref(), &self.journal.backlog(name).await?));
         }
-        let usage = self.journal.usage().await?;
-        let held = self.journal.held().await?;
+        let journal = self.journal_report().await?;
         let mut accounts = Vec::new();
         for account in &self.accounts {
             accounts.push(self.account_report(account, now).await?);
@@ -135,15 +134,39 @@ impl View {
             at: now,
             accounts,
             sinks,
-            journal: JournalReport {
-                used_bytes: usage.used,
-                limit_bytes: usage.limit,
-                full: usage.full,
-                held_records: held.iter().map(|site| site.count).sum(),
-                held_bytes: usage.held_bytes,
-                dead_letters: usage.dead_letters,
-            },
+            journal,
             drift,
+        })
+    }
+
+    /// What keeps the program from being ready, one line each. Reads flags only: it costs the same whatever the journal holds, and
+    /// answers while the journal is busy.
+    pub fn unready(&self) -> Vec<String> {
+        let now = self.clock.now();
+        let sinks = self.sinks.iter().map(|(name, status)| sink_report(name, status.as_ref(), &[]));
+        let report = Report {
+            accounts: self.accounts.iter().map(|account| account.report(now)).collect(),
+            sinks: sinks.collect(),
+            journal: JournalReport { full: self.journal.is_full(), ..JournalReport::default() },
+            ..Report::default()
+        };
+        report.unready()
+    }
+
+    async fn journal_report(&self) -> Result<JournalReport, JournalError> {
+        let usage = self.journal.usage().await?;
+        let causes = if usage.full { Some(self.journal.causes().await?) } else { None };
+        Ok(JournalReport {
+            used_bytes: usage.used,
+            limit_bytes: usage.limit,
+            full: usage.full,
+            held_records: usage.held_records,
+            held_bytes: usage.held_bytes,
+            dead_letters: usage.dead_letters,
+            dead_bytes: usage.dead_bytes,
+            state_bytes: usage.state_bytes,
+            cause: causes.as_ref().map(ToString::to_string),
+            hint: causes.map(|causes| causes.hint()),
         })
     }
 
@@ -227,6 +250,7 @@ impl View {
         }
         gauges.journal_bytes.set(clamp(report.journal.used_bytes));
         gauges.journal_limit.set(clamp(report.journal.limit_bytes));
+        gauges.journal_state.set(clamp(report.journal.state_bytes));
         Ok(self.metrics.render())
     }
 }
@@ -323,4 +347,99 @@ fn whole_seconds(duration: std::time::Duration) -> u64 {
 
 fn clamp(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::inventory::{Account, Site, SiteType};
+    use crate::journal::sqlite::Options;
+    use crate::journal::{DatedRecord, Lane, Page, StartAt};
+    use crate::record::{DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+
+    async fn view(directory: &std::path::Path, max_bytes: u64) -> View {
+        let day = Duration::from_secs(86_400);
+        let options = Options { retain: day, max_bytes, hold_for: day };
+        let journal = Journal::open(&directory.join("vintner.db"), options, Clock::system()).unwrap();
+        journal.use_sinks(vec![("s".into(), StartAt::Oldest)]).await.unwrap();
+        View {
+            journal,
+            metrics: Metrics::default(),
+            clock: Clock::system(),
+            started: Some(Millis(0)),
+            accounts: Vec::new(),
+            sinks: Vec::new(),
+        }
+    }
+
+    fn page(n: u64) -> Page {
+        let uid = AccountUid::new("ab1c0002");
+        let text: String =
+            (0..200).map(|m| format!("{:x}", (n * 1000 + m).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let envelope = Envelope {
+            account: uid.clone(),
+            kind: RecordKind::ActivityDevice,
+            native_id: n.to_string(),
+            marker: Marker::Once,
+            site: SiteRef::Uid("a".into()),
+            device: DeviceRef::None,
+            path: String::new(),
+            received_at: Millis(0),
+            changed: Vec::new(),
+            synthesized: false,
+        };
+        let source = serde_json::value::RawValue::from_string(format!("{{\"text\":\"{text}\"}}")).unwrap();
+        Page {
+            account: uid,
+            stream: Stream::Activity,
+            lane: Lane::Live,
+            received_at: Millis(0),
+            cursors: Vec::new(),
+            alerts: Vec::new(),
+            records: vec![DatedRecord { record: Record { envelope, source }, dated: Millis(0) }],
+            rejected: Vec::new(),
+        }
+    }
+
+    /// A closed journal answers no read at all.
+    #[tokio::test]
+    async fn readiness_needs_no_read_of_the_journal() {
+        let directory = tempfile::tempdir().unwrap();
+        let view = view(directory.path(), 1 << 30).await;
+        view.journal.close().await.unwrap();
+        assert!(view.report().await.is_err(), "a report reads");
+        assert_eq!(view.unready(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
+    async fn a_full_journal_is_not_ready_and_says_why_in_the_report() {
+        let directory = tempfile::tempdir().unwrap();
+        let view = view(directory.path(), 300_000).await;
+        let (uid, name) = (AccountUid::new("ab1c0002"), "acme".to_owned());
+        let (display_name, platform) = (String::new(), "vidal".to_owned());
+        let account = Account { uid: uid.clone(), name, display_name, platform, api_host: String::new() };
+        view.journal.open_account(&account, None).await.unwrap();
+        let site = Site {
+            account: uid.clone(),
+            uid: "a".into(),
+            id: None,
+            name: "Contoso".into(),
+            site_type: SiteType::Managed,
+            autotask: None,
+        };
+        view.journal.store_sites(&uid, vec![site]).await.unwrap();
+        let mut n = 0;
+        while view.journal.commit(page(n)).await.is_ok() {
+            n += 1;
+        }
+        assert_eq!(view.unready(), ["the journal is full"]);
+        let journal = view.report().await.unwrap().journal;
+        let (cause, hint) = (journal.cause.unwrap(), journal.hint.unwrap());
+        let pending = view.journal.backlog("s").await.unwrap()[0].pending;
+        assert!(pending >= n && cause.starts_with(&format!("sink s is {pending} records behind")), "{cause}");
+        assert!(journal.full && view.journal.is_full());
+        assert!(hint.contains("mend the sink"), "{hint}");
+    }
 }

@@ -162,10 +162,15 @@ impl Engine {
                 (last, since) = (Some(usage.used), Instant::now());
             }
             if since.elapsed() >= self.shutdown_timeout {
+                let causes = match self.shared.journal.causes().await {
+                    Ok(causes) => causes,
+                    Err(error) => return AppError::Journal(error),
+                };
                 return AppError::Failed(format!(
-                    "the journal is full ({} of {} bytes) and no sink makes room: `vintner status` names the sink that is \
-                     behind and how much is held; {} bytes are held for unmapped sites, {} bytes are dead letters",
-                    usage.used, usage.limit, usage.held_bytes, usage.dead_bytes
+                    "the journal is full ({} of {} bytes) and nothing makes room: {causes}. To go on: {}",
+                    usage.used,
+                    usage.limit,
+                    causes.hint()
                 ));
             }
         }

@@ -80,7 +80,7 @@ async fn from_journal(config: &Config) -> anyhow::Result<Report> {
         AccountView::new(&account.name, platform)
     });
     let view = View {
-        journal,
+        journal: journal.clone(),
         metrics: Metrics::default(),
         clock: Clock::system(),
         started: None,
@@ -98,6 +98,10 @@ async fn from_journal(config: &Config) -> anyhow::Result<Report> {
     }
     report.journal.limit_bytes = config.journal.max_bytes;
     report.journal.full = report.journal.used_bytes >= config.journal.max_bytes;
+    if report.journal.full {
+        let causes = journal.causes().await.map_err(AppError::Journal)?;
+        (report.journal.cause, report.journal.hint) = (Some(causes.to_string()), Some(causes.hint()));
+    }
     Ok(report)
 }
 
@@ -119,9 +123,15 @@ fn human(report: &Report) -> String {
     let journal = &report.journal;
     let full = if journal.full { ", FULL: collectors wait" } else { "" };
     text += &format!(
-        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters\n",
-        journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters
+        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters; {} bytes of state besides\n",
+        journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters, journal.state_bytes
     );
+    if let Some(cause) = &journal.cause {
+        text += &format!("why it is full: {cause}\n");
+    }
+    if let Some(hint) = &journal.hint {
+        text += &format!("to go on: {hint}\n");
+    }
     if !report.drift.is_empty() {
         let names = report.drift.len();
         text +=

@@ -147,14 +147,18 @@ impl InventoryStream {
     /// Rows go on while the journal is full, records wait: until there is room, but not so long that the rows grow old.
     async fn wait_for_room(&self, postponed: u64) -> Result<(), PassError> {
         let source = &self.source;
+        let causes = source.journal.causes().await?;
+        let (cause, hint) = (causes.to_string(), causes.hint());
         tracing::error!(
             account = source.account.name,
             postponed,
-            "the journal is full: changes of the inventory are told once it has room; `vintner status` names the sink that is behind"
+            cause,
+            hint,
+            "the journal is full: changes of the inventory are emitted once it has room"
         );
         source.status.set_waiting(Stream::Inventory, "the journal is full");
         for _ in 0..ROOM_RETRIES {
-            if !source.journal.usage().await?.full {
+            if !source.journal.is_full() {
                 break;
             }
             tokio::time::sleep(ROOM_RETRY).await;

@@ -66,13 +66,16 @@ impl Source {
             match self.journal.commit(page.clone()).await {
                 Err(JournalError::Full { used, limit }) => {
                     if !is_waiting {
+                        let causes = self.journal.causes().await?;
+                        let (cause, hint) = (causes.to_string(), causes.hint());
                         tracing::error!(
                             account = self.account.name,
                             stream = stream.as_str(),
                             used,
                             limit,
-                            "the journal is full: this stream waits, its position stands still; \
-                             `vintner status` names the sink that is behind and what is held"
+                            cause,
+                            hint,
+                            "the journal is full: this stream waits, its position stands still"
                         );
                         self.status.set_waiting(stream, "the journal is full");
                     }

@@ -47,7 +47,7 @@ impl Journal {
     pub async fn last_source(&self, account: &AccountUid, uid: &str) -> Result<Option<Box<RawValue>>, JournalError> {
         let key = alert_key(account, uid);
         self.look(move |view| {
-            let sql = "SELECT source FROM alert_sources WHERE key = ?1";
+            let sql = "SELECT source FROM sources WHERE alert = (SELECT id FROM alerts WHERE key = ?1)";
             let packed: Option<Vec<u8>> = first(view.connection, sql, [key], |row| row.get(0))?;
             packed.map(|packed| unpack_json(&packed, || "the source of an alert".to_owned())).transpose()
         })
@@ -94,11 +94,12 @@ pub(super) fn store(tx: &Tx<'_>, account: i64, key: &Key, uid: &str, known: &Kno
 pub(super) fn keep_source(tx: &Tx<'_>, key: &Key, seen: Seen, source: &RawValue) -> Done<()> {
     match seen {
         Seen::Open => {
-            let sql = "INSERT INTO alert_sources (key, source) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET source = excluded.source";
+            let sql = "INSERT INTO sources (alert, source) SELECT id, ?2 FROM alerts WHERE key = ?1
+                ON CONFLICT (alert) DO UPDATE SET source = excluded.source";
             tx.execute(sql, (key, pack_json(&source)?))?;
         }
         Seen::Resolved | Seen::Vanished => {
-            tx.execute("DELETE FROM alert_sources WHERE key = ?1", [key])?;
+            tx.execute("DELETE FROM sources WHERE alert = (SELECT id FROM alerts WHERE key = ?1)", [key])?;
         }
     }
     Ok(())

@@ -6,11 +6,14 @@ use crate::clock::Millis;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::pack;
 use crate::journal::partitions;
+use crate::journal::space;
 use crate::journal::tx::{Tx, first, rows};
 use crate::record::Record;
 
 /// Most records of one blob: reading one record means reading its blob.
 const MOST_RECORDS: usize = 512;
+/// What a batch takes besides its blob.
+const ROW: u64 = 64;
 /// A blob is closed once it holds this many bytes of NDJSON.
 const ENOUGH_BYTES: usize = 4 << 20;
 
@@ -49,11 +52,13 @@ pub(super) fn append(tx: &Tx<'_>, account: i64, lane: &str, records: &[Record]) 
 
 fn store(tx: &Tx<'_>, account: i64, lane: &str, count: usize, lines: &[u8]) -> Done<()> {
     let (partition, first) = partitions::give_out(tx, account, lane, u64::try_from(count).unwrap_or(u64::MAX))?;
-    tx.execute("INSERT INTO blobs (data) VALUES (?1)", [pack::pack(lines)?])?;
+    let packed = pack::pack(lines)?;
+    let room = space::room(packed.len()).saturating_add(ROW);
+    tx.execute("INSERT INTO blobs (data) VALUES (?1)", [packed])?;
     let blob = tx.connection.last_insert_rowid();
     tx.execute(
-        "INSERT INTO batches (partition, first_seq, count, taken_at, bytes, blob) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        (partition, first, count, tx.now().0, lines.len(), blob),
+        "INSERT INTO batches (partition, first_seq, count, taken_at, bytes, blob, room) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        (partition, first, count, tx.now().0, lines.len(), blob, room),
     )?;
     Ok(())
 }

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use crate::journal::JournalError;
 use crate::journal::batches::{self, Batch};
+use crate::journal::counters;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::pack;
 use crate::journal::sqlite::Journal;
@@ -44,6 +45,7 @@ impl Journal {
             check.records = check.records.saturating_add(some.records);
             check.problems.extend(some.problems);
         }
+        check.problems.extend(self.look(|view| counters::differences(view.connection)).await?);
         let (held, problems) = self.look(|view| others(view.connection)).await?;
         check.held = held;
         check.problems.extend(problems);

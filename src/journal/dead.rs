@@ -14,10 +14,14 @@ use crate::journal::replay::{self, Run};
 use crate::journal::requests::DeadLetters;
 use crate::journal::seen;
 use crate::journal::sinks::{self, Sink};
+use crate::journal::space;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{JournalError, Place, Refused, RefusedKind, Rejected};
 use crate::record::{AccountUid, EventId, Record};
+
+/// What a letter takes besides its texts: its row and its share of the indexes.
+const ROW: u64 = 96;
 
 /// Which dead letters are looked for; the default: all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -99,15 +103,17 @@ pub(super) fn reject_as(tx: &Tx<'_>, account: i64, rejected: &Rejected, identity
     if !seen::reject(tx, account, &seen::key(&[identity]))? {
         return Ok(false);
     }
+    let content = pack::pack(rejected.content.as_bytes())?;
     tx.execute(
-        "INSERT INTO dead (account, kind, reason, at, replay, path, content) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)",
+        "INSERT INTO dead (account, kind, reason, at, replay, path, content, room) VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7)",
         (
             account,
             kind_name(RefusedKind::Malformed),
             &rejected.reason,
             tx.now().0,
             &rejected.path,
-            pack::pack(rejected.content.as_bytes())?,
+            &content,
+            room(&[rejected.reason.len(), rejected.path.len(), content.len()]),
         ),
     )?;
     Ok(true)
@@ -118,8 +124,8 @@ pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
     let partition = records_of(tx.connection, &refused.place)?;
     let account = partitions::met_account(tx, &refused.place.partition.account)?;
     let new = tx.execute(
-        "INSERT OR IGNORE INTO dead (sink, account, kind, reason, at, partition, seq, replay)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT OR IGNORE INTO dead (sink, account, kind, reason, at, partition, seq, replay, room)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
             sink.id,
             account,
@@ -129,6 +135,7 @@ pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
             partition,
             refused.place.seq,
             refused.replay,
+            room(&[refused.reason.len()]),
         ),
     )?;
     if new == 0 {
@@ -140,6 +147,11 @@ pub(super) fn refuse(tx: &Tx<'_>, sink: &Sink, refused: &Refused) -> Done<()> {
         tx.execute(sql, (letter, records_of(tx.connection, place)?, place.seq))?;
     }
     Ok(())
+}
+
+/// What a letter takes in the journal, given the lengths of its texts.
+fn room(lengths: &[usize]) -> u64 {
+    space::room(lengths.iter().sum()).saturating_add(ROW)
 }
 
 /// The stored partition in which a record lies. The lane of a sink cannot be meant: it has references only.

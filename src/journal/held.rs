@@ -13,8 +13,9 @@ use crate::journal::items;
 use crate::journal::pack;
 use crate::journal::partitions::{self, HELD};
 use crate::journal::seen::{self, Key};
+use crate::journal::space;
 use crate::journal::sqlite::Journal;
-use crate::journal::tx::{Tx, first, rows};
+use crate::journal::tx::{Tx, View, first, rows};
 use crate::org::directory::{Decision, Directory, Intake};
 use crate::record::{AccountUid, Record, SiteRef};
 
@@ -29,7 +30,7 @@ pub struct HeldSummary {
     pub reason: String,
     /// How many.
     pub count: u64,
-    /// Their compressed bytes.
+    /// Bytes that they take in the journal.
     pub bytes: u64,
     /// When the oldest was taken in.
     pub oldest: Millis,
@@ -78,39 +79,45 @@ struct Row {
 pub(super) type Dropped = BTreeMap<(i64, String), (u64, Millis, Millis)>;
 
 impl Journal {
-    /// What is held, by account and site.
+    /// What is held, by account and site. It costs as much as there are sites, however much they hold.
     pub async fn held(&self) -> Result<Vec<HeldSummary>, JournalError> {
-        self.look(|view| {
-            let directory = view.directory()?;
-            let sql = "SELECT account, site, COUNT(*), SUM(LENGTH(record)), MIN(taken_at) FROM held
-                GROUP BY account, site ORDER BY account, site";
-            let found = rows(view.connection, sql, [], |row| {
-                Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, Millis(row.get(4)?)))
-            })?;
-            let summary = |(account, site, count, bytes, oldest): (i64, String, u64, u64, Millis)| {
-                let account = partitions::account_uid(view.connection, account)?;
-                let site = read_site(&site)?;
-                let reason = match directory.decide(&account, &site) {
-                    Decision::Held(reason) => reason,
-                    Decision::Org(_) | Decision::Ignored | Decision::Dropped => {
-                        "behind an older held record of the same alert".into()
-                    }
-                };
-                Ok(HeldSummary { account, site, reason, count, bytes, oldest })
-            };
-            found.into_iter().map(summary).collect()
-        })
-        .await
+        self.look(summaries).await
     }
+}
+
+/// See [`Journal::held`].
+pub(super) fn summaries(view: &View<'_>) -> Done<Vec<HeldSummary>> {
+    let directory = view.directory()?;
+    let sql = "SELECT s.account, s.site, s.records, s.bytes,
+        (SELECT taken_at FROM held h WHERE h.account = s.account AND h.site = s.site ORDER BY h.seq LIMIT 1)
+        FROM held_sites s ORDER BY s.account, s.site";
+    let found = rows(view.connection, sql, [], |row| {
+        Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, Millis(row.get(4)?)))
+    })?;
+    let summary = |(account, site, count, bytes, oldest): (i64, String, u64, u64, Millis)| {
+        let account = partitions::account_uid(view.connection, account)?;
+        let site = read_site(&site)?;
+        let reason = match directory.decide(&account, &site) {
+            Decision::Held(reason) => reason,
+            Decision::Org(_) | Decision::Ignored | Decision::Dropped => {
+                "behind an older held record of the same alert".into()
+            }
+        };
+        Ok(HeldSummary { account, site, reason, count, bytes, oldest })
+    };
+    found.into_iter().map(summary).collect()
 }
 
 /// Puts a record behind all that the account holds.
 pub(super) fn push(tx: &Tx<'_>, holding: &Holding<'_>) -> Done<()> {
     let (_, seq) = partitions::give_out(tx, holding.account, HELD, 1)?;
     let site = String::from_utf8_lossy(&pack::json(&holding.record.envelope.site)?).into_owned();
+    let before = holding.alert.and_then(|alert| alert.before);
+    let record = pack::pack_json(holding.record)?;
+    let room = space::room(record.len().saturating_add(before.map_or(0, <[u8]>::len))).saturating_add(ROW);
     tx.execute(
-        "INSERT INTO held (account, seq, alert, lane, site, severity, taken_at, dated, before, record)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO held (account, seq, alert, lane, site, severity, taken_at, dated, before, record, room)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         (
             holding.account,
             seq,
@@ -120,8 +127,9 @@ pub(super) fn push(tx: &Tx<'_>, holding: &Holding<'_>) -> Done<()> {
             holding.severity,
             tx.now().0,
             holding.dated.map(|dated| dated.0),
-            holding.alert.and_then(|alert| alert.before),
-            pack::pack_json(holding.record)?,
+            before,
+            record,
+            room,
         ),
     )?;
     Ok(())
@@ -141,7 +149,7 @@ pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
     let mut gone: HashSet<(i64, u64)> = HashSet::new();
     let mut leaving: BTreeMap<(i64, String), Vec<u64>> = BTreeMap::new();
     let mut done = Released::default();
-    for row in list(tx, "", [])? {
+    for row in list(tx, "ORDER BY account, seq", [])? {
         if gone.contains(&(row.account, row.seq)) {
             continue;
         }
@@ -170,11 +178,15 @@ pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
     Ok(done)
 }
 
-/// Drops every held record taken in at `before` or earlier, each with the later ones of its alert.
-pub(super) fn expire(tx: &Tx<'_>, before: Millis) -> Done<Dropped> {
+/// Drops held records taken in at `before` or earlier, each with the later ones of its alert: one step of them. Says whether there
+/// may be more.
+pub(super) fn expire(tx: &Tx<'_>, before: Millis) -> Done<(Dropped, bool)> {
     let mut dropped = Dropped::new();
     let mut gone: HashSet<(i64, u64)> = HashSet::new();
-    for row in list(tx, "WHERE taken_at <= ?1", [before.0])? {
+    let most = tx.ground.steps.held;
+    let some = list(tx, "WHERE taken_at <= ?1 ORDER BY taken_at, account, seq LIMIT ?2", (before.0, most))?;
+    let more = some.len() >= most;
+    for row in some {
         if gone.contains(&(row.account, row.seq)) {
             continue;
         }
@@ -187,8 +199,11 @@ pub(super) fn expire(tx: &Tx<'_>, before: Millis) -> Done<Dropped> {
             *until = (*until).max(row.taken_at);
         }
     }
-    Ok(dropped)
+    Ok((dropped, more))
 }
+
+/// What a held record takes besides itself: its row and its share of the indexes.
+const ROW: u64 = 224;
 
 /// Records that are released together; each is read by itself.
 const CHUNK: usize = 512;
@@ -222,9 +237,7 @@ impl Decisions<'_> {
 }
 
 fn list(tx: &Tx<'_>, condition: &str, params: impl rusqlite::Params) -> Done<Vec<Row>> {
-    let sql = format!(
-        "SELECT account, seq, alert, lane, site, severity, taken_at FROM held {condition} ORDER BY account, seq"
-    );
+    let sql = format!("SELECT account, seq, alert, lane, site, severity, taken_at FROM held {condition}");
     rows(tx.connection, &sql, params, |row| {
         Ok(Row {
             account: row.get(0)?,
@@ -252,7 +265,7 @@ fn drop_with_rest(tx: &Tx<'_>, row: &Row) -> Done<Vec<Row>> {
             )?
             .flatten();
             alerts::set_back(tx, row.account, key, &record.envelope.native_id, before.as_deref())?;
-            list(tx, "WHERE alert = ?1 AND seq >= ?2", (key, row.seq))?
+            list(tx, "WHERE alert = ?1 AND seq >= ?2 ORDER BY seq", (key, row.seq))?
         }
         None => {
             forget_key(tx, row, &record)?;

@@ -67,6 +67,12 @@ pub(super) fn stored(connection: &Connection, account: i64, lane: &str) -> Done<
     first(connection, sql, (account, lane), |row| Ok(Stored { id: row.get(0)?, head: row.get(1)? }))
 }
 
+/// How many of a partition's sequences are still there.
+pub(super) fn records(connection: &Connection, id: i64) -> Done<u64> {
+    let sql = "SELECT records FROM partitions WHERE id = ?1";
+    Ok(first(connection, sql, [id], |row| row.get(0))?.unwrap_or(0))
+}
+
 /// The place that a partition's number stands for: only records' own partitions have one.
 pub(super) fn named(connection: &Connection, id: i64) -> Done<Partition> {
     let sql = "SELECT account, lane FROM partitions WHERE id = ?1";

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use crate::clock::Millis;
 use crate::journal::batches::{self, Batch};
 use crate::journal::fail::Done;
+use crate::journal::holes;
 use crate::journal::partitions::{self, lane_name};
 use crate::journal::sinks::{self, Sink};
 use crate::journal::tx::{Tx, View, rows};
@@ -24,6 +25,7 @@ pub(super) struct Reference {
     pub(super) place: i64,
     pub(super) place_seq: u64,
     pub(super) replay: u64,
+    pub(super) asked_at: Millis,
 }
 
 /// Neighbouring records of one batch that are to be sent again.
@@ -110,8 +112,9 @@ pub(super) fn refer(tx: &Tx<'_>, sink: &Sink, account: i64, run: &Run, replay: u
 
 /// The runs of a partition that are not wholly passed, at most `most`.
 pub(super) fn pending(connection: &Connection, partition: i64, from: u64, most: usize) -> Done<Vec<Reference>> {
-    let sql = "SELECT first_seq, count, place, place_seq, replay FROM refs
-        WHERE partition = ?1 AND first_seq + count - 1 > ?2 ORDER BY first_seq LIMIT ?3";
+    let sql = "SELECT first_seq, count, place, place_seq, replay, asked_at FROM refs
+        WHERE partition = ?1 AND first_seq + count - 1 > ?2 AND first_seq >= COALESCE(
+          (SELECT MAX(first_seq) FROM refs WHERE partition = ?1 AND first_seq <= ?2), 0) ORDER BY first_seq LIMIT ?3";
     rows(connection, sql, (partition, from, most), |row| {
         Ok(Reference {
             first: row.get(0)?,
@@ -119,28 +122,35 @@ pub(super) fn pending(connection: &Connection, partition: i64, from: u64, most: 
             place: row.get(2)?,
             place_seq: row.get(3)?,
             replay: row.get(4)?,
+            asked_at: Millis(row.get(5)?),
         })
     })
 }
 
 /// Removes the runs that are wholly passed.
 pub(super) fn passed(tx: &Tx<'_>, partition: i64, to: u64) -> Done<()> {
-    tx.execute("DELETE FROM refs WHERE partition = ?1 AND first_seq + count - 1 <= ?2", (partition, to)).map(drop)
+    // The first condition keeps it from reading what lies behind.
+    let sql = "DELETE FROM refs WHERE partition = ?1 AND first_seq <= ?2 AND first_seq + count - 1 <= ?2";
+    tx.execute(sql, (partition, to)).map(drop)
 }
 
 /// Removes the references of a sink to the records of a batch that goes; says how many records they named that were not sent.
-pub(super) fn purge(tx: &Tx<'_>, sink: &str, batch: &Batch) -> Done<u64> {
+pub(super) fn purge(tx: &Tx<'_>, sink: &Sink, batch: &Batch) -> Done<u64> {
     // A run lies within one batch, so it starts in it.
     let sql = "SELECT partition, first_seq, count FROM refs WHERE place = ?1 AND place_seq BETWEEN ?2 AND ?3
         AND partition IN (SELECT id FROM partitions WHERE lane = ?4)";
-    let wanted = (batch.partition, batch.first, batch.last(), lane_name(Lane::Replayed, sink));
+    let wanted = (batch.partition, batch.first, batch.last(), lane_name(Lane::Replayed, &sink.name));
     let found = rows(tx.connection, sql, wanted, |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?, row.get::<_, u64>(2)?))
     })?;
     let mut missed: u64 = 0;
     for (partition, first, count) in found {
         tx.execute("DELETE FROM refs WHERE partition = ?1 AND first_seq = ?2", (partition, first))?;
-        missed = missed.saturating_add(count);
+        // A run may be passed in part.
+        let passed = sinks::position(tx.connection, sink, partition)?.max(first.saturating_sub(1));
+        let unsent = first.saturating_add(count).saturating_sub(1).saturating_sub(passed);
+        holes::add(tx, sink.id, partition, unsent)?;
+        missed = missed.saturating_add(unsent);
     }
     Ok(missed)
 }

@@ -16,7 +16,12 @@ const APPLICATION_ID: u32 = 0x766e_7472;
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// What makes version n+1 from version n; an entry is never changed once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// The version that this vintner writes.
 fn newest() -> i64 {
@@ -103,9 +108,7 @@ pub(super) fn id(connection: &Connection) -> Done<Uuid> {
 /// A connection that cannot change anything.
 pub(super) fn read_only(path: &Path) -> Done<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let connection = open(path, flags)?;
     connection.execute_batch("PRAGMA query_only = ON; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON")?;
     Ok(connection)
 }
@@ -113,13 +116,21 @@ pub(super) fn read_only(path: &Path) -> Done<Connection> {
 /// A connection that writes, durable at each commit.
 pub(super) fn read_write(path: &Path) -> Done<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(BUSY)?;
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    let connection = open(path, flags)?;
     connection.execute_batch(
         "PRAGMA synchronous = FULL; PRAGMA foreign_keys = OFF; PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
          PRAGMA temp_store = MEMORY; PRAGMA cache_size = -16384",
     )?;
+    Ok(connection)
+}
+
+fn open(path: &Path, flags: OpenFlags) -> Done<Connection> {
+    #[cfg_attr(not(test), expect(unused_mut, reason = "only tests change it"))]
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    #[cfg(test)]
+    crate::journal::meter::install(&mut connection)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     Ok(connection)
 }
 

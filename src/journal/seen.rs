@@ -85,10 +85,20 @@ pub(super) fn reject(tx: &Tx<'_>, account: i64, key: &Key) -> Done<bool> {
     Ok(tx.execute(sql, (account, key, day(tx.now())))? > 0)
 }
 
-/// Forgets what the API no longer shows.
-pub(super) fn trim(tx: &Tx<'_>) -> Done<()> {
+/// Forgets what the API no longer shows: one step of it. Says whether there may be more.
+pub(super) fn trim(tx: &Tx<'_>) -> Done<bool> {
     let oldest = day(tx.now()).saturating_sub(DAYS_KEPT);
-    tx.execute("DELETE FROM seen WHERE account IN (SELECT id FROM accounts) AND day < ?1", [oldest])?;
-    tx.execute("DELETE FROM rejects WHERE day < ?1", [oldest])?;
-    Ok(())
+    let most = tx.ground.steps.trim;
+    let mut more = false;
+    for table in ["seen", "rejects"] {
+        // By account, since the keys lie by account and day: a condition on the day alone would read them all.
+        for account in rows(tx.connection, "SELECT id FROM accounts", [], |row| row.get::<_, i64>(0))? {
+            let sql = format!(
+                "DELETE FROM {table} WHERE account = ?1 AND (day, key) IN
+                   (SELECT day, key FROM {table} WHERE account = ?1 AND day < ?2 LIMIT ?3)"
+            );
+            more |= tx.execute(&sql, (account, oldest, most))? >= most;
+        }
+    }
+    Ok(more)
 }

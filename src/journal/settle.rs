@@ -5,6 +5,7 @@ use uuid::Uuid;
 use crate::journal::coverage;
 use crate::journal::dead;
 use crate::journal::fail::{Done, Fail};
+use crate::journal::holes;
 use crate::journal::intent;
 use crate::journal::partitions;
 use crate::journal::replay;
@@ -35,6 +36,7 @@ pub(super) fn settle(tx: &Tx<'_>, sink: &Sink, settlement: &Settlement, id: Opti
     for refused in &settlement.dead {
         dead::refuse(tx, sink, refused)?;
     }
+    holes::pass(tx, sink, stored.id, position, settlement.to)?;
     if settlement.partition.lane == Lane::Replayed {
         replay::passed(tx, stored.id, settlement.to)?;
     }

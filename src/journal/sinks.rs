@@ -3,9 +3,11 @@
 use rusqlite::Connection;
 use uuid::Uuid;
 
-use crate::clock::Millis;
+use crate::journal::batches;
 use crate::journal::fail::{Done, Fail};
+use crate::journal::holes;
 use crate::journal::partitions::{self, Stored, lane_name, lane_of};
+use crate::journal::replay;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{Backlog, JournalError, Lane, Partition, StartAt};
@@ -38,23 +40,10 @@ impl Journal {
         self.write(move |tx| configure(tx, &sinks)).await
     }
 
-    /// How a sink stands in each of its partitions, replays included.
+    /// How a sink stands in each of its partitions, replays included. It costs as much as there are partitions, however much waits.
     pub async fn backlog(&self, sink: &str) -> Result<Vec<Backlog>, JournalError> {
         let name = sink.to_owned();
-        self.look(move |view| {
-            let sink = match present(view.connection, &name) {
-                Ok(sink) => sink,
-                // A sink that no instance has opened yet has nothing before it that could be counted.
-                Err(Fail::Conflict) => return Ok(Vec::new()),
-                Err(error) => return Err(error),
-            };
-            let mut backlogs = Vec::new();
-            for (stored, partition) in list(view.connection, &sink)? {
-                backlogs.push(backlog(view.connection, &sink, stored, partition)?);
-            }
-            Ok(backlogs)
-        })
-        .await
+        self.look(move |view| backlogs(view.connection, &name)).await
     }
 
     /// What waits for a configured sink that no instance has used yet, or not lately: everything that it would read from where it stood,
@@ -109,6 +98,14 @@ pub(super) fn position(connection: &Connection, sink: &Sink, partition: i64) -> 
     let sql = "SELECT COALESCE((SELECT seq FROM positions WHERE sink = ?1 AND partition = ?2),
         (SELECT seq FROM starts WHERE sink = ?1 AND partition = ?2), 0)";
     Ok(first(connection, sql, (sink.id, partition), |row| row.get(0))?.unwrap_or(0))
+}
+
+/// See [`Journal::backlog`].
+pub(super) fn backlogs(connection: &Connection, name: &str) -> Done<Vec<Backlog>> {
+    // A sink that no instance has opened yet has nothing before it that could be counted.
+    let Some(sink) = find(connection, name)? else { return Ok(Vec::new()) };
+    let all = list(connection, &sink)?;
+    all.into_iter().map(|(stored, partition)| backlog(connection, &sink, stored, partition)).collect()
 }
 
 /// Moves a position.
@@ -176,6 +173,10 @@ fn store_start(tx: &Tx<'_>, sink: &Sink, start: StartAt) -> Done<()> {
             }
         };
         tx.execute("INSERT INTO starts (sink, partition, seq) VALUES (?1, ?2, ?3)", (sink.id, stored.id, seq))?;
+        if start == StartAt::Oldest {
+            let there = partitions::records(tx.connection, stored.id)?;
+            holes::add(tx, sink.id, stored.id, stored.head.saturating_sub(seq).saturating_sub(there))?;
+        }
     }
     Ok(())
 }
@@ -186,19 +187,13 @@ fn backlog(connection: &Connection, sink: &Sink, stored: Stored, partition: Part
     if position >= stored.head {
         return Ok(backlog);
     }
-    let (table, time) = match backlog.partition.lane {
-        Lane::Live | Lane::Backfill => ("batches", "taken_at"),
-        Lane::Replayed => ("refs", "asked_at"),
+    backlog.pending = stored.head.saturating_sub(position).saturating_sub(holes::of(connection, sink, stored.id)?);
+    let next = position.saturating_add(1);
+    backlog.oldest = match backlog.partition.lane {
+        Lane::Live | Lane::Backfill => {
+            batches::list(connection, stored.id, next, 1)?.first().map(|batch| batch.taken_at)
+        }
+        Lane::Replayed => replay::pending(connection, stored.id, position, 1)?.first().map(|run| run.asked_at),
     };
-    // The row that holds the position counts with what is behind it only.
-    let sql = format!(
-        "SELECT COALESCE(SUM(first_seq + count - MAX(first_seq, ?2 + 1)), 0), MIN({time}) FROM {table}
-         WHERE partition = ?1 AND first_seq + count - 1 > ?2 AND first_seq >= COALESCE(
-           (SELECT MAX(first_seq) FROM {table} WHERE partition = ?1 AND first_seq <= ?2), 0)"
-    );
-    let found = first(connection, &sql, (stored.id, position), |row| Ok((row.get(0)?, row.get::<_, Option<i64>>(1)?)))?;
-    if let Some((pending, oldest)) = found {
-        (backlog.pending, backlog.oldest) = (pending, oldest.map(Millis));
-    }
     Ok(backlog)
 }

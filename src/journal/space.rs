@@ -1,4 +1,7 @@
 //! How much room the journal takes, and who takes it.
+//!
+//! `max_bytes` is for what can drain: records, references, held records, dead letters and the write-ahead log. What collectors
+//! need to know (alerts, inventory, keys) is counted apart and stops nobody, since nothing that they could do would make it less.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,23 +9,42 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::journal::JournalError;
+use crate::journal::counters::{self, Counters};
 use crate::journal::fail::{Done, Fail};
 use crate::journal::schema::{self, beside};
 use crate::journal::sqlite::Journal;
 use crate::journal::trim;
-use crate::journal::tx::{Ground, Tx, first};
+use crate::journal::tx::{Ground, Tx};
 
-/// The room that the journal takes.
+/// A page of SQLite's default size, and what a row leaves of it where it needs pages of its own.
+const PAGE: u64 = 4096;
+const PAGE_CONTENT: u64 = 4092;
+/// Rows up to this size share pages.
+const SMALL: u64 = 2000;
+/// What a reference takes, with its share of the indexes.
+const REFERENCE: u64 = 96;
+
+/// The room that the journal takes. It costs the same however much that is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of the pages in use and of the write-ahead log.
+    /// Bytes that count for `max_bytes`: the sum of the next five.
     pub used: u64,
     /// `journal.max_bytes`; for a journal opened only to look, the largest number.
     pub limit: u64,
-    /// Compressed bytes of held records.
+    /// Bytes of records that no dead letter keeps: they go once every sink has passed them.
+    pub record_bytes: u64,
+    /// Bytes of the references of replays.
+    pub reference_bytes: u64,
+    /// Bytes of held records.
     pub held_bytes: u64,
-    /// Compressed bytes that dead letters keep: their own, and the pages of the records that they name.
+    /// Bytes that dead letters keep: their own, and the batches of the records that they name.
     pub dead_bytes: u64,
+    /// Bytes of the write-ahead log.
+    pub wal_bytes: u64,
+    /// Bytes of the rest of the file, free pages apart: what collectors know. It does not count.
+    pub state_bytes: u64,
+    /// Held records.
+    pub held_records: u64,
     /// Dead letters that wait for an operator.
     pub dead_letters: u64,
     /// Collectors of records are refused now.
@@ -30,27 +52,16 @@ pub struct Usage {
 }
 
 impl Journal {
-    /// How much room the journal takes, and what of it held records and dead letters keep.
+    /// How much room the journal takes, and what takes it.
     pub async fn usage(&self) -> Result<Usage, JournalError> {
-        self.look(|view| {
-            let used = used(view.connection, &view.ground.path)?;
-            let limit = view.ground.options.max_bytes;
-            let sum = |sql| Ok::<u64, Fail>(first(view.connection, sql, [], |row| row.get(0))?.unwrap_or(0));
-            let held_bytes = sum("SELECT COALESCE(SUM(LENGTH(record)), 0) FROM held")?;
-            let own = sum("SELECT COALESCE(SUM(LENGTH(content)), 0) FROM dead")?;
-            let pages = sum("SELECT COALESCE(SUM(LENGTH(data)), 0) FROM blobs WHERE id IN (
-                SELECT (SELECT blob FROM batches WHERE batches.partition = dead.partition AND first_seq <= dead.seq
-                        ORDER BY first_seq DESC LIMIT 1)
-                FROM (SELECT partition, seq FROM dead WHERE sink IS NOT NULL UNION SELECT partition, seq FROM dead_among) dead)")?;
-            let dead_letters = sum("SELECT COUNT(*) FROM dead")?;
-            let dead_bytes = own.saturating_add(pages);
-            Ok(Usage { used, limit, held_bytes, dead_bytes, dead_letters, full: used >= limit })
-        })
-        .await
+        self.look(|view| usage(view.connection, view.ground)).await
     }
-}
 
-impl Journal {
+    /// Whether collectors of records are refused, as the last commit left it. Reads no table.
+    pub fn is_full(&self) -> bool {
+        self.inner.ground.is_full()
+    }
+
     /// Cuts the write-ahead log if it has passed a quarter of the limit; says whether it did. The writer does the same after each
     /// commit; this is for a reader that was in its way then.
     pub(super) async fn shorten_wal(&self) -> Result<bool, JournalError> {
@@ -59,16 +70,61 @@ impl Journal {
             if !wal_is_large(&ground) {
                 return Ok(false);
             }
-            let cut = schema::read_write(&ground.path).and_then(|connection| truncate_wal(&connection));
+            let cut = schema::read_write(&ground.path).and_then(|connection| {
+                let cut = truncate_wal(&connection)?;
+                note_fullness(&connection, &ground)?;
+                Ok(cut)
+            });
             cut.map_err(|e| e.into_error(&ground.path))
         })
         .await
     }
 }
 
+/// See [`Journal::usage`].
+pub(super) fn usage(connection: &Connection, ground: &Ground) -> Done<Usage> {
+    let counters = counters::read(connection)?;
+    let wal_bytes = wal_bytes(&ground.path);
+    let limit = ground.options.max_bytes;
+    let used = drainable(&counters).saturating_add(wal_bytes);
+    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
+    let file = pages.saturating_mul(pragma("page_size")?);
+    Ok(Usage {
+        used,
+        limit,
+        record_bytes: counters.record_bytes.saturating_sub(counters.pinned_bytes),
+        reference_bytes: counters.references.saturating_mul(REFERENCE),
+        held_bytes: counters.held_bytes,
+        dead_bytes: counters.letter_bytes.saturating_add(counters.pinned_bytes),
+        wal_bytes,
+        state_bytes: file.saturating_sub(drainable(&counters)),
+        held_records: counters.held,
+        dead_letters: counters.letters,
+        full: used >= limit,
+    })
+}
+
+/// What a row of `bytes` takes in the file: rows share pages up to half a page, others have pages of their own.
+pub(super) fn room(bytes: usize) -> u64 {
+    let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+    if bytes <= SMALL {
+        // An eighth stays free where rows share pages; 48 bytes are the row's own overhead.
+        bytes.saturating_add(bytes / 8).saturating_add(48)
+    } else {
+        bytes.div_ceil(PAGE_CONTENT).saturating_mul(PAGE)
+    }
+}
+
 /// Whether the write-ahead log has passed a quarter of the limit.
 pub(super) fn wal_is_large(ground: &Ground) -> bool {
     wal_bytes(&ground.path) > ground.options.max_bytes / 4
+}
+
+/// Notes for [`Journal::is_full`] whether collectors are refused now.
+pub(super) fn note_fullness(connection: &Connection, ground: &Ground) -> Done<()> {
+    ground.set_full(used(connection, &ground.path)? >= ground.options.max_bytes);
+    Ok(())
 }
 
 /// Refuses what a collector wants to append when the journal is full, even after everything went that may go before its time.
@@ -82,11 +138,16 @@ pub(super) fn require_room(tx: &Tx<'_>) -> Done<()> {
     if used < limit { Ok(()) } else { Err(Fail::Full { used, limit }) }
 }
 
-/// Bytes of the pages in use plus the write-ahead log. Inside a transaction its own changes count.
+/// Bytes that count for `max_bytes`. Inside a transaction its own changes count.
 pub(super) fn used(connection: &Connection, path: &Path) -> Done<u64> {
-    let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
-    let pages = pragma("page_count")?.saturating_sub(pragma("freelist_count")?);
-    Ok(pages.saturating_mul(pragma("page_size")?).saturating_add(wal_bytes(path)))
+    Ok(drainable(&counters::read(connection)?).saturating_add(wal_bytes(path)))
+}
+
+fn drainable(counters: &Counters) -> u64 {
+    let references = counters.references.saturating_mul(REFERENCE);
+    [counters.record_bytes, references, counters.held_bytes, counters.letter_bytes]
+        .into_iter()
+        .fold(0, u64::saturating_add)
 }
 
 /// The size of the write-ahead log.

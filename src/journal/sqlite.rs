@@ -14,13 +14,13 @@ use crate::clock::Clock;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, unusable};
 use crate::journal::lock::Lock;
+use crate::journal::readers::Readers;
 use crate::journal::schema;
-use crate::journal::tx::{Ground, KnownDirectory, Tx, View};
+use crate::journal::space;
+use crate::journal::tx::{Ground, Steps, Tx, View};
 use crate::journal::writer::Writer;
 use crate::record::AccountUid;
 
-/// Read connections that are kept for the next read.
-const IDLE_READERS: usize = 4;
 /// Pages of SQLite's default size.
 const PAGE_BYTES: u64 = 4096;
 
@@ -48,22 +48,9 @@ pub(super) struct Inner {
     id: Uuid,
     /// `None` for a journal that is only looked at.
     writer: Option<Arc<Writer>>,
-    readers: Mutex<Readers>,
+    readers: Readers,
     /// Given back after the connections are closed: fields are dropped in this order.
     lock: Mutex<Option<Lock>>,
-}
-
-#[derive(Default)]
-struct Readers {
-    idle: Vec<Connection>,
-    closed: Closed,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Closed {
-    #[default]
-    No,
-    Yes,
 }
 
 impl Journal {
@@ -71,13 +58,18 @@ impl Journal {
     ///
     /// A file that is damaged, foreign or of a newer vintner is refused and not touched.
     pub fn open(path: &Path, options: Options, clock: Clock) -> Result<Self, JournalError> {
+        Self::open_with(path, options, clock, Steps::default())
+    }
+
+    /// The same, with other bounds of what one transaction does.
+    pub(super) fn open_with(path: &Path, options: Options, clock: Clock, steps: Steps) -> Result<Self, JournalError> {
         let path = real_path(path)?;
         let lock = Lock::take(&path)?;
         if !exists(&path)? {
             schema::create(&path)?;
         }
         schema::inspect(&path)?;
-        let ground = Arc::new(Ground { path, options, clock, known: KnownDirectory::default() });
+        let ground = Arc::new(Ground::new(path, options, clock, steps));
         let opened = open_writer(&ground).map_err(|e| e.into_error(&ground.path));
         let (id, connection) = opened?;
         let writer = Arc::new(Writer::new(ground.clone(), connection));
@@ -96,9 +88,9 @@ impl Journal {
         schema::require_newest(&connection, &path)?;
         let id = schema::id(&connection).map_err(|e| e.into_error(&path))?;
         let options = Options { retain: Duration::MAX, max_bytes: u64::MAX, hold_for: Duration::MAX };
-        let ground = Arc::new(Ground { path, options, clock, known: KnownDirectory::default() });
+        let ground = Arc::new(Ground::new(path, options, clock, Steps::default()));
         let journal = Self::new(ground, id, None, None);
-        journal.inner.put_reader(connection);
+        journal.inner.readers.keep(connection);
         Ok(journal)
     }
 
@@ -136,10 +128,11 @@ impl Journal {
             let path = inner.ground.path.clone();
             let connection = inner.writer.as_ref().and_then(|writer| writer.give_up());
             let connection = connection.ok_or_else(|| unusable(&path, "the journal is closed"))?;
-            inner.close_readers();
-            let clock = inner.ground.clock.clone();
-            let ground = Arc::new(Ground { path, options, clock, known: KnownDirectory::default() });
-            size_log(&ground, &connection).map_err(|e| e.into_error(&ground.path))?;
+            inner.readers.close();
+            let (clock, steps) = (inner.ground.clock.clone(), inner.ground.steps);
+            let ground = Arc::new(Ground::new(path, options, clock, steps));
+            let settled = size_log(&ground, &connection).and_then(|()| space::note_fullness(&connection, &ground));
+            settled.map_err(|e| e.into_error(&ground.path))?;
             let lock = inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
             let writer = Arc::new(Writer::new(ground.clone(), connection));
             Ok(Self::new(ground, inner.id, Some(writer), lock))
@@ -152,7 +145,7 @@ impl Journal {
     pub async fn close(&self) -> Result<(), JournalError> {
         let inner = self.inner.clone();
         self.blocking(move || {
-            inner.close_readers();
+            inner.readers.close();
             let closed = inner.writer.as_ref().map_or(Ok(()), |writer| writer.close());
             inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
             closed
@@ -179,10 +172,12 @@ impl Journal {
         F: FnOnce(&View<'_>) -> Done<T> + Send + 'static,
     {
         let inner = self.inner.clone();
+        let place = inner.readers.place().await?;
         self.blocking(move || {
-            let connection = inner.take_reader()?;
+            let connection = inner.readers.take()?;
             let found = in_read(&connection, &inner.ground, work);
-            inner.put_reader(connection);
+            inner.readers.keep(connection);
+            drop(place);
             found.map_err(|e| e.into_error(&inner.ground.path))
         })
         .await
@@ -206,14 +201,8 @@ impl Journal {
     }
 
     fn new(ground: Arc<Ground>, id: Uuid, writer: Option<Arc<Writer>>, lock: Option<Lock>) -> Self {
-        let inner = Inner {
-            ground,
-            open_accounts: Mutex::default(),
-            id,
-            writer,
-            readers: Mutex::default(),
-            lock: Mutex::new(lock),
-        };
+        let readers = Readers::new(&ground.path);
+        let inner = Inner { ground, open_accounts: Mutex::default(), id, writer, readers, lock: Mutex::new(lock) };
         Self { inner: Arc::new(inner) }
     }
 }
@@ -224,30 +213,10 @@ impl fmt::Debug for Journal {
     }
 }
 
+#[cfg(test)]
 impl Inner {
-    fn take_reader(&self) -> Result<Connection, JournalError> {
-        let path = &self.ground.path;
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.closed == Closed::Yes {
-            return Err(unusable(path, "the journal is closed"));
-        }
-        match readers.idle.pop() {
-            Some(connection) => Ok(connection),
-            None => schema::read_only(path).map_err(|e| e.into_error(path)),
-        }
-    }
-
-    fn close_readers(&self) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.closed = Closed::Yes;
-        readers.idle.clear();
-    }
-
-    fn put_reader(&self, connection: Connection) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        if readers.closed == Closed::No && readers.idle.len() < IDLE_READERS {
-            readers.idle.push(connection);
-        }
+    pub(super) fn idle_readers(&self) -> usize {
+        self.readers.idle()
     }
 }
 
@@ -262,6 +231,7 @@ fn open_writer(ground: &Ground) -> Done<(Uuid, Connection)> {
     let mut connection = schema::read_write(&ground.path)?;
     size_log(ground, &connection)?;
     schema::migrate(&mut connection)?;
+    space::note_fullness(&connection, ground)?;
     Ok((schema::id(&connection)?, connection))
 }
 

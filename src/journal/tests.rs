@@ -1,6 +1,8 @@
 //! The journal as its callers see it.
 
 mod audit;
+mod cost;
+mod counters;
 mod coverage;
 mod dead;
 mod deliverer;

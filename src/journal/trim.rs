@@ -1,12 +1,15 @@
 //! What may go: delivered records that are old, keys that the API no longer shows, held records that nobody mapped.
 
+use std::collections::VecDeque;
+
 use rusqlite::Connection;
 
 use crate::clock::Millis;
 use crate::journal::batches::{self, Batch};
 use crate::journal::coverage::{self, Span};
 use crate::journal::fail::Done;
-use crate::journal::held::{self, read_site};
+use crate::journal::held::{self, Dropped, read_site};
+use crate::journal::holes;
 use crate::journal::intent;
 use crate::journal::partitions;
 use crate::journal::replay;
@@ -14,12 +17,9 @@ use crate::journal::seen;
 use crate::journal::sinks::{self, Sink};
 use crate::journal::space;
 use crate::journal::sqlite::Journal;
-use crate::journal::tx::{Tx, rows};
+use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{JournalError, Place};
 use crate::record::{AccountUid, SiteRef};
-
-/// Batches that one transaction removes at most, so that collectors and deliverers wait for a moment only.
-const AT_ONCE: usize = 1024;
 
 /// What maintenance did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,38 +34,77 @@ pub struct Maintenance {
     pub wal_truncated: bool,
 }
 
-/// What one round of trimming did.
+/// What one step of trimming did.
 #[derive(Clone, Copy, Debug, Default)]
 struct Trimmed {
     batches: usize,
     records: u64,
     missed: u64,
+    /// Where the next step goes on, if there is more to look at.
+    next: Option<u64>,
 }
 
-/// How old a batch must be.
-#[derive(Clone, Copy)]
-enum Age {
-    /// Taken in at this time or earlier.
-    At(Millis),
-    /// Any: the journal is full.
-    Any,
+/// The oldest batches of a partition that every configured sink has passed.
+struct Front {
+    partition: i64,
+    passed: u64,
+    /// From here on they were not looked at yet; `None` at the end.
+    next: Option<u64>,
+    batches: VecDeque<Batch>,
 }
 
 impl Journal {
-    /// Drops what is too old, makes room if the journal is full, cuts the write-ahead log. To be called every few seconds.
+    /// Drops what is too old, makes room if the journal is full, cuts the write-ahead log, all in bounded steps. To be called every
+    /// few seconds.
     pub async fn maintain(&self) -> Result<Maintenance, JournalError> {
-        let mut done = Maintenance { expired: self.write(expire).await?, ..Maintenance::default() };
-        self.write(seen::trim).await?;
+        let mut done = Maintenance { expired: self.expire().await?, ..Maintenance::default() };
+        while self.write(seen::trim).await? {}
+        self.inner.ground.pinned.forget();
+        for partition in self.look(|view| trimmable_partitions(view.connection)).await? {
+            let mut next = Some(0);
+            while let Some(from) = next {
+                let step = self.write(move |tx| trim_old(tx, partition, from)).await?;
+                done.add(step);
+                next = step.next;
+            }
+        }
         loop {
-            let round = self.write(round).await?;
-            done.trimmed = done.trimmed.saturating_add(round.records);
-            done.missed = done.missed.saturating_add(round.missed);
-            if round.batches == 0 {
+            let step = self.write(relieve).await?;
+            done.add(step);
+            if step.next.is_none() {
                 break;
             }
         }
         done.wal_truncated = self.shorten_wal().await?;
         Ok(done)
+    }
+
+    async fn expire(&self) -> Result<Vec<(AccountUid, SiteRef, u64)>, JournalError> {
+        let mut dropped = Dropped::new();
+        loop {
+            let (some, more) = self.write(expire).await?;
+            for (site, (count, from, to)) in some {
+                let (all, since, until) = dropped.entry(site).or_insert((0, from, to));
+                (*all, *since, *until) = (all.saturating_add(count), from.min(*since), to.max(*until));
+            }
+            if !more {
+                break;
+            }
+        }
+        self.look(move |view| {
+            let name = |((account, site), (count, ..)): ((i64, String), (u64, Millis, Millis))| {
+                Ok((partitions::account_uid(view.connection, account)?, read_site(&site)?, count))
+            };
+            dropped.into_iter().map(name).collect()
+        })
+        .await
+    }
+}
+
+impl Maintenance {
+    fn add(&mut self, step: Trimmed) {
+        self.trimmed = self.trimmed.saturating_add(step.records);
+        self.missed = self.missed.saturating_add(step.missed);
     }
 }
 
@@ -75,27 +114,71 @@ pub(super) fn early(tx: &Tx<'_>) -> Done<()> {
     remove_until_loose(tx).map(drop)
 }
 
-fn round(tx: &Tx<'_>) -> Done<Trimmed> {
-    let old = tx.now().minus(tx.ground.options.retain);
-    let mut done = Trimmed::default();
-    for batch in trimmable(tx.connection, Age::At(old), AT_ONCE)? {
-        remove(tx, &batch, &mut done)?;
-    }
+/// The same as a step of maintenance.
+fn relieve(tx: &Tx<'_>) -> Done<Trimmed> {
     let full = space::used(tx.connection, &tx.ground.path)? >= tx.ground.options.max_bytes;
-    if done.batches > 0 || !full { Ok(done) } else { remove_until_loose(tx) }
+    if full { remove_until_loose(tx) } else { Ok(Trimmed::default()) }
 }
 
+/// Looks at some batches of a partition from a sequence on, and removes those that are old and that nobody needs.
+fn trim_old(tx: &Tx<'_>, partition: i64, from: u64) -> Done<Trimmed> {
+    let old = tx.now().minus(tx.ground.options.retain);
+    let mut done = Trimmed::default();
+    let Some(passed) = passed(tx.connection, partition)? else { return Ok(done) };
+    let some = batches::list(tx.connection, partition, from, tx.ground.steps.trim)?;
+    done.next = some.last().filter(|_| some.len() >= tx.ground.steps.trim).map(|batch| batch.last().saturating_add(1));
+    for batch in &some {
+        if batch.last() > passed || batch.taken_at > old {
+            // Those behind it are younger still.
+            done.next = None;
+            break;
+        }
+        if !is_needed(tx.connection, batch)? {
+            remove(tx, batch, &mut done)?;
+        }
+    }
+    Ok(done)
+}
+
+/// Removes batches that nobody needs, the oldest of all partitions first, until there is room again; a bounded number of them. Those
+/// that somebody needs are remembered, so that they are looked at once between two rounds of maintenance.
 fn remove_until_loose(tx: &Tx<'_>) -> Done<Trimmed> {
     let limit = tx.ground.options.max_bytes;
     let loose = limit.saturating_sub(limit / 100);
     let mut done = Trimmed::default();
-    for batch in trimmable(tx.connection, Age::Any, AT_ONCE)? {
-        if space::used(tx.connection, &tx.ground.path)? < loose {
-            break;
-        }
-        remove(tx, &batch, &mut done)?;
+    let mut fronts = Vec::new();
+    for partition in trimmable_partitions(tx.connection)? {
+        let Some(passed) = passed(tx.connection, partition)? else { continue };
+        let next = Some(tx.ground.pinned.below(partition));
+        fronts.push(Front { partition, passed, next, batches: VecDeque::new() });
     }
+    for _ in 0..tx.ground.steps.trim.saturating_mul(2) {
+        if space::used(tx.connection, &tx.ground.path)? < loose {
+            return Ok(done);
+        }
+        let Some(batch) = oldest(tx, &mut fronts)? else { return Ok(done) };
+        if !is_needed(tx.connection, &batch)? {
+            remove(tx, &batch, &mut done)?;
+        }
+        // Of a partition the batches come in order: all before this one are gone, or needed.
+        tx.ground.pinned.set(batch.partition, batch.last().saturating_add(1));
+    }
+    done.next = Some(0);
     Ok(done)
+}
+
+/// Takes the oldest batch of all fronts.
+fn oldest(tx: &Tx<'_>, fronts: &mut [Front]) -> Done<Option<Batch>> {
+    for front in fronts.iter_mut().filter(|front| front.batches.is_empty()) {
+        let Some(next) = front.next else { continue };
+        let some = batches::list(tx.connection, front.partition, next, FRONT)?;
+        let passed = front.passed;
+        front.batches.extend(some.into_iter().filter(|batch| batch.last() <= passed));
+        front.next = front.batches.back().map(|batch| batch.last().saturating_add(1));
+    }
+    let order = |front: &Front| front.batches.front().map(|batch| (batch.taken_at, batch.partition));
+    let front = fronts.iter_mut().filter(|front| !front.batches.is_empty()).min_by_key(|front| order(front));
+    Ok(front.and_then(|front| front.batches.pop_front()))
 }
 
 fn remove(tx: &Tx<'_>, batch: &Batch, done: &mut Trimmed) -> Done<()> {
@@ -106,42 +189,42 @@ fn remove(tx: &Tx<'_>, batch: &Batch, done: &mut Trimmed) -> Done<()> {
     Ok(())
 }
 
-fn expire(tx: &Tx<'_>) -> Done<Vec<(AccountUid, SiteRef, u64)>> {
-    let dropped = held::expire(tx, tx.now().minus(tx.ground.options.hold_for))?;
-    let mut expired = Vec::with_capacity(dropped.len());
-    for ((account, site), (count, from, to)) in dropped {
-        coverage::add_gap(tx, account, &site, Span { from, to }, count)?;
-        expired.push((partitions::account_uid(tx.connection, account)?, read_site(&site)?, count));
+/// Drops some held records that are too old, and notes the gap; says whether there may be more.
+fn expire(tx: &Tx<'_>) -> Done<(Dropped, bool)> {
+    let (dropped, more) = held::expire(tx, tx.now().minus(tx.ground.options.hold_for))?;
+    for ((account, site), (count, from, to)) in &dropped {
+        coverage::add_gap(tx, *account, site, Span { from: *from, to: *to }, *count)?;
     }
-    Ok(expired)
+    Ok((dropped, more))
 }
 
-/// Batches, oldest first, that every configured sink is past (model rule `trim-slow`) and that neither a reference nor a dead letter
-/// of one needs (`trim-refs`). Without a configured sink there are none.
-fn trimmable(connection: &Connection, age: Age, most: usize) -> Done<Vec<Batch>> {
-    let sql = "WITH passed AS (
-        SELECT p.id AS partition, MIN(COALESCE(o.seq, t.seq, 0)) AS seq
-        FROM partitions p JOIN sinks s ON s.present = 1
-        LEFT JOIN positions o ON o.sink = s.id AND o.partition = p.id
-        LEFT JOIN starts t ON t.sink = s.id AND t.partition = p.id
-        WHERE p.lane IN ('live', 'backfill') GROUP BY p.id)
-        SELECT b.partition, b.first_seq, b.count, b.taken_at, b.bytes, b.blob
-        FROM passed JOIN batches b ON b.partition = passed.partition AND b.first_seq <= passed.seq
-        WHERE b.first_seq + b.count - 1 <= passed.seq AND b.taken_at <= ?1
-        AND NOT EXISTS (SELECT 1 FROM dead d WHERE d.sink IN (SELECT id FROM sinks WHERE present = 1)
-          AND d.partition = b.partition AND d.seq BETWEEN b.first_seq AND b.first_seq + b.count - 1)
-        AND NOT EXISTS (SELECT 1 FROM dead_among m JOIN dead d ON d.id = m.dead
-          WHERE d.sink IN (SELECT id FROM sinks WHERE present = 1)
-          AND m.partition = b.partition AND m.seq BETWEEN b.first_seq AND b.first_seq + b.count - 1)
-        AND NOT EXISTS (SELECT 1 FROM refs r JOIN partitions q ON q.id = r.partition
-          JOIN sinks s ON q.lane = 'replayed:' || s.name AND s.present = 1
-          WHERE r.place = b.partition AND r.place_seq BETWEEN b.first_seq AND b.first_seq + b.count - 1)
-        ORDER BY b.taken_at, b.blob LIMIT ?2";
-    let before = match age {
-        Age::At(time) => time.0,
-        Age::Any => i64::MAX,
-    };
-    rows(connection, sql, (before, most), batches::batch)
+/// Batches of a partition that are read at once, when the oldest of all is looked for.
+const FRONT: usize = 32;
+
+/// The partitions that hold records.
+fn trimmable_partitions(connection: &Connection) -> Done<Vec<i64>> {
+    rows(connection, "SELECT id FROM partitions WHERE lane IN ('live', 'backfill') ORDER BY id", [], |row| row.get(0))
+}
+
+/// The sequence that every configured sink has passed in a partition (model rule `trim-slow`); `None` without a configured sink.
+fn passed(connection: &Connection, partition: i64) -> Done<Option<u64>> {
+    let sql = "SELECT MIN(COALESCE(
+          (SELECT seq FROM positions o WHERE o.sink = s.id AND o.partition = ?1),
+          (SELECT seq FROM starts t WHERE t.sink = s.id AND t.partition = ?1), 0))
+        FROM sinks s WHERE s.present = 1";
+    Ok(first(connection, sql, [partition], |row| row.get(0))?.flatten())
+}
+
+/// Whether a reference or a dead letter of a configured sink needs the batch (model rule `trim-refs`).
+fn is_needed(connection: &Connection, batch: &Batch) -> Done<bool> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM dead d JOIN sinks s ON s.id = d.sink AND s.present = 1
+            WHERE d.partition = ?1 AND d.seq BETWEEN ?2 AND ?3)
+        OR EXISTS (SELECT 1 FROM dead_among m JOIN dead d ON d.id = m.dead JOIN sinks s ON s.id = d.sink AND s.present = 1
+            WHERE m.partition = ?1 AND m.seq BETWEEN ?2 AND ?3)
+        OR EXISTS (SELECT 1 FROM refs r JOIN partitions q ON q.id = r.partition
+            JOIN sinks s ON q.lane = 'replayed:' || s.name AND s.present = 1
+            WHERE r.place = ?1 AND r.place_seq BETWEEN ?2 AND ?3)";
+    Ok(first(connection, sql, (batch.partition, batch.first, batch.last()), |row| row.get(0))?.unwrap_or(true))
 }
 
 /// Removes what absent sinks still have of a batch, and counts what they miss by it (model rule `purge`).
@@ -162,9 +245,10 @@ fn purge_sink(tx: &Tx<'_>, sink: &Sink, batch: &Batch) -> Done<u64> {
     let (partition, first, last) = (batch.partition, batch.first, batch.last());
     let position = sinks::position(tx.connection, sink, partition)?;
     let unread = last.saturating_sub(position.max(first.saturating_sub(1)));
+    holes::add(tx, sink.id, partition, unread)?;
     let sql = "DELETE FROM dead WHERE sink = ?1 AND partition = ?2 AND seq BETWEEN ?3 AND ?4";
     let dead = tx.execute(sql, (sink.id, partition, first, last))?;
-    let references = replay::purge(tx, &sink.name, batch)?;
+    let references = replay::purge(tx, sink, batch)?;
     if let Some(mut intent) = intent::load(tx, sink.id)? {
         let place = partitions::named(tx.connection, partition)?;
         let gone = |at: &Place| at.partition == place && (first..=last).contains(&at.seq);

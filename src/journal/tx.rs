@@ -1,7 +1,9 @@
 //! What a piece of work inside a transaction may use.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Params, Row};
@@ -19,7 +21,26 @@ pub(super) struct Ground {
     pub(super) options: Options,
     pub(super) clock: Clock,
     pub(super) known: KnownDirectory,
+    pub(super) steps: Steps,
+    /// Whether the last commit left the journal full.
+    full: AtomicBool,
+    /// See [`Pinned`].
+    pub(super) pinned: Pinned,
 }
+
+/// Rows that one bounded transaction takes at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Steps {
+    /// Held records that a release or an expiry looks at.
+    pub(super) held: usize,
+    /// Batches that trimming looks at, and rows that it removes.
+    pub(super) trim: usize,
+}
+
+/// By partition, the sequence below which every batch that is left is needed by a reference or a dead letter, as trimming last
+/// found. It only saves looking at them again, and is forgotten at each maintenance.
+#[derive(Debug, Default)]
+pub(super) struct Pinned(Mutex<HashMap<i64, u64>>);
 
 /// A write transaction; everything in it happens, or nothing.
 pub(super) struct Tx<'a> {
@@ -40,6 +61,50 @@ pub(super) struct View<'a> {
 /// The newest directory that was built from committed data.
 #[derive(Debug, Default)]
 pub(super) struct KnownDirectory(Mutex<Option<Arc<Directory>>>);
+
+impl Default for Steps {
+    fn default() -> Self {
+        Self { held: 512, trim: 512 }
+    }
+}
+
+impl Ground {
+    pub(super) fn new(path: PathBuf, options: Options, clock: Clock, steps: Steps) -> Self {
+        Self {
+            path,
+            options,
+            clock,
+            known: KnownDirectory::default(),
+            steps,
+            full: AtomicBool::new(false),
+            pinned: Pinned::default(),
+        }
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_full(&self, full: bool) {
+        self.full.store(full, Ordering::Relaxed);
+    }
+}
+
+impl Pinned {
+    /// The first sequence of a partition that is worth looking at.
+    pub(super) fn below(&self, partition: i64) -> u64 {
+        let below = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        below.get(&partition).copied().unwrap_or(0)
+    }
+
+    pub(super) fn set(&self, partition: i64, below: u64) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(partition, below);
+    }
+
+    pub(super) fn forget(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
 
 impl<'a> Tx<'a> {
     pub(super) fn new(connection: &'a Connection, ground: &'a Ground) -> Self {

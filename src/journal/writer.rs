@@ -158,6 +158,7 @@ impl Writer {
         match transaction(&tx, &mut group, &mut refused) {
             Ok(()) => {
                 tx.committed();
+                self.note_fullness(connection);
                 if tx.has_news() {
                     self.changed.send_modify(|count| *count = count.wrapping_add(1));
                 }
@@ -178,10 +179,18 @@ impl Writer {
     /// The write-ahead log counts for `max_bytes`; past a quarter of it, it goes back into the file. A reader may be in the way:
     /// then the next commit tries again.
     fn keep_wal_small(&self, connection: &Connection) {
-        if space::wal_is_large(&self.ground)
-            && let Err(error) = space::truncate_wal(connection)
-        {
-            tracing::warn!(error = ?error, "the journal's write-ahead log cannot be written back");
+        if !space::wal_is_large(&self.ground) {
+            return;
+        }
+        match space::truncate_wal(connection) {
+            Ok(_) => self.note_fullness(connection),
+            Err(error) => tracing::warn!(error = ?error, "the journal's write-ahead log cannot be written back"),
+        }
+    }
+
+    fn note_fullness(&self, connection: &Connection) {
+        if let Err(error) = space::note_fullness(connection, &self.ground) {
+            tracing::warn!(error = ?error, "the journal's counters cannot be read");
         }
     }
 }

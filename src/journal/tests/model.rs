@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::world::{SINKS, SITES, World, dead_letters, positions, references};
+use crate::journal::counters;
 use crate::journal::tx::rows;
 
 /// One step. Small numbers are taken modulo what there is.
@@ -105,6 +106,9 @@ impl World {
 
     async fn check(&mut self) {
         self.oracle.see(&self.journal).await;
+        let differences = self.journal.look(|view| counters::differences(view.connection)).await.unwrap();
+        assert_eq!(differences, Vec::<String>::new(), "COUNTERS");
+        assert_eq!(self.journal.is_full(), self.journal.usage().await.unwrap().full, "FLAG");
         let stuck = self.first_held().await;
         for (site, key) in stuck {
             assert_eq!(self.mapping[site.as_str()], 0, "STUCK: {key} is held though its site is mapped");
