@@ -41,11 +41,12 @@ impl Stumble {
     }
 }
 
-/// A receiver that fails its first requests as the script says.
+/// A receiver that takes a few requests, fails the next ones as the script says, and is well again.
 #[derive(Clone)]
 struct Stumbling(Arc<Mutex<World>>);
 
 struct World {
+    well_before: usize,
     script: VecDeque<Stumble>,
     bad: BTreeSet<String>,
     requests: usize,
@@ -55,7 +56,7 @@ struct World {
 impl Stumbling {
     fn new(script: impl IntoIterator<Item = Stumble>, bad: BTreeSet<String>) -> Self {
         let script = script.into_iter().collect();
-        Self(Arc::new(Mutex::new(World { script, bad, requests: 0, arrived: Vec::new() })))
+        Self(Arc::new(Mutex::new(World { well_before: 0, script, bad, requests: 0, arrived: Vec::new() })))
     }
 }
 
@@ -65,7 +66,9 @@ impl Exchange for Stumbling {
         let ids = ids_of(&ExportLogsServiceRequest::decode(request.as_slice()).unwrap());
         let mut world = self.0.lock().unwrap();
         world.requests += 1;
-        if let Some(stumble) = world.script.pop_front() {
+        if world.requests > world.well_before
+            && let Some(stumble) = world.script.pop_front()
+        {
             if matches!(stumble, Stumble::Broken { is_taken: true }) && !ids.iter().any(|id| world.bad.contains(id)) {
                 world.arrived.extend(ids);
             }
@@ -145,7 +148,7 @@ async fn a_receiver_that_stumbles_in_one_way_however_often_costs_no_record() {
     let alerts: Vec<u8> = (0..20).map(|number| number % 7).collect();
     let batch = batch(&alerts, false);
     for stumble in http.chain(grpc) {
-        for times in [1, 5, 6, 9, 30] {
+        for times in [1, 6, 30] {
             let receiver = Stumbling::new(std::iter::repeat_n(stumble, times), BTreeSet::new());
             let outcome = until_accepted(&receiver, &batch, 1).await;
             assert_eq!(outcome.refused, BTreeSet::new(), "{stumble:?}, {times} times");
@@ -223,7 +226,7 @@ fn stumbles() -> impl Strategy<Value = Stumble> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_a_receiver_stumbles_over_only_bad_records_become_dead_letters(
@@ -231,6 +234,7 @@ proptest! {
         script in prop::collection::vec(stumbles(), 0..60),
         bad in prop::collection::btree_set(0_usize..60, 0..5),
         is_large in any::<bool>(),
+        well_before in 0_usize..6,
     ) {
         let batch = batch(&alerts, is_large);
         let mut bad: BTreeSet<usize> = bad.into_iter().filter(|index| *index < batch.len()).collect();
@@ -240,12 +244,13 @@ proptest! {
         }
         let count = script.len();
         let receiver = Stumbling::new(script, bad_ids(&batch, &bad));
+        receiver.0.lock().unwrap().well_before = well_before;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         let outcome = runtime.block_on(until_accepted(&receiver, &batch, 4));
         prop_assert_eq!(&outcome.refused, &bad);
         let arrived: BTreeSet<&String> = outcome.arrived.iter().collect();
         prop_assert_eq!(arrived.len(), batch.len() - bad.len(), "everything else arrived");
-        let most = count + 40 + 30 * bad.len() + 40 * outcome.failures;
+        let most = count + well_before + 40 + 30 * bad.len() + 40 * outcome.failures;
         prop_assert!(outcome.requests <= most, "{} requests for {} records", outcome.requests, batch.len());
         // After several failed attempts in which nothing at all was taken, order gives way to progress.
         if outcome.failures < 4 {
