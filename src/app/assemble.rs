@@ -16,7 +16,7 @@ use crate::app::stop::Control;
 use crate::clock::Clock;
 use crate::collect::changes;
 use crate::config::secrets::{Environment, SecretRef};
-use crate::config::settings::{AccountConfig, Config, Endpoint};
+use crate::config::settings::{AccountConfig, Config, Endpoint, SinkConfig};
 use crate::datto::Transport;
 use crate::datto::breaker::Platform;
 use crate::datto::client::{Client, Settings};
@@ -66,7 +66,8 @@ pub async fn from_config(
         accounts.push(account_task(account, credentials(account, environment), &mut platforms, &parts).await?);
     }
     let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
-    engine(config, shared, accounts, admin, control)
+    let sinks = planned(&config);
+    engine(&config, sinks, shared, accounts, admin, control)
 }
 
 /// The key and secret of an account, read anew at each login.
@@ -139,17 +140,22 @@ pub fn http_transport() -> Result<HttpTransport, AppError> {
     HttpTransport::new(user_agent).map_err(|error| AppError::Failed(causes::line(&error)))
 }
 
-/// Puts built parts together.
+/// The sinks of a configuration, not built yet.
+pub fn planned(config: &Config) -> Vec<Planned> {
+    let told = told(config);
+    let planned = |sink: &SinkConfig| Planned::new(sink.clone()).telling(told.clone()).beside(&config.journal.path);
+    config.sinks.iter().map(planned).collect()
+}
+
+/// Puts parts together, and builds the deliverer of each of `sinks`.
 pub fn engine(
-    config: Config,
+    config: &Config,
+    sinks: Vec<Planned>,
     shared: Shared,
     accounts: Vec<AccountTask>,
     admin: Option<Listener>,
     control: &Control,
 ) -> Result<Engine, AppError> {
-    let (told, journal) = (told(&config), &config.journal.path);
-    let planned = |sink| Planned::new(sink).telling(told.clone()).beside(journal);
-    let sinks: Vec<Planned> = config.sinks.into_iter().map(planned).collect();
     let view = View {
         journal: shared.journal.clone(),
         metrics: shared.metrics.clone(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::app::AppError;
-use crate::app::assemble::{ClientParts, account_task, engine, install};
+use crate::app::assemble::{ClientParts, account_task, engine, install, planned};
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
 use crate::app::simulated::Simulated;
@@ -64,8 +64,9 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let world = World { seed: options.seed, start: clock.now(), ..World::demo() };
     let accounts = accounts(&config, world, &shared).await?;
     let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
-    let mut engine = engine(config.clone(), shared.clone(), accounts, None, &control)?;
-    engine.sinks.iter_mut().for_each(|sink| sink.most = options.events);
+    let mut sinks = planned(&config);
+    sinks.iter_mut().for_each(|sink| sink.most = options.events);
+    let engine = engine(&config, sinks, shared.clone(), accounts, None, &control)?;
     install(&shared.journal, &config, &[]).await?;
     let stop = engine.stop.clone();
     let mut ending = JoinSet::new();

@@ -105,7 +105,7 @@ impl<E: Environment + Clone + Send + Sync + 'static> Reloader<E> {
     }
 
     fn problems(&self, loaded: &Loaded) -> Vec<Diagnostic> {
-        let files = loaded.files(Severities::RELOAD);
+        let files = loaded.files(Severities::RELOAD, &self.config.sinks);
         [loaded.unbuilt(), loaded.secrets(&self.environment), loaded.certificates(), files].concat()
     }
 

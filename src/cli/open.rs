@@ -57,10 +57,12 @@ fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {
     let secrets = || loaded.secrets(&ProcessEnvironment);
     match purpose {
         Purpose::Look => Vec::new(),
-        Purpose::Act => [loaded.unbuilt(), secrets(), loaded.certificates(), loaded.files(Severities::START)].concat(),
+        Purpose::Act => {
+            [loaded.unbuilt(), secrets(), loaded.certificates(), loaded.files(Severities::START, &[])].concat()
+        }
         Purpose::Check => {
             let secrets = secrets().into_iter().map(|problem| problem.with_severity(Severity::Warning));
-            let others = [loaded.certificates(), loaded.files(Severities::CHECK)].concat();
+            let others = [loaded.certificates(), loaded.files(Severities::CHECK, &[])].concat();
             loaded.unbuilt().into_iter().chain(secrets).chain(others).collect()
         }
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::places::{Problems, join};
-use crate::config::settings::{Config, SinkKind};
+use crate::config::settings::{Config, SinkConfig, SinkKind};
 use crate::diagnostic::Severity;
 use crate::journal::files::files;
 use crate::sink::file::identity::Identity;
@@ -27,8 +27,9 @@ impl Severities {
     pub const RELOAD: Self = Self { foreign: Severity::Warning, no_folder: Severity::Error };
 }
 
-/// Adds what is wrong with the files of sinks. A path that no change of the file system can mend is always an error.
-pub(crate) fn check(config: &Config, severities: Severities, problems: &Problems) {
+/// Adds what is wrong with the files of sinks. A path that no change of the file system can mend is always an error; the folder of a
+/// sink that runs already (`running`) may have vanished, which makes that sink down and no configuration wrong.
+pub(crate) fn check(config: &Config, running: &[SinkConfig], severities: Severities, problems: &Problems) {
     let reserved = files(&config.journal.path);
     let mut seen: Vec<(Identity, &str, &Path)> = Vec::new();
     for sink in &config.sinks {
@@ -36,7 +37,12 @@ pub(crate) fn check(config: &Config, severities: Severities, problems: &Problems
         let key = join(&join(&join("sinks", sink.kind.as_str()), &sink.name), "path");
         if let Some(problem) = problem::of(path, &reserved) {
             let message = format!("{}: {}", path.display(), problem.reason);
-            let severity = if problem.is_no_folder { severities.no_folder } else { severities.foreign };
+            let runs = running.iter().any(|known| known.kind == sink.kind);
+            let severity = match (problem.is_no_folder, runs) {
+                (true, true) => Severity::Warning,
+                (true, false) => severities.no_folder,
+                (false, _) => severities.foreign,
+            };
             if problem.is_permanent || severity == Severity::Error {
                 let hint = problem.is_no_folder.then(|| "make the folder, or write another path".to_owned());
                 problems.error_at(&key, message, hint);

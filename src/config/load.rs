@@ -15,7 +15,7 @@ use crate::config::places::{At, MOST_TOLD, Problems};
 use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::kafka::TlsConfig;
-use crate::config::settings::{Config, SinkKind};
+use crate::config::settings::{Config, SinkConfig, SinkKind};
 use crate::config::{check, files, raw, text};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::org::directory::Directory;
@@ -130,9 +130,9 @@ impl Loaded {
         self.places.take()
     }
 
-    /// Files of sinks that cannot be written to as they are.
-    pub fn files(&self, severities: Severities) -> Vec<Diagnostic> {
-        files::check(&self.config, severities, &self.places);
+    /// Files of sinks that cannot be written to as they are; `running` are the sinks of the configuration that this one replaces.
+    pub fn files(&self, severities: Severities, running: &[SinkConfig]) -> Vec<Diagnostic> {
+        files::check(&self.config, running, severities, &self.places);
         self.places.take()
     }
 

@@ -121,7 +121,10 @@ impl<'a> Run<'a> {
 
     /// The lines of the log whose message begins like this.
     fn log(&self, message: &str) -> Vec<Value> {
-        let lines = events(&std::fs::read(self.place.path("log")).unwrap());
+        // Before the log begins, problems of the configuration are printed for people.
+        let log = std::fs::read_to_string(self.place.path("log")).unwrap();
+        let lines: Vec<&str> = log.lines().filter(|line| line.starts_with('{')).collect();
+        let lines = events(format!("{}\n", lines.join("\n")).as_bytes());
         let begins = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with(message));
         lines.into_iter().filter(begins).collect()
     }
