@@ -7,6 +7,7 @@ pub mod activity;
 pub mod alerts;
 pub mod changes;
 pub mod inventory;
+pub mod item;
 pub mod schedule;
 pub mod sites;
 pub mod source;

@@ -19,6 +19,7 @@ struct Inner {
     records: Family<RecordLabels, Counter>,
     events: Family<EventLabels, Counter>,
     passes: Family<PassLabels, Counter>,
+    restarts: Family<RestartLabels, Counter>,
     gauges: Gauges,
 }
 
@@ -101,6 +102,12 @@ struct PassLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RestartLabels {
+    task: &'static str,
+    name: String,
+}
+
 /// Labels of a stream of an account.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct StreamLabels {
@@ -140,9 +147,11 @@ impl Default for Metrics {
         registry.register("records", "Source records by what became of them on the way in", Clone::clone(&records));
         registry.register("sink_events", "Records by what became of them on the way out", Clone::clone(&events));
         registry.register("passes", "Passes over a stream by outcome", Clone::clone(&passes));
+        let restarts = Family::default();
+        registry.register("task_restarts", "Tasks that were started anew after a panic", Clone::clone(&restarts));
         let gauges = Gauges::default();
         gauges.register(&mut registry);
-        Self(Arc::new(Inner { registry, records, events, passes, gauges }))
+        Self(Arc::new(Inner { registry, records, events, passes, restarts, gauges }))
     }
 }
 
@@ -199,6 +208,11 @@ impl Metrics {
     /// Counts one pass over a stream; `outcome` is `complete` or `failed`.
     pub fn count_pass(&self, account: &str, stream: &'static str, outcome: &'static str) {
         self.0.passes.get_or_create(&PassLabels { account: account.into(), stream, outcome }).inc();
+    }
+
+    /// Counts `n` starts of a task after a panic; with 0 the counter is there from now on.
+    pub fn count_restarts(&self, task: &'static str, name: &str, n: u64) {
+        self.0.restarts.get_or_create(&RestartLabels { task, name: name.to_owned() }).inc_by(n);
     }
 
     /// The gauges, to be set just before [`Metrics::render`].

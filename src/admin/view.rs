@@ -216,6 +216,7 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         stream: stream.as_str().to_owned(),
         state: state.phase.as_str().to_owned(),
         reason: state.reason.clone(),
+        panic: state.panic.clone(),
         last_pass: state.completed,
         lag_seconds: state.completed.map(|at| whole_seconds(now.since(at))),
         took_ms: u64::try_from(state.took.as_millis()).unwrap_or(u64::MAX),

@@ -14,7 +14,9 @@ use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
 use crate::app::sinks::{self, Planned};
+use crate::app::supervise::Supervised;
 use crate::clock::Millis;
+use crate::diagnostic::panics::why_ended;
 
 /// Requests of commands beside a running instance are taken within this.
 const REQUEST_EVERY: Duration = Duration::from_secs(1);
@@ -170,7 +172,7 @@ impl Engine {
             if token.is_cancelled() {
                 continue;
             }
-            tasks.spawn(account.once(source, self.shared.clone()));
+            tasks.spawn(account.once(source));
         }
         while let Some(ended) = tasks.join_next().await {
             failures.extend(flatten(ended).err());
@@ -243,12 +245,12 @@ impl Engine {
             let deliverer = sink
                 .deliverer(journal, clock, metrics)
                 .map_err(|error| AppError::Failed(format!("sink {}: {error}", sink.name)))?;
-            let (stop, reopen) = (stop.clone(), self.reopen.clone());
-            deliverers.spawn(async move { sinks::run(deliverer, stop, reopen).await.map_err(AppError::from) });
+            let (planned, shared) = (sink.clone(), self.shared.clone());
+            deliverers.spawn(sinks::keep_running(planned, deliverer, shared, stop.clone(), self.reopen.clone()));
         }
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(serve_requests(self.shared.clone(), stop.clone()));
-        upkeep.spawn(keep_up(self.shared.clone(), stop.clone()));
+        upkeep.spawn(supervised("requests", self.shared.clone(), stop.clone(), serve_requests));
+        upkeep.spawn(supervised("journal", self.shared.clone(), stop.clone(), keep_up));
         if let Some((listener, view)) = self.admin.take() {
             let stop = stop.clone();
             upkeep.spawn(async move {
@@ -288,6 +290,18 @@ impl Background {
         }
         outcome
     }
+}
+
+/// A task of the upkeep, started anew after a panic.
+async fn supervised<F: Future<Output = Result<(), AppError>>>(
+    name: &'static str,
+    shared: Shared,
+    stop: CancellationToken,
+    task: fn(Shared, CancellationToken) -> F,
+) -> Result<(), AppError> {
+    let (metrics, name) = (shared.metrics.clone(), name.to_owned());
+    let supervised = Supervised { kind: "upkeep", name, metrics, stop: stop.clone() };
+    supervised.run(|| task(shared.clone(), stop.clone()), |_| ()).await.unwrap_or(Ok(()))
 }
 
 async fn serve_requests(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
@@ -336,5 +350,5 @@ fn undelivered(waiting: &[Waiting]) -> AppError {
 }
 
 fn flatten(ended: Result<Result<(), AppError>, tokio::task::JoinError>) -> Result<(), AppError> {
-    ended.unwrap_or_else(|error| Err(AppError::Failed(format!("a task ended: {error}"))))
+    ended.unwrap_or_else(|ended| Err(AppError::Failed(format!("a task ended: {}", why_ended(ended)))))
 }

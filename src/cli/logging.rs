@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::environment;
+use crate::diagnostic::panics;
 
 /// Variable with a filter in the form of `tracing`'s directives.
 const FILTER: &str = "VINTNER_LOG";
@@ -29,5 +30,7 @@ pub(crate) fn start(format: Option<LogFormat>) -> anyhow::Result<()> {
         LogFormat::Human => builder.with_ansi(is_terminal).with_target(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
     };
-    started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))
+    started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))?;
+    panics::log_panics();
+    Ok(())
 }

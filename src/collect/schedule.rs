@@ -130,6 +130,8 @@ impl AnyStream {
         let (stream, account) = (self.stream(), &source.account.name);
         let (began, clock) = (source.clock.now(), Instant::now());
         source.status.begin(stream);
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("pass", &format!("{account}/{stream}"));
         let outcome = self.pass(thoroughness).await;
         match &outcome {
             Ok(passed) => {

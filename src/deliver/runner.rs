@@ -185,6 +185,8 @@ impl<S: Sink> Runner<S> {
         stop: &CancellationToken,
     ) -> Result<Turn, RunnerError> {
         let backlog = self.look().await?;
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("turn", &self.name);
         let Some(mut partition) = turns.next(&backlog) else { return Ok(Turn::Idle) };
         let mut backlog = Some(backlog);
         let mut retry = Retry::default();

@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::diagnostic::panics::Panicked;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, unusable};
 use crate::journal::lock::Lock;
@@ -179,7 +180,11 @@ impl Journal {
     {
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
-            Err(_) => Err(unusable(self.path(), "a read of it has stopped")),
+            Err(ended) => match Panicked::of_task(ended) {
+                // A panic is no fault of the journal: it goes on in the task that asked.
+                Some(panicked) => std::panic::resume_unwind(Box::new(panicked)),
+                None => Err(unusable(self.path(), "a read of it has stopped")),
+            },
         }
     }
 

@@ -11,6 +11,7 @@ mod kafka;
 mod measure;
 mod model;
 mod oracle;
+mod panics;
 mod sinks;
 mod support;
 mod tail;

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use crate::diagnostic::panics::why_ended;
 use crate::event::Event;
 use crate::sink::lines::Lines;
 use crate::sink::{Delivered, Sink, SinkError};
@@ -43,7 +44,7 @@ impl FileSink {
             Ok(work(open))
         });
         let done: Result<_, (PathBuf, std::io::Error)> =
-            done.await.map_err(|error| SinkError::Retry(format!("the file writer failed: {error}")))?;
+            done.await.map_err(|ended| SinkError::Retry(format!("the file writer failed: {}", why_ended(ended))))?;
         let (outcome, open) = done.map_err(|(path, error)| failed(&path, &error))?;
         // After an error the file is opened anew, which cuts a torn line off.
         let outcome = outcome.map_err(|error| failed(&self.path, &error))?;

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{mpsc, oneshot};
 
+use crate::diagnostic::panics::caught;
 use crate::event::Event;
 use crate::sink::lines::Lines;
 use crate::sink::{Delivered, Sink, SinkError};
@@ -43,7 +44,9 @@ impl Stdout {
         let (sender, mut jobs) = mpsc::channel::<Job>(1);
         std::thread::Builder::new().name("stdout".into()).spawn(move || {
             while let Some(job) = jobs.blocking_recv() {
-                let outcome = write(&mut writer, &job);
+                // A panic makes the sink down; the thread goes on with the next attempt.
+                let outcome =
+                    caught(|| write(&mut writer, &job)).unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
                 // The deliverer may have been stopped meanwhile; then nobody waits for the outcome.
                 drop(job.done.send(outcome));
             }

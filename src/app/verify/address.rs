@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::compare::remains::Address;
 use crate::clock::Millis;
 use crate::deliver::route::Route;
+use crate::diagnostic::panics::caught;
 use crate::event::Event;
 use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, normalize};
@@ -88,7 +89,7 @@ impl Surroundings<'_> {
             let processed_at = envelope.received_at;
             let context =
                 Context { directory: self.directory, tenant: &tenant, device, processed_at, options: self.options };
-            let Ok(event) = normalize(record, &context) else { return (Address::default(), false) };
+            let Ok(Ok(event)) = caught(|| normalize(record, &context)) else { return (Address::default(), false) };
             events.push(event);
         }
         let is_wanted = events.first().is_some_and(|event| {

@@ -5,7 +5,10 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::collect::activity::PATH;
 use crate::collect::activity::details::Details;
+use crate::collect::item;
 use crate::datto::model::activity::{self, ActivityRow};
+#[cfg(test)]
+use crate::diagnostic::planted;
 use crate::journal::{DatedRecord, Rejected, UNDATED};
 use crate::normalize::redact;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
@@ -19,18 +22,18 @@ pub enum Row {
     Rejected(Rejected),
 }
 
-/// Reads one item of an activity page.
+/// Reads one item of an activity page; one that makes decoding panic is rejected.
 pub fn read(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
+    item::guarded(PATH, item, || decode(account, item, received_at)).unwrap_or_else(Row::Rejected)
+}
+
+fn decode(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
     let row = match activity::decode(item) {
         Ok(row) => row,
-        Err(reason) => {
-            return Row::Rejected(Rejected {
-                path: PATH.to_owned(),
-                reason: reason.to_string(),
-                content: redact::strip_text(item.get()),
-            });
-        }
+        Err(reason) => return Row::Rejected(item::rejected(PATH, &reason.to_string(), item)),
     };
+    #[cfg(test)]
+    planted::visit("activity", &row.id);
     let kind = row.kind();
     let details = Details::read(row.details.as_deref());
     let envelope = Envelope {

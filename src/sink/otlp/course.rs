@@ -17,6 +17,7 @@ use super::answer::Verdict;
 use super::lanes::lanes;
 use super::request::Prepared;
 use super::trial::Trial;
+use crate::diagnostic::panics::why_ended;
 use crate::event::Event;
 use crate::sink::{Delivered, SinkError};
 
@@ -58,7 +59,7 @@ pub(super) async fn deliver<X: Exchange>(
     }
     let (mut all, mut failure) = (Outcome::default(), None);
     while let Some(ended) = running.join_next().await {
-        let (outcome, ended) = ended.unwrap_or_else(|error| (Outcome::default(), Err(encoder_failed(&error).into())));
+        let (outcome, ended) = ended.unwrap_or_else(|error| (Outcome::default(), Err(encoder_failed(error).into())));
         all.taken.extend(outcome.taken);
         all.refused.extend(outcome.refused);
         all.unnamed.extend(outcome.unnamed);
@@ -88,9 +89,11 @@ async fn run<X: Exchange>(
     let prepared = tokio::task::spawn_blocking(move || Prepared::new(&encoding, &members, body)).await;
     let prepared = match prepared {
         Ok(prepared) => Arc::new(prepared),
-        Err(error) => return (Outcome::default(), Err(encoder_failed(&error).into())),
+        Err(error) => return (Outcome::default(), Err(encoder_failed(error).into())),
     };
-    let mut lane = Lane { exchange, shared, events, prepared, outcome: Outcome::default() };
+    let refused = prepared.unmade().clone();
+    let outcome = Outcome { refused, ..Outcome::default() };
+    let mut lane = Lane { exchange, shared, events, prepared, outcome };
     let ended = lane.deliver().await;
     if ended.is_err() {
         lane.shared.is_over.store(true, Ordering::Release);
@@ -110,8 +113,8 @@ fn longest(before: Option<SinkError>, error: SinkError) -> SinkError {
     }
 }
 
-fn encoder_failed(error: &tokio::task::JoinError) -> SinkError {
-    SinkError::Retry(format!("the encoder failed: {error}"))
+fn encoder_failed(ended: tokio::task::JoinError) -> SinkError {
+    SinkError::Retry(format!("the encoder failed: {}", why_ended(ended)))
 }
 
 /// The receiver refuses each record alone and takes no other: it is the receiver, and nothing is given up.
@@ -122,7 +125,7 @@ fn takes_nothing(reason: &str) -> SinkError {
 async fn encoded(prepared: &Arc<Prepared>, range: Range<usize>) -> Result<Vec<u8>, SinkError> {
     let prepared = Arc::clone(prepared);
     let encoded = tokio::task::spawn_blocking(move || prepared.encode(range)).await;
-    encoded.map_err(|error| encoder_failed(&error))
+    encoded.map_err(encoder_failed)
 }
 
 /// How many records of a request the receiver rejected.

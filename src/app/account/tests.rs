@@ -1,0 +1,121 @@
+//! An account whose records and tasks panic: what panics is set aside, everything else goes on.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::app::testing::Fixture;
+use crate::diagnostic::planted::plant;
+use crate::journal::dead::DeadLetter;
+use crate::record::RecordKind;
+use crate::sim::world::Options as World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn world(seed: u64) -> World {
+    World { seed, open_alerts: 8, activity_history: 12, history_days: 1, ..World::quiet() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_that_makes_a_collector_panic_is_a_dead_letter_and_its_page_goes_on() {
+    let mut fixture = Fixture::new("acme", world(815), "poll.inventory = \"2m\"").await;
+    let truth = fixture.sim.truth();
+    let (alert, looked) = (truth.alerts[0].uid.clone(), truth.alerts[1].uid.clone());
+    let (activity, device) = (truth.activities[0].id.clone(), truth.devices[0].uid.clone());
+    plant("alert", &alert, u32::MAX);
+    plant("alert look", &looked, u32::MAX);
+    plant("activity", &activity, u32::MAX);
+    plant("device", &device, u32::MAX);
+    fixture.start();
+    tokio::time::sleep(MINUTE * 5).await;
+    fixture.end().await;
+
+    let (records, letters) = (fixture.records().await, fixture.dead_letters().await);
+    let taken: BTreeSet<_> = records.iter().map(|record| record.envelope.native_id.as_str()).collect();
+    let (alerts, activities, devices) = ("/v2/account/alerts/open", "/v2/activity-logs", "/v2/account/devices");
+    for (uid, path) in [(&alert, alerts), (&looked, alerts), (&activity, activities), (&device, devices)] {
+        assert!(!taken.contains(uid.as_str()), "{uid} panics");
+        let is_of_it = |letter: &&DeadLetter| letter.path == path && letter.content.contains(uid.as_str());
+        let of_it: Vec<_> = letters.iter().filter(is_of_it).collect();
+        assert_eq!(of_it.len(), 1, "{uid}: once, however often it is seen: {letters:?}");
+        assert!(
+            of_it[0].reason.contains("a panic at") && !of_it[0].reason.contains("planted for"),
+            "{}",
+            of_it[0].reason
+        );
+    }
+    let count = |kind: RecordKind| records.iter().filter(|record| record.envelope.kind == kind).count();
+    assert_eq!((count(RecordKind::Alert), count(RecordKind::Device)), (6, truth.devices.len() - 1));
+    assert_eq!(count(RecordKind::ActivityUser) + count(RecordKind::ActivityDevice), truth.activities.len() - 1);
+    assert!(
+        !fixture
+            .shared
+            .metrics
+            .render()
+            .contains("vintner_task_restarts_total{task=\"stream\",name=\"acme/alerts\"} 1")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_panics_is_started_anew_and_unready_until_a_pass_is_complete() {
+    let mut fixture = Fixture::new("panicking-stream", world(816), "").await;
+    plant("pass", "panicking-stream/alerts", 5);
+    fixture.start();
+    // Pauses of 1, 2, 4, 8, 16 seconds.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let reasons = fixture.unready().await;
+    assert_eq!(reasons.len(), 1, "{reasons:?}");
+    assert!(reasons[0].starts_with("alerts of panicking-stream: ") && reasons[0].contains("a panic at"), "{reasons:?}");
+    let records = fixture.records().await;
+    assert!(records.iter().any(|record| record.envelope.kind == RecordKind::ActivityUser), "the others go on");
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(fixture.unready().await, Vec::<String>::new());
+    let text = fixture.shared.metrics.render();
+    for (stream, restarts) in [("alerts", 5), ("activity", 0), ("inventory", 0)] {
+        let line =
+            format!("vintner_task_restarts_total{{task=\"stream\",name=\"panicking-stream/{stream}\"}} {restarts}");
+        assert!(text.contains(&line), "{line}\n{text}");
+    }
+    fixture.end().await;
+    let alerts = fixture.records().await.iter().filter(|record| record.envelope.kind == RecordKind::Alert).count();
+    assert_eq!(alerts, 8, "nothing is lost and nothing comes twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_inventory_whose_first_pass_panics_holds_no_other_stream_up() {
+    let mut fixture = Fixture::new("panicking-inventory", world(817), "").await;
+    plant("pass", "panicking-inventory/inventory", u32::MAX);
+    fixture.start();
+    tokio::time::sleep(MINUTE).await;
+    let reasons = fixture.unready().await;
+    assert!(reasons.len() == 1 && reasons[0].starts_with("inventory of panicking-inventory: "), "{reasons:?}");
+    let records = fixture.records().await;
+    assert_eq!(records.iter().filter(|record| record.envelope.kind == RecordKind::Alert).count(), 8);
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_connecting_is_a_pause_of_that_account() {
+    let mut fixture = Fixture::new("panicking-account", world(818), "").await;
+    plant("connect", "panicking-account", 3);
+    fixture.start();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let reasons = fixture.unready().await;
+    assert!(reasons[0].starts_with("account panicking-account: ") && reasons[0].contains("a panic at"), "{reasons:?}");
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(fixture.unready().await, Vec::<String>::new());
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_panics_fails_run_once_and_the_others_are_complete() {
+    let fixture = Fixture::new("panicking-once", world(819), "").await;
+    plant("pass", "panicking-once/alerts", u32::MAX);
+    let source = fixture.task.connect_once(&fixture.shared).await.unwrap();
+    let error = fixture.task.clone().once(source).await.unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    assert!(
+        error.to_string().contains("account panicking-once, alerts: ") && !error.to_string().contains("planted for")
+    );
+    let records = fixture.records().await;
+    assert!(records.iter().any(|record| record.envelope.kind == RecordKind::ActivityUser));
+}
