@@ -1,5 +1,6 @@
 //! The running program as the admin listener sees it.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
@@ -13,7 +14,7 @@ use crate::journal::drift::Drift;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
 use crate::record::{AccountUid, Stream};
-use crate::telemetry::{AccountLabel, DriftLabels, Metrics, SinkLabel, StreamLabels};
+use crate::telemetry::{AccountLabel, DriftLabels, Gauges, Metrics, SinkLabel, StreamLabels};
 
 /// Everything a report is made of.
 #[derive(Clone, Debug)]
@@ -163,41 +164,49 @@ impl View {
     /// All metrics, with the gauges set to this moment.
     pub async fn metrics_text(&self) -> Result<String, JournalError> {
         let report = self.report().await?;
-        let gauges = self.metrics.gauges();
-        for sink in &report.sinks {
-            let label = SinkLabel { sink: sink.name.clone() };
-            let age = sink.oldest.map_or(0, |oldest| whole_seconds(report.at.since(oldest)));
-            gauges.backlog.get_or_create(&label).set(clamp(sink.backlog));
-            gauges.backlog_age.get_or_create(&label).set(clamp(age));
-            gauges.sink_failing.get_or_create(&label).set(i64::from(sink.failing_since.is_some()));
-        }
-        for account in &report.accounts {
-            let label = AccountLabel { account: account.name.clone() };
-            if let Some(budget) = &account.budget {
-                gauges.budget_used.get_or_create(&label).set(i64::from(budget.used));
-                gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
-                gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
-            }
-            for stream in Stream::COLLECTED {
-                let state = account.streams.iter().find(|state| state.stream == stream.as_str());
-                if let Some(lag) = state.and_then(|state| state.lag_seconds) {
-                    let labels = StreamLabels { account: account.name.clone(), stream: stream.as_str() };
-                    gauges.lag.get_or_create(&labels).set(clamp(lag));
-                }
-            }
-        }
-        // Of each account and kind the sum, and how many names.
-        gauges.drift_records.clear();
-        gauges.drift_names.clear();
-        for drift in &report.drift {
-            let label = DriftLabels { account: drift.account.clone(), kind: drift.kind.clone() };
-            gauges.drift_records.get_or_create(&label).inc_by(clamp(drift.count));
-            gauges.drift_names.get_or_create(&label).inc();
-        }
-        gauges.journal_bytes.set(clamp(report.journal.used_bytes));
-        gauges.journal_limit.set(clamp(report.journal.limit_bytes));
-        Ok(self.metrics.render())
+        Ok(self.metrics.render_with(|gauges| set(gauges, &report)))
     }
+}
+
+/// Sets the gauges to what `report` has.
+fn set(gauges: &Gauges, report: &Report) {
+    for sink in &report.sinks {
+        let label = SinkLabel { sink: sink.name.clone() };
+        let age = sink.oldest.map_or(0, |oldest| whole_seconds(report.at.since(oldest)));
+        gauges.backlog.get_or_create(&label).set(clamp(sink.backlog));
+        gauges.backlog_age.get_or_create(&label).set(clamp(age));
+        gauges.sink_failing.get_or_create(&label).set(i64::from(sink.failing_since.is_some()));
+    }
+    for account in &report.accounts {
+        let label = AccountLabel { account: account.name.clone() };
+        if let Some(budget) = &account.budget {
+            gauges.budget_used.get_or_create(&label).set(i64::from(budget.used));
+            gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
+            gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
+        }
+        for stream in Stream::COLLECTED {
+            let state = account.streams.iter().find(|state| state.stream == stream.as_str());
+            if let Some(lag) = state.and_then(|state| state.lag_seconds) {
+                let labels = StreamLabels { account: account.name.clone(), stream: stream.as_str() };
+                gauges.lag.get_or_create(&labels).set(clamp(lag));
+            }
+        }
+    }
+    // Of each account and kind the sum, and how many names.
+    let mut drifts: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
+    for drift in &report.drift {
+        let (records, names) = drifts.entry((&drift.account, &drift.kind)).or_default();
+        (*records, *names) = (records.saturating_add(drift.count), names.saturating_add(1));
+    }
+    gauges.drift_records.clear();
+    gauges.drift_names.clear();
+    for ((account, kind), (records, names)) in drifts {
+        let label = DriftLabels { account: account.to_owned(), kind: kind.to_owned() };
+        gauges.drift_records.get_or_create(&label).set(clamp(records));
+        gauges.drift_names.get_or_create(&label).set(clamp(names));
+    }
+    gauges.journal_bytes.set(clamp(report.journal.used_bytes));
+    gauges.journal_limit.set(clamp(report.journal.limit_bytes));
 }
 
 fn budget(client: &Client) -> BudgetReport {
@@ -269,4 +278,33 @@ fn whole_seconds(duration: std::time::Duration) -> u64 {
 
 fn clamp(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scrapers_at_once_read_the_same_drift() {
+        let metrics = Metrics::default();
+        let drift = |name: &str, count| DriftReport {
+            account: "acme".into(),
+            kind: "field".into(),
+            name: name.into(),
+            count,
+            ..DriftReport::default()
+        };
+        let report = Report { drift: vec![drift("one", 3), drift("two", 4)], ..Report::default() };
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        let text = metrics.render_with(|gauges| set(gauges, &report));
+                        assert!(text.contains(r#"vintner_drift_records{account="acme",kind="field"} 7"#), "{text}");
+                        assert!(text.contains(r#"vintner_drift_names{account="acme",kind="field"} 2"#), "{text}");
+                    }
+                });
+            }
+        });
+    }
 }

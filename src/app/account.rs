@@ -17,7 +17,7 @@ use crate::collect::alerts::fields::Updates;
 use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
 use crate::collect::inventory::look::{self, Telling};
-use crate::collect::schedule::{AnyStream, Once};
+use crate::collect::schedule::{AnyStream, FORBIDDEN_RETRY, Once};
 use crate::collect::sites::SiteList;
 use crate::collect::source::{Cut, PassError, SharedSource, Source};
 use crate::collect::status::Status;
@@ -212,8 +212,8 @@ impl AccountTask {
         match error {
             ClientError::Blocked { until, .. } => until.since(now).max(Duration::from_secs(1)),
             ClientError::Rejected { retry_at, .. } => retry_at.since(now).max(Duration::from_secs(1)),
-            ClientError::Forbidden { .. }
-            | ClientError::NotFound { .. }
+            ClientError::Forbidden { .. } => FORBIDDEN_RETRY,
+            ClientError::NotFound { .. }
             | ClientError::Failed { .. }
             | ClientError::ForeignPage { .. }
             | ClientError::Stopped => RETRY,

@@ -13,8 +13,8 @@ use crate::collect::status::Phase;
 use crate::datto::error::ClientError;
 use crate::record::Stream;
 
-/// A stream that the API user may not read is asked again this often.
-const FORBIDDEN_RETRY: Duration = Duration::from_secs(3600);
+/// What the API user may not read is asked for again this often.
+pub const FORBIDDEN_RETRY: Duration = Duration::from_secs(3600);
 
 /// Shortest pause before a repeat of a pass over lists that moved.
 const SOON: Duration = Duration::from_secs(5);
@@ -40,6 +40,8 @@ pub struct Passed {
     pub requests: u64,
     /// Whether it should be repeated soon.
     pub again: bool,
+    /// Records that the journal had no room for: only another pass tells them.
+    pub postponed: u64,
 }
 
 /// How the passes of `run --once` ended for one stream.
@@ -67,27 +69,29 @@ impl AnyStream {
         match self {
             Self::Alerts(stream) => {
                 let report = stream.pass(thoroughness).await?;
-                Ok(Passed { requests: report.requests, again: report.moved || report.unfinished })
+                Ok(Passed { requests: report.requests, again: report.moved || report.unfinished, postponed: 0 })
             }
-            Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, again: false }),
+            Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, ..Passed::default() }),
             Self::Inventory(stream) => {
                 let report = stream.pass(thoroughness).await?;
-                Ok(Passed { requests: report.requests, again: report.postponed > 0 })
+                Ok(Passed { requests: report.requests, again: report.postponed > 0, postponed: report.postponed })
             }
         }
     }
 
-    /// One complete pass; repeated a few times while the lists move under it.
+    /// One complete pass; repeated a few times while the lists move under it, and until everything has found room in the journal.
+    /// The caller ends the wait for room that nobody makes.
     pub async fn once(&mut self, source: &Source) -> Once {
-        for _ in 0..=REPEATS {
+        let mut repeats = 0;
+        loop {
             match self.observed_pass(source, Thoroughness::Whole).await {
-                Ok(passed) if passed.again => {}
+                Ok(passed) if passed.postponed > 0 => tokio::time::sleep(SOON).await,
+                Ok(passed) if passed.again && repeats < REPEATS => repeats += 1,
                 Ok(_) => return Once::Done,
                 Err(PassError::Client(error @ ClientError::Forbidden { .. })) => return Once::Forbidden(error),
                 Err(error) => return Once::Failed(error),
             }
         }
-        Once::Done
     }
 
     /// Polls until `stop`. Ends early only when the journal cannot be used.

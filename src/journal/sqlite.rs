@@ -160,8 +160,10 @@ impl Journal {
         let inner = self.inner.clone();
         self.blocking(move || {
             let connection = inner.take_reader()?;
-            let found = in_read(&connection, &inner.ground, work);
-            inner.put_reader(connection);
+            let (found, is_clean) = in_read(&connection, &inner.ground, work);
+            if is_clean {
+                inner.put_reader(connection);
+            }
             found.map_err(|e| e.into_error(&inner.ground.path))
         })
         .await
@@ -220,6 +222,11 @@ impl Inner {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn idle_readers(&self) -> usize {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner).idle.len()
+    }
+
     fn put_reader(&self, connection: Connection) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         if readers.closed == Closed::No && readers.idle.len() < IDLE_READERS {
@@ -228,11 +235,14 @@ impl Inner {
     }
 }
 
-fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<'_>) -> Done<T>) -> Done<T> {
-    connection.execute_batch("BEGIN")?;
+/// What `work` found in a transaction, and whether the connection is as it was before. One that is not would answer later reads from
+/// an old moment, and keep the write-ahead log from being cut.
+fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<'_>) -> Done<T>) -> (Done<T>, bool) {
+    if let Err(error) = connection.execute_batch("BEGIN") {
+        return (Err(error.into()), false);
+    }
     let found = work(&View { connection, ground });
-    connection.execute_batch("ROLLBACK")?;
-    found
+    (found, connection.execute_batch("ROLLBACK").is_ok())
 }
 
 fn open_writer(ground: &Ground) -> Done<(Uuid, Connection)> {

@@ -1,12 +1,18 @@
-//! An account whose records and tasks panic: what panics is set aside, everything else goes on.
+//! An account at its edges: records and tasks that panic, a full journal, a right that is missing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::app::testing::Fixture;
+use serde_json::value::RawValue;
+
+use crate::app::testing::{Fixture, START};
+use crate::collect::activity::row::{self, Row};
 use crate::diagnostic::planted::plant;
 use crate::journal::dead::DeadLetter;
-use crate::record::RecordKind;
+use crate::journal::sqlite::Journal;
+use crate::journal::{JournalError, Lane, Page, StartAt};
+use crate::record::{AccountUid, RecordKind, Stream};
+use crate::sim::fault::Faults;
 use crate::sim::world::Options as World;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -118,4 +124,68 @@ async fn a_stream_that_panics_fails_run_once_and_the_others_are_complete() {
     );
     let records = fixture.records().await;
     assert!(records.iter().any(|record| record.envelope.kind == RecordKind::ActivityUser));
+}
+
+/// Takes records in until there is no room for more.
+async fn fill(journal: &Journal, account: &AccountUid) {
+    for number in 0.. {
+        let noise: String = std::iter::repeat_with(|| fastrand::alphanumeric()).take(200_000).collect();
+        let item = format!(
+            r#"{{"id":"noise-{number}","entity":"USER","category":"a","action":"b","date":1795212000.0,"details":"{noise}"}}"#
+        );
+        let item = RawValue::from_string(item).unwrap();
+        let Row::Record(record) = row::read(account, &item, START) else { panic!("{item}") };
+        let page = Page {
+            account: account.clone(),
+            stream: Stream::Activity,
+            lane: Lane::Live,
+            received_at: START,
+            cursors: Vec::new(),
+            alerts: Vec::new(),
+            records: vec![*record],
+            rejected: Vec::new(),
+        };
+        match journal.commit(page).await {
+            Ok(_) => {}
+            Err(JournalError::Full { .. }) => return,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn run_once_waits_for_room_instead_of_leaving_inventory_records_out() {
+    let fixture = Fixture::with_journal("full", World { devices: 20, ..World::quiet() }, "", 4 << 20).await;
+    let journal = fixture.journal().clone();
+    journal.use_sinks(vec![("stuck".to_owned(), StartAt::Oldest)]).await.unwrap();
+    fill(&journal, &fixture.account()).await;
+    let source = fixture.task.connect_once(&fixture.shared).await.unwrap();
+    let once = fixture.task.clone().once(source);
+    tokio::pin!(once);
+    let early = tokio::time::timeout(MINUTE * 10, &mut once).await;
+    assert!(early.is_err(), "not everything is told: {early:?}");
+    // The only sink from now on needs nothing of what is there.
+    journal.use_sinks(vec![("new".to_owned(), StartAt::Now)]).await.unwrap();
+    journal.maintain().await.unwrap();
+    tokio::time::timeout(MINUTE * 10, once).await.expect("there is room").unwrap();
+    let text = fixture.shared.metrics.render();
+    assert!(text.contains(r#"vintner_records_total{account="full",stream="inventory",fate="taken"} 24"#), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_may_not_be_read_is_asked_for_hourly_and_reported() {
+    let faults = r#"{"rules": [{"kind": "forbidden", "path": "/api/v2/account", "times": 3}]}"#;
+    let faults: Faults = serde_json::from_str(faults).unwrap();
+    let mut fixture = Fixture::new("forbidden", World { faults, ..World::quiet() }, "").await;
+    fixture.start();
+    let asked = |fixture: &Fixture| fixture.sim.traffic().paths.get("/api/v2/account").map_or(0, |path| path.requests);
+    tokio::time::sleep(MINUTE * 50).await;
+    assert_eq!(asked(&fixture), 1);
+    let reasons = fixture.unready().await;
+    assert!(reasons.len() == 1 && reasons[0].starts_with("account forbidden: "), "{reasons:?}");
+    tokio::time::sleep(MINUTE * 60 * 2).await;
+    assert_eq!(asked(&fixture), 3);
+    tokio::time::sleep(MINUTE * 60).await;
+    assert_eq!((asked(&fixture), fixture.unready().await), (4, Vec::new()), "the right was given");
+    fixture.end().await;
 }

@@ -1,4 +1,4 @@
-//! Work that panics inside a transaction: its caller panics, nothing of it is kept, and everyone else goes on.
+//! Work that goes wrong inside a transaction: nothing of it is kept, and everyone else goes on.
 
 use super::support::{Place, uid};
 use crate::diagnostic::panics::caught_in;
@@ -26,4 +26,20 @@ async fn a_panic_in_a_transaction_takes_nothing_else_with_it() {
     });
     assert!(caught_in(Box::pin(looks)).await.is_err());
     assert_eq!(journal.cursor(&uid, "later").await.unwrap().as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn a_connection_whose_rollback_fails_is_not_used_again() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.put_cursors(&uid(), vec![("there".to_owned(), "1".to_owned())]).await.unwrap();
+    let found = journal.look(|view| {
+        // Ends the transaction behind the back of whoever began it, so that its own ROLLBACK fails.
+        view.connection.execute_batch("ROLLBACK")?;
+        Ok(7)
+    });
+    assert_eq!(found.await.unwrap(), 7, "what was read is good");
+    assert_eq!(journal.inner.idle_readers(), 0, "its connection is closed");
+    assert_eq!(journal.cursor(&uid(), "there").await.unwrap().as_deref(), Some("1"));
+    assert_eq!(journal.inner.idle_readers(), 1, "others are kept");
 }
