@@ -13,6 +13,7 @@ use crate::app::parts::Shared;
 use crate::app::supervise::Supervised;
 use crate::collect::activity::ActivityStream;
 use crate::collect::alerts::AlertStream;
+use crate::collect::alerts::closed::Closed;
 use crate::collect::alerts::fields::Updates;
 use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
@@ -249,6 +250,7 @@ impl AccountTask {
             metrics: shared.metrics.clone(),
             status,
             inventory: inventory_rules(&self.config),
+            closed: Closed::default(),
             sites: Mutex::new(SiteList::default()),
         }))
     }

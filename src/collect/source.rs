@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
+use crate::collect::alerts::closed::Closed;
 use crate::collect::changes;
 use crate::collect::inventory::look::Rules;
 use crate::collect::sites::SiteList;
@@ -40,6 +41,8 @@ pub struct Source {
     pub status: Status,
     /// What of its inventory is told.
     pub inventory: Rules,
+    /// The alerts that became known as closed lately.
+    pub closed: Closed,
     /// Guards the refresh of the site list.
     pub sites: Mutex<SiteList>,
 }
@@ -60,6 +63,7 @@ impl Source {
     pub async fn commit(&self, page: Page) -> Result<Intake, JournalError> {
         let stream = page.stream;
         let mut is_waiting = false;
+        self.closed.note(&page.alerts);
         loop {
             match self.journal.commit(page.clone()).await {
                 Err(JournalError::Full { used, limit }) => {
@@ -86,6 +90,7 @@ impl Source {
                             "the journal has room again"
                         );
                     }
+                    self.closed.note(&page.alerts);
                     self.count(stream, &intake);
                     return Ok(intake);
                 }
