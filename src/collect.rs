@@ -12,4 +12,5 @@ pub mod schedule;
 pub mod sites;
 pub mod source;
 pub mod status;
+pub mod unsettled;
 pub mod walk;

@@ -251,6 +251,7 @@ impl AccountTask {
             status,
             inventory: inventory_rules(&self.config),
             closed: Closed::default(),
+            settling: Mutex::default(),
             sites: Mutex::new(SiteList::default()),
         }))
     }

@@ -93,7 +93,10 @@ impl InventoryStream {
         let source = &self.source;
         let mut list = Walk::new(PageRequest::list(sight::DEVICES, "devices"));
         let mut listed = Listed::default();
-        while let Some(page) = list.page(&source.client, Lane::Lookup).await? {
+        loop {
+            let sent = source.api_now();
+            let Some(page) = list.page(&source.client, Lane::Lookup).await? else { break };
+            let received = source.api_now();
             let origin = Origin { account: &source.account.uid, path: sight::DEVICES, received_at: page.received_at };
             let (mut sights, mut rejected, mut here) = (Vec::new(), Vec::new(), HashSet::new());
             for item in &page.items {
@@ -107,6 +110,8 @@ impl InventoryStream {
                 }
             }
             listed.seen.extend(here);
+            let seen = sights.iter().filter_map(|sight| sight.observation(sent, received)).collect();
+            source.journal.observe_devices(&source.account.uid, seen).await?;
             listed.postponed += take(source, ItemKind::Device, sights, rejected).await?.postponed;
         }
         listed.requests = list.requests;

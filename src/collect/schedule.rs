@@ -10,6 +10,7 @@ use crate::collect::alerts::{AlertStream, Thoroughness};
 use crate::collect::inventory::InventoryStream;
 use crate::collect::source::{PassError, Source};
 use crate::collect::status::Phase;
+use crate::collect::unsettled;
 use crate::datto::error::ClientError;
 use crate::record::Stream;
 
@@ -65,13 +66,18 @@ impl AnyStream {
         }
     }
 
-    async fn pass(&mut self, thoroughness: Thoroughness) -> Result<Passed, PassError> {
+    async fn pass(&mut self, source: &Source, thoroughness: Thoroughness) -> Result<Passed, PassError> {
         match self {
             Self::Alerts(stream) => {
                 let report = stream.pass(thoroughness).await?;
-                Ok(Passed { requests: report.requests, again: report.moved || report.unfinished, postponed: 0 })
+                let requests = report.requests + unsettled::settle(source, thoroughness).await?;
+                Ok(Passed { requests, again: report.moved || report.unfinished, postponed: 0 })
             }
-            Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, ..Passed::default() }),
+            Self::Activity(stream) => {
+                let report = stream.pass().await?;
+                let requests = report.requests + unsettled::settle(source, thoroughness).await?;
+                Ok(Passed { requests, ..Passed::default() })
+            }
             Self::Inventory(stream) => {
                 let report = stream.pass(thoroughness).await?;
                 Ok(Passed { requests: report.requests, again: report.postponed > 0, postponed: report.postponed })
@@ -136,7 +142,7 @@ impl AnyStream {
         source.status.begin(stream);
         #[cfg(test)]
         crate::diagnostic::planted::visit("pass", &format!("{account}/{stream}"));
-        let outcome = self.pass(thoroughness).await;
+        let outcome = self.pass(source, thoroughness).await;
         match &outcome {
             Ok(passed) => {
                 source.status.complete(stream, began, clock.elapsed(), passed.requests);

@@ -18,7 +18,7 @@ use crate::diagnostic::causes;
 use crate::journal::items::{ItemKind, ItemRow};
 use crate::org::Unmapped;
 use crate::org::directory::Directory;
-use crate::record::SiteRef;
+use crate::record::{DeviceRef, SiteRef};
 
 /// Unknown sites refresh the list at most this often.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -35,7 +35,10 @@ impl Source {
     pub async fn know_sites(&self, sites: &[&SiteRef]) -> Result<(), PassError> {
         let directory = self.journal.directory().await?;
         let uid = &self.account.uid;
-        let is_unknown = |site: &&SiteRef| **site != SiteRef::None && directory.site(uid, site).is_none();
+        let is_unknown = |site: &&SiteRef| {
+            let is_named = !matches!(site, SiteRef::None | SiteRef::Device | SiteRef::Unknown);
+            is_named && directory.site(uid, site).is_none()
+        };
         if !sites.iter().any(is_unknown) {
             return Ok(());
         }
@@ -56,6 +59,21 @@ impl Source {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Leaves it to the device where a record names one and several sites have the name that it gives; says whether it did.
+    pub async fn leave_to_devices(
+        &self,
+        named: impl Iterator<Item = (&mut SiteRef, &DeviceRef)>,
+    ) -> Result<bool, PassError> {
+        let (directory, mut has_left) = (self.journal.directory().await?, false);
+        for (site, _) in named.filter(|(_, device)| **device != DeviceRef::None) {
+            let SiteRef::Name(name) = &*site else { continue };
+            if directory.sites_named(&self.account.uid, name).len() > 1 {
+                (*site, has_left) = (SiteRef::Device, true);
+            }
+        }
+        Ok(has_left)
     }
 
     /// Whether records of unknown sites may be decided without the list: always if it may not be read at all, else only if

@@ -43,6 +43,8 @@ pub struct Source {
     pub inventory: Rules,
     /// The alerts that became known as closed lately.
     pub closed: Closed,
+    /// Held while records get the sites of their devices, so that two streams do not ask for one device.
+    pub settling: Mutex<()>,
     /// Guards the refresh of the site list.
     pub sites: Mutex<SiteList>,
 }

@@ -135,13 +135,19 @@ pub(super) fn waits(tx: &Tx<'_>, alert: &Key) -> Done<bool> {
 /// Moves every held record whose decision is no longer *hold* to the end of its lane, in order; those that may not be
 /// collected any more are dropped. It belongs into the transaction that changed the decisions (model rule `release`).
 pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
+    let all = list(tx, "", [])?;
+    release_of(tx, all)
+}
+
+/// [`release`] for some held records; of an alert all of them.
+fn release_of(tx: &Tx<'_>, held: Vec<Row>) -> Done<Released> {
     let directory = tx.directory()?;
     let mut decisions = Decisions { directory: &directory, accounts: HashMap::new(), sites: HashMap::new() };
     let mut stay: HashSet<Key> = HashSet::new();
     let mut gone: HashSet<(i64, u64)> = HashSet::new();
     let mut leaving: BTreeMap<(i64, String), Vec<u64>> = BTreeMap::new();
     let mut done = Released::default();
-    for row in list(tx, "", [])? {
+    for row in held {
         if gone.contains(&(row.account, row.seq)) {
             continue;
         }
@@ -168,6 +174,34 @@ pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
         }
     }
     Ok(done)
+}
+
+/// The alert (or none) of a held record that waits for its device's site; `None` if that record waits no longer.
+pub(super) fn waiting_alert(tx: &Tx<'_>, account: i64, seq: u64) -> Done<Option<Option<Key>>> {
+    let sql = "SELECT alert FROM held WHERE account = ?1 AND seq = ?2 AND site = '\"device\"'";
+    first(tx.connection, sql, (account, seq), |row| row.get(0))
+}
+
+/// Writes the site into a held record, and into all of its alert, and decides on them.
+pub(super) fn settle_site(tx: &Tx<'_>, account: i64, seq: u64, alert: Option<&Key>, site: &SiteRef) -> Done<Released> {
+    let held = match alert {
+        Some(key) => list(tx, "WHERE alert = ?1", [key])?,
+        None => list(tx, "WHERE account = ?1 AND seq = ?2", (account, seq))?,
+    };
+    let json = String::from_utf8_lossy(&pack::json(site)?).into_owned();
+    let mut settled = Vec::with_capacity(held.len());
+    for row in held {
+        let mut record = load(tx.connection, row.account, row.seq)?;
+        if record.envelope.site == SiteRef::Device {
+            record.envelope.site = site.clone();
+            let sql = "UPDATE held SET site = ?3, record = ?4 WHERE account = ?1 AND seq = ?2";
+            tx.execute(sql, (row.account, row.seq, &json, pack::pack_json(&record)?))?;
+            settled.push(Row { site: json.clone(), ..row });
+        } else {
+            settled.push(row);
+        }
+    }
+    release_of(tx, settled)
 }
 
 /// Drops every held record taken in at `before` or earlier, each with the later ones of its alert.

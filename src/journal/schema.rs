@@ -16,7 +16,12 @@ const APPLICATION_ID: u32 = 0x766e_7472;
 const SQLITE_MAGIC: &[u8; 16] = b"SQLite format 3\0";
 
 /// What makes version n+1 from version n; an entry is never changed once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// The version that this vintner writes.
 fn newest() -> i64 {

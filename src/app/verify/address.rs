@@ -68,6 +68,8 @@ impl Moves {
                 Some(site) => self.sites.get(&(account.clone(), site.uid.clone())),
                 None => return false,
             },
+            // Sent by the policy for records of unknown sites.
+            SiteRef::Device | SiteRef::Unknown => return false,
         };
         last.is_none_or(|last| *last < envelope.received_at)
     }
@@ -117,7 +119,7 @@ impl Surroundings<'_> {
             SiteRef::None | SiteRef::Uid(_) => true,
             site @ SiteRef::Id(_) => self.directory.site(&envelope.account, site).is_some(),
             // Sites change their names.
-            SiteRef::Name(_) => false,
+            SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown => false,
         };
         is_by_device || (has_known_site && !is_forgotten)
     }

@@ -73,7 +73,7 @@ struct Row {
 pub(super) fn names(reference: &SiteRef, account: &AccountUid, site: &Site) -> bool {
     *account == site.account
         && match reference {
-            SiteRef::None => false,
+            SiteRef::None | SiteRef::Device | SiteRef::Unknown => false,
             SiteRef::Uid(uid) => *uid == site.uid,
             SiteRef::Id(id) => Some(*id) == site.id,
             SiteRef::Name(name) => *name == site.name,

@@ -36,11 +36,12 @@ fn decode(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
     planted::visit("activity", &row.id);
     let kind = row.kind();
     let details = Details::read(row.details.as_deref());
+    let device = device(&row, &details);
     let envelope = Envelope {
         account: account.clone(),
         kind,
-        site: site(&row, &details),
-        device: device(&row, &details),
+        site: site(&row, &details, &device),
+        device,
         native_id: row.id,
         marker: Marker::Once,
         path: PATH.to_owned(),
@@ -53,8 +54,8 @@ fn decode(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
 }
 
 /// The site that decides the organization. A move belongs to the site that the device came from (event-schema.md section 7);
-/// else the row's own site, else the site that its details name.
-fn site(row: &ActivityRow, details: &Details) -> SiteRef {
+/// else the row's own site, else the site that its details name, else that of its device.
+fn site(row: &ActivityRow, details: &Details, device: &DeviceRef) -> SiteRef {
     let by_uid = |key: &str| details.text(key).map(SiteRef::Uid);
     let by_id = |key: &str| details.integer(key).map(SiteRef::Id);
     by_uid("data.from_site_uid")
@@ -62,7 +63,7 @@ fn site(row: &ActivityRow, details: &Details) -> SiteRef {
         .or_else(|| Some(row.site.clone()).filter(|site| *site != SiteRef::None))
         .or_else(|| by_uid("data.site_uid"))
         .or_else(|| by_id("data.site_id"))
-        .unwrap_or_default()
+        .unwrap_or(if *device == DeviceRef::None { SiteRef::None } else { SiteRef::Device })
 }
 
 fn device(row: &ActivityRow, details: &Details) -> DeviceRef {

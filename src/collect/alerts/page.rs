@@ -14,7 +14,7 @@ use crate::diagnostic::planted;
 use crate::journal::{AlertLook, AlertState, Intake, JournalError, Lane, Page, Rejected, Seen, Told};
 use crate::normalize::ocsf::severity;
 use crate::normalize::redact;
-use crate::record::{AccountUid, RecordKind, SiteRef, Stream};
+use crate::record::{AccountUid, DeviceRef, RecordKind, SiteRef, Stream};
 
 /// A page as it was received.
 #[derive(Debug)]
@@ -53,7 +53,7 @@ impl PageSeen {
 
 /// Compares a page with what is known and commits the difference.
 pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSeen, PassError> {
-    let (sightings, malformed) = read(&shown);
+    let (mut sightings, malformed) = read(&shown);
     let uids: Vec<String> = sightings.iter().map(|sighting| sighting.uid.clone()).collect();
     loop {
         let known = source.journal.alert_states(&source.account.uid, uids.clone()).await?;
@@ -67,6 +67,10 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
         let sites: Vec<&SiteRef> =
             looks.iter().filter(|look| is_first_decision(look)).map(|look| &look.told.site).collect();
         source.know_sites(&sites).await?;
+        let named = sightings.iter_mut().map(|sighting| (&mut sighting.site, &sighting.device));
+        if source.leave_to_devices(named).await? {
+            continue;
+        }
         let mut page = PageSeen {
             was_resolved: uids.iter().map(|uid| known.get(uid).is_some_and(|state| state.seen != Seen::Open)).collect(),
             resolved_on: sightings.iter().map(|sighting| sighting.resolved_on).collect(),
@@ -157,9 +161,10 @@ pub fn looked(
 fn sighting(alert: Alert<'_>, item: &RawValue, shown: &Shown) -> Sighting {
     // The record's own word counts for more than the list that showed it: lists move.
     let seen = if alert.resolved == Some(true) { Seen::Resolved } else { shown.seen };
+    let is_by_device = alert.site == SiteRef::None && alert.device != DeviceRef::None;
     Sighting {
         uid: alert.uid,
-        site: alert.site,
+        site: if is_by_device { SiteRef::Device } else { alert.site },
         device: alert.device,
         opened_on: alert.timestamp,
         resolved_on: alert.resolved_on,

@@ -10,8 +10,10 @@ use crate::datto::model::{device, site};
 use crate::diagnostic::panics::caught;
 #[cfg(test)]
 use crate::diagnostic::planted;
+use crate::inventory::Device;
 use crate::journal::Rejected;
 use crate::journal::items::{Digest, ItemKind, ItemRow, Words};
+use crate::journal::stays::Observation;
 use crate::normalize::redact;
 use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
@@ -134,6 +136,16 @@ impl Sight {
     /// The record that it is on its own: the first of its kind. For a list that is printed and not compared with anything.
     pub fn record_as_listed(&self, account: &AccountUid) -> Record {
         self.record(account, Marker::Item(1, self.hex.clone(), None))
+    }
+
+    /// In which site a device was, as an answer showed it whose request was `sent` and which had arrived at `received`, by the API's clock.
+    pub fn observation(&self, sent: Millis, received: Millis) -> Option<Observation> {
+        match &self.row {
+            ItemRow::Device(Device { uid, site_uid, .. }) => {
+                Some(Observation { device: uid.clone(), site: site_uid.clone(), sent, received })
+            }
+            ItemRow::Site(..) => None,
+        }
     }
 
     /// The records of a device's posture changes, in a fixed order.
