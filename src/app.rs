@@ -23,7 +23,10 @@ pub mod simulated;
 pub mod sinks;
 pub mod stop;
 pub mod summary;
+pub mod supervise;
 pub mod tail;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod verify;
 
 /// Why the program ended, by its exit code (contract.md section 1).

@@ -7,7 +7,7 @@ pub mod route;
 pub mod runner;
 pub mod status;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod transactional;
 pub mod turns;
 

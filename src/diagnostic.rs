@@ -6,6 +6,9 @@ use std::error::Error;
 use std::fmt;
 
 pub mod causes;
+pub mod panics;
+#[cfg(test)]
+pub(crate) mod planted;
 pub mod source;
 
 /// One problem.

@@ -59,6 +59,7 @@ pub mod sinks;
 pub mod space;
 pub mod sqlite;
 mod state;
+pub mod stays;
 pub mod tail;
 #[cfg(test)]
 mod tests;

@@ -111,6 +111,8 @@ pub struct Unmappable(pub String);
 ///
 /// The event's id is the record's ([`crate::record::Envelope::event_id`]) whatever the format; its pivots are the same too.
 pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmappable> {
+    #[cfg(test)]
+    crate::diagnostic::planted::visit("mapping", &record.envelope.native_id);
     let id = record.envelope.event_id();
     let (json, pivots) = match context.options.format {
         Format::Ocsf => ocsf::encode(record, id, context, ocsf::render)?,

@@ -10,6 +10,7 @@ mod claims;
 pub mod directory;
 mod filter;
 pub mod names;
+pub mod stay;
 mod verdicts;
 mod view;
 

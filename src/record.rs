@@ -86,6 +86,10 @@ pub enum SiteRef {
     Id(i64),
     /// By name only.
     Name(String),
+    /// By its device alone: the record names no site, or a name that several sites have. It waits until the device's site at its time is known.
+    Device,
+    /// Nobody can say in which site its device was.
+    Unknown,
 }
 
 /// How a record names its device.
@@ -322,6 +326,8 @@ impl fmt::Display for SiteRef {
             Self::Uid(uid) => write!(f, "site {uid}"),
             Self::Id(id) => write!(f, "site id {id}"),
             Self::Name(name) => write!(f, "site named {name:?}"),
+            Self::Device => f.write_str("site of its device, which is looked up"),
+            Self::Unknown => f.write_str("site unknown"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Every metric that vintner counts, declared once, and the text that scrapers read.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -19,7 +19,10 @@ struct Inner {
     records: Family<RecordLabels, Counter>,
     events: Family<EventLabels, Counter>,
     passes: Family<PassLabels, Counter>,
+    restarts: Family<RestartLabels, Counter>,
     gauges: Gauges,
+    /// Held while the gauges are set and read: scrapers must not see each other's halves.
+    reading: Mutex<()>,
 }
 
 /// Values that are read when they are asked for, not counted as they happen.
@@ -107,6 +110,12 @@ struct PassLabels {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct RestartLabels {
+    task: &'static str,
+    name: String,
+}
+
 /// Labels of a stream of an account.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct StreamLabels {
@@ -155,9 +164,11 @@ impl Default for Metrics {
         registry.register("records", "Source records by what became of them on the way in", Clone::clone(&records));
         registry.register("sink_events", "Records by what became of them on the way out", Clone::clone(&events));
         registry.register("passes", "Passes over a stream by outcome", Clone::clone(&passes));
+        let restarts = Family::default();
+        registry.register("task_restarts", "Tasks that were started anew after a panic", Clone::clone(&restarts));
         let gauges = Gauges::default();
         gauges.register(&mut registry);
-        Self(Arc::new(Inner { registry, records, events, passes, gauges }))
+        Self(Arc::new(Inner { registry, records, events, passes, restarts, gauges, reading: Mutex::default() }))
     }
 }
 
@@ -227,7 +238,19 @@ impl Metrics {
         self.0.passes.get_or_create(&PassLabels { account: account.into(), stream, outcome }).inc();
     }
 
-    /// The gauges, to be set just before [`Metrics::render`].
+    /// Counts `n` starts of a task after a panic; with 0 the counter is there from now on.
+    pub fn count_restarts(&self, task: &'static str, name: &str, n: u64) {
+        self.0.restarts.get_or_create(&RestartLabels { task, name: name.to_owned() }).inc_by(n);
+    }
+
+    /// All metrics as OpenMetrics text, with the gauges that `set` sets; whoever else asks at the same time waits.
+    pub fn render_with(&self, set: impl FnOnce(&Gauges)) -> String {
+        let _reading = self.0.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        set(&self.0.gauges);
+        self.render()
+    }
+
+    /// The gauges; those of a moment are set in [`Metrics::render_with`].
     pub fn gauges(&self) -> &Gauges {
         &self.0.gauges
     }
@@ -281,5 +304,26 @@ mod tests {
         assert!(text.contains(r#"vintner_records_total{account="acme",stream="alerts",fate="taken"} 3"#), "{text}");
         assert!(text.contains(r#"vintner_sink_events_total{sink="console",fate="sent"} 2"#), "{text}");
         assert!(text.contains("vintner_journal_used_bytes 4096"), "{text}");
+    }
+
+    #[test]
+    fn whoever_reads_the_gauges_reads_those_that_it_set() {
+        let metrics = Metrics::default();
+        let (is_set, wait) = std::sync::mpsc::channel();
+        let text = std::thread::scope(|scope| {
+            let other = metrics.clone();
+            scope.spawn(move || {
+                wait.recv().unwrap();
+                other.render_with(|gauges| {
+                    gauges.journal_bytes.set(2);
+                })
+            });
+            metrics.render_with(|gauges| {
+                gauges.journal_bytes.set(1);
+                is_set.send(()).unwrap();
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            })
+        });
+        assert!(text.contains("vintner_journal_used_bytes 1\n"), "{text}");
     }
 }

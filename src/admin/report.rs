@@ -65,6 +65,9 @@ pub struct StreamReport {
     pub state: String,
     /// Why it waits or fails.
     pub reason: Option<String>,
+    /// The panic that ended its task, until a pass is complete again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub panic: Option<String>,
     /// Begin of the last complete pass.
     pub last_pass: Option<Millis>,
     /// Seconds since then.
@@ -221,12 +224,18 @@ impl Report {
             (None, None) => Some(format!("account {}: not connected yet", account.name)),
             (None, Some(_)) => None,
         });
+        let streams = self.accounts.iter().flat_map(|account| {
+            let panic = |stream: &StreamReport| {
+                Some(format!("{} of {}: {}", stream.stream, account.name, stream.panic.as_ref()?))
+            };
+            account.streams.iter().filter_map(panic)
+        });
         let sinks = self.sinks.iter().filter(|sink| sink.works == Some(false) || sink.failing_since.is_some());
         let sinks = sinks.map(|sink| match &sink.last_error {
             Some(error) => format!("sink {}: {error}", sink.name),
             None => format!("sink {}: not proven yet", sink.name),
         });
         let journal = self.journal.full.then(|| "the journal is full".to_owned());
-        accounts.chain(sinks).chain(journal).collect()
+        accounts.chain(streams).chain(sinks).chain(journal).collect()
     }
 }

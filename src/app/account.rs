@@ -10,15 +10,18 @@ use tokio_util::sync::CancellationToken;
 use crate::admin::view::AccountView;
 use crate::app::AppError;
 use crate::app::parts::Shared;
+use crate::app::supervise::Supervised;
 use crate::collect::activity::ActivityStream;
 use crate::collect::alerts::AlertStream;
+use crate::collect::alerts::closed::Closed;
+use crate::collect::alerts::fields::Updates;
 use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
 use crate::collect::inventory::look::{self, Telling};
 use crate::collect::proof;
-use crate::collect::schedule::{AnyStream, Once};
-use crate::collect::sites::{SiteList, end_wait};
-use crate::collect::source::{PassError, SharedSource, Source};
+use crate::collect::schedule::{AnyStream, FORBIDDEN_RETRY, Once};
+use crate::collect::sites::{SiteList, end_wait, ending_wait};
+use crate::collect::source::{Cut, PassError, SharedSource, Source};
 use crate::collect::status::{Status, StreamState};
 use crate::config::settings::{AccountConfig, InventoryConfig};
 use crate::datto::client::Client;
@@ -26,6 +29,7 @@ use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
 use crate::datto::model::account as model;
 use crate::diagnostic::causes;
+use crate::diagnostic::panics::{Panicked, caught_in, why_ended};
 use crate::inventory::Account;
 use crate::journal::accounts::OpenAccountError;
 use crate::record::Stream;
@@ -65,17 +69,25 @@ impl AccountTask {
     pub async fn run(self, shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
         let all = stop;
         let stop = shared.accounts.token(&self.config.name, &all);
-        let outcome = self.collect(&shared, &stop).await;
+        let supervised = self.supervised("account", self.config.name.clone(), &shared, &stop);
+        let collect = || async { ending_wait(&shared.journal, &self.config.name, self.collect(&shared, &stop)).await? };
+        let outcome = supervised.run(collect, |why| self.view.failed(why.to_owned())).await;
         if stop.is_cancelled() && !all.is_cancelled() {
             end_wait(&shared.journal, &self.config.name).await?;
             self.view.failed("it is the same Datto RMM account as another one in the configuration".to_owned());
         }
-        outcome
+        outcome.unwrap_or(Ok(()))
+    }
+
+    fn supervised(&self, kind: &'static str, name: String, shared: &Shared, stop: &CancellationToken) -> Supervised {
+        Supervised { kind, name, metrics: shared.metrics.clone(), stop: stop.clone() }
     }
 
     async fn collect(&self, shared: &Shared, stop: &CancellationToken) -> Result<(), AppError> {
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("connect", &self.config.name);
         let Some(source) = self.connect_patiently(shared, stop).await? else { return Ok(()) };
-        let (first, mut streams) = self.streams(&source, shared).await?;
+        let cut = source.cut(self.config.start).await?;
         if self.interval(Stream::Inventory).is_none() {
             let shown = tokio::select! {
                 shown = source.show_sites() => shown,
@@ -83,26 +95,40 @@ impl AccountTask {
             };
             shown.map_err(|error| self.ended(error))?;
         }
-        if let Some(mut inventory) = first {
+        if self.reads_inventory_first(&source).await? {
             // Names and organizations first: what is collected next is then told with them at once.
             let outcome = tokio::select! {
-                outcome = inventory.once(&source) => outcome,
+                outcome = self.once_caught(Stream::Inventory, &source, cut) => outcome,
                 () = stop.cancelled() => return Ok(()),
             };
-            note_inventory(&source, &outcome).await?;
-            streams.push(inventory);
+            match outcome {
+                Ok(outcome) => note_inventory(&source, &outcome).await?,
+                Err(panic) => source.status.panicked(Stream::Inventory, &panic.to_string()),
+            }
         }
-        let mut tasks = JoinSet::new();
-        for mut stream in streams {
-            let Some(interval) = self.interval(stream.stream()) else { continue };
+        let (mut tasks, updates) = (JoinSet::new(), self.config.updates);
+        for stream in Stream::COLLECTED {
+            let Some(interval) = self.interval(stream) else { continue };
+            let name = format!("{}/{stream}", self.config.name);
             let (source, stop) = (Arc::clone(&source), stop.clone());
-            tasks.spawn(async move { stream.run(&source, interval, &stop).await });
+            let supervised = self.supervised("stream", name, shared, &stop);
+            tasks.spawn(async move {
+                let start = || {
+                    let (source, stop) = (Arc::clone(&source), stop.clone());
+                    let mut running = any_stream(stream, &source, updates, cut);
+                    async move { running.run(&source, interval, &stop).await }
+                };
+                supervised.run(start, |why| source.status.panicked(stream, why)).await.unwrap_or(Ok(()))
+            });
         }
         while let Some(ended) = tasks.join_next().await {
             match ended {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => return Err(self.ended(error)),
-                Err(error) => return Err(AppError::Failed(format!("a stream of {} ended: {error}", self.config.name))),
+                Err(ended) => {
+                    let why = why_ended(ended);
+                    return Err(AppError::Failed(format!("a stream of {} ended: {why}", self.config.name)));
+                }
             }
         }
         Ok(())
@@ -125,30 +151,31 @@ impl AccountTask {
     }
 
     /// One complete pass of every stream: the inventory first, since names and organizations hang on it.
-    pub async fn once(self, source: SharedSource, shared: Shared) -> Result<(), AppError> {
+    pub async fn once(self, source: SharedSource) -> Result<(), AppError> {
         let name = self.config.name.clone();
-        let (first, mut streams) = self.streams(&source, &shared).await?;
+        let cut = source.cut(self.config.start).await?;
         if self.interval(Stream::Inventory).is_none() {
             source.show_sites().await.map_err(|error| self.ended(error))?;
         }
         let mut failures = Vec::new();
-        let inventory = first.or_else(|| take_inventory(&mut streams));
-        if let Some(mut inventory) = inventory.filter(|_| self.interval(Stream::Inventory).is_some()) {
-            let outcome = inventory.once(&source).await;
-            note_inventory(&source, &outcome).await?;
+        if self.interval(Stream::Inventory).is_some() {
+            let outcome = self.once_caught(Stream::Inventory, &source, cut).await;
+            if let Ok(outcome) = &outcome {
+                note_inventory(&source, outcome).await?;
+            }
             judge(&name, Stream::Inventory, outcome, &mut failures);
         }
         let mut tasks = JoinSet::new();
-        for mut stream in streams {
-            if self.interval(stream.stream()).is_some() {
-                let source = Arc::clone(&source);
-                tasks.spawn(async move { (stream.stream(), stream.once(&source).await) });
+        for stream in [Stream::Alerts, Stream::Activity] {
+            if self.interval(stream).is_some() {
+                let (task, source) = (self.clone(), Arc::clone(&source));
+                tasks.spawn(async move { (stream, task.once_caught(stream, &source, cut).await) });
             }
         }
         while let Some(ended) = tasks.join_next().await {
             match ended {
                 Ok((stream, outcome)) => judge(&name, stream, outcome, &mut failures),
-                Err(error) => failures.push(format!("a stream of {name} ended: {error}")),
+                Err(ended) => failures.push(format!("a stream of {name} ended: {}", why_ended(ended))),
             }
         }
         if failures.is_empty() { Ok(()) } else { Err(AppError::Failed(failures.join("\n"))) }
@@ -203,8 +230,8 @@ impl AccountTask {
         match error {
             ClientError::Blocked { until, .. } => until.since(now).max(Duration::from_secs(1)),
             ClientError::Rejected { retry_at, .. } => retry_at.since(now).max(Duration::from_secs(1)),
-            ClientError::Forbidden { .. }
-            | ClientError::NotFound { .. }
+            ClientError::Forbidden { .. } => FORBIDDEN_RETRY,
+            ClientError::NotFound { .. }
             | ClientError::Failed { .. }
             | ClientError::ForeignPage { .. }
             | ClientError::Stopped => RETRY,
@@ -240,6 +267,8 @@ impl AccountTask {
             metrics: shared.metrics.clone(),
             status,
             inventory: inventory_rules(&self.config),
+            closed: Closed::default(),
+            settling: Mutex::default(),
             sites: Mutex::new(SiteList::default()),
         }))
     }
@@ -258,25 +287,16 @@ impl AccountTask {
         })
     }
 
-    /// The streams; the first is the inventory where it was never read whole.
-    async fn streams(
-        &self,
-        source: &SharedSource,
-        shared: &Shared,
-    ) -> Result<(Option<AnyStream>, Vec<AnyStream>), AppError> {
-        let cut = source.cut(self.config.start).await?;
-        let rules = Rules { cut: cut.at, updates: self.config.updates };
-        let mut streams = vec![
-            AnyStream::Alerts(Box::new(AlertStream::new(Arc::clone(source), rules, cut.is_new))),
-            AnyStream::Activity(ActivityStream::new(Arc::clone(source), cut.at)),
-        ];
-        let inventory = AnyStream::Inventory(InventoryStream::new(Arc::clone(source)));
-        let was_read = shared.journal.cursor(&source.account.uid, INVENTORY_READ).await?.is_some();
-        if was_read || self.interval(Stream::Inventory).is_none() {
-            streams.push(inventory);
-            return Ok((None, streams));
-        }
-        Ok((Some(inventory), streams))
+    /// One pass of a stream as `run --once` makes it; an error: it panicked.
+    async fn once_caught(&self, stream: Stream, source: &SharedSource, cut: Cut) -> Result<Once, Panicked> {
+        let mut stream = any_stream(stream, source, self.config.updates, cut);
+        caught_in(Box::pin(stream.once(source))).await
+    }
+
+    /// Whether the inventory is collected and was never read whole.
+    async fn reads_inventory_first(&self, source: &Source) -> Result<bool, AppError> {
+        let was_read = source.journal.cursor(&source.account.uid, INVENTORY_READ).await?.is_some();
+        Ok(!was_read && self.interval(Stream::Inventory).is_some())
     }
 
     /// Whether every stream has a pass behind it, complete or not, or the account cannot be used at present.
@@ -308,9 +328,16 @@ fn inventory_rules(config: &AccountConfig) -> look::Rules {
     }
 }
 
-fn take_inventory(streams: &mut Vec<AnyStream>) -> Option<AnyStream> {
-    let at = streams.iter().position(|stream| stream.stream() == Stream::Inventory)?;
-    Some(streams.remove(at))
+/// A stream without a pass behind it.
+fn any_stream(stream: Stream, source: &SharedSource, updates: Updates, cut: Cut) -> AnyStream {
+    let source = Arc::clone(source);
+    match stream {
+        Stream::Alerts => {
+            AnyStream::Alerts(Box::new(AlertStream::new(source, Rules { cut: cut.at, updates }, cut.is_new)))
+        }
+        Stream::Activity => AnyStream::Activity(ActivityStream::new(source, cut.at)),
+        Stream::Inventory | Stream::Vintner => AnyStream::Inventory(InventoryStream::new(source)),
+    }
 }
 
 async fn note_inventory(source: &Source, outcome: &Once) -> Result<(), AppError> {
@@ -324,10 +351,11 @@ async fn note_inventory(source: &Source, outcome: &Once) -> Result<(), AppError>
     Ok(())
 }
 
-fn judge(account: &str, stream: Stream, outcome: Once, failures: &mut Vec<String>) {
+fn judge(account: &str, stream: Stream, outcome: Result<Once, Panicked>, failures: &mut Vec<String>) {
     match outcome {
-        Once::Done => {}
-        Once::Forbidden(error) => {
+        Ok(Once::Done) => {}
+        Err(panic) => failures.push(format!("account {account}, {stream}: {panic}")),
+        Ok(Once::Forbidden(error)) => {
             let error = causes::line(&error);
             tracing::warn!(
                 account,
@@ -336,8 +364,11 @@ fn judge(account: &str, stream: Stream, outcome: Once, failures: &mut Vec<String
                 "the API user may not read this stream; the others go on"
             );
         }
-        Once::Failed(error) => {
+        Ok(Once::Failed(error)) => {
             failures.push(format!("account {account}, {stream}: {}", causes::line(&error)));
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,9 +14,11 @@ use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
 use crate::app::sinks::{self, Deliverer, Planned};
+use crate::app::supervise::Supervised;
 use crate::app::{held, summary};
 use crate::clock::Millis;
 use crate::collect::sites::end_wait;
+use crate::diagnostic::panics::why_ended;
 use crate::journal::JournalError;
 use crate::journal::requests::Served;
 
@@ -85,8 +87,9 @@ impl Engine {
     /// on pointless. The journal is closed then, unless something else is to be run: that takes it over.
     pub async fn run<T>(mut self, changed: impl Future<Output = T>) -> Result<Ended<T>, AppError> {
         let mut background = self.start_background();
-        let (journal, stop) = (self.shared.journal.clone(), background.stop.clone());
-        background.upkeep.spawn(held::watch(journal, self.accounts.clone(), stop));
+        let accounts = self.accounts.clone();
+        let watch = move |shared: Shared, stop| held::watch(shared.journal, accounts.clone(), stop);
+        background.upkeep.spawn(supervised("held", self.shared.clone(), background.stop.clone(), watch));
         tokio::pin!(changed);
         let mut collectors = JoinSet::new();
         for account in self.accounts.clone() {
@@ -197,7 +200,7 @@ impl Engine {
                 end_wait(&self.shared.journal, &account.config.name).await?;
                 continue;
             }
-            tasks.spawn(account.once(source, self.shared.clone()));
+            tasks.spawn(account.once(source));
         }
         while let Some(ended) = tasks.join_next().await {
             failures.extend(flatten(ended).err());
@@ -260,19 +263,22 @@ impl Engine {
     fn start_background(&mut self) -> Background {
         let stop = CancellationToken::new();
         let mut deliverers = JoinSet::new();
-        for deliverer in std::mem::take(&mut self.deliverers) {
-            let (stop, reopen) = (stop.clone(), self.reopen.clone());
-            deliverers.spawn(async move { sinks::run(deliverer, stop, reopen).await.map_err(AppError::from) });
+        for (planned, deliverer) in self.sinks.iter().zip(std::mem::take(&mut self.deliverers)) {
+            let (planned, shared) = (planned.clone(), self.shared.clone());
+            deliverers.spawn(sinks::keep_running(planned, deliverer, shared, stop.clone(), self.reopen.clone()));
         }
         let mut upkeep = JoinSet::new();
-        upkeep.spawn(serve_requests(self.shared.clone(), stop.clone()));
-        upkeep.spawn(keep_up(self.shared.clone(), stop.clone()));
+        upkeep.spawn(supervised("requests", self.shared.clone(), stop.clone(), serve_requests));
+        upkeep.spawn(supervised("journal", self.shared.clone(), stop.clone(), keep_up));
         if let Some((listener, view)) = self.admin.take() {
-            let stop = stop.clone();
-            upkeep.spawn(async move {
-                admin::serve(&listener, view, stop).await;
-                Ok(())
-            });
+            let serve = move |_, stop| {
+                let (listener, view) = (listener.clone(), view.clone());
+                async move {
+                    admin::serve(&listener, view, stop).await;
+                    Ok(())
+                }
+            };
+            upkeep.spawn(supervised("admin", self.shared.clone(), stop.clone(), serve));
         }
         Background { deliverers, upkeep, stop }
     }
@@ -309,6 +315,18 @@ impl Background {
         }
         outcome
     }
+}
+
+/// A task of the upkeep, started anew after a panic.
+async fn supervised<F: Future<Output = Result<(), AppError>>>(
+    name: &'static str,
+    shared: Shared,
+    stop: CancellationToken,
+    task: impl Fn(Shared, CancellationToken) -> F,
+) -> Result<(), AppError> {
+    let (metrics, name) = (shared.metrics.clone(), name.to_owned());
+    let supervised = Supervised { kind: "upkeep", name, metrics, stop: stop.clone() };
+    supervised.run(|| task(shared.clone(), stop.clone()), |_| ()).await.unwrap_or(Ok(()))
 }
 
 async fn serve_requests(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
@@ -365,5 +383,5 @@ fn undelivered(waiting: &[Waiting]) -> AppError {
 }
 
 fn flatten(ended: Result<Result<(), AppError>, tokio::task::JoinError>) -> Result<(), AppError> {
-    ended.unwrap_or_else(|error| Err(AppError::Failed(format!("a task ended: {error}"))))
+    ended.unwrap_or_else(|ended| Err(AppError::Failed(format!("a task ended: {}", why_ended(ended)))))
 }

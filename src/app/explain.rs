@@ -130,7 +130,7 @@ fn own_site(record: &Record, directory: &Directory) -> Result<Arc<Tenant>, AppEr
     let id = match &record.envelope.site {
         SiteRef::None => return tenant(record, directory),
         SiteRef::Uid(uid) => uid.clone(),
-        SiteRef::Id(_) | SiteRef::Name(_) => UNASSIGNED.to_owned(),
+        SiteRef::Id(_) | SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown => UNASSIGNED.to_owned(),
     };
     Ok(Arc::new(Tenant { id, name: None, labels: BTreeMap::new(), rule: Rule::OwnSite }))
 }

@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::journal::JournalError;
 use crate::journal::sqlite::Journal;
+use crate::record::SiteRef;
 
 /// As long as records are held, the log says so this often.
 const REMIND: Duration = Duration::from_secs(3600);
@@ -43,7 +44,8 @@ pub async fn watch(journal: Journal, accounts: Vec<AccountTask>, stop: Cancellat
 pub async fn warn(journal: &Journal) -> Result<(), JournalError> {
     let (held, directory) = (journal.held().await?, journal.directory().await?);
     let mut sites: BTreeMap<_, (String, u64)> = BTreeMap::new();
-    for entry in held {
+    // What waits for a look at its device needs no mapping.
+    for entry in held.into_iter().filter(|entry| entry.site != SiteRef::Device) {
         let known = directory.site(&entry.account, &entry.site);
         let (key, name) = match known {
             Some(site) => (site.uid.clone(), site.name.clone()),

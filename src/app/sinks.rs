@@ -7,12 +7,15 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::app::AppError;
+use crate::app::parts::Shared;
+use crate::app::supervise::Supervised;
 use crate::clock::Clock;
 use crate::config::settings::kafka::Delivery;
 use crate::config::settings::{SinkConfig, SinkKind};
 use crate::deliver::route::Route;
 use crate::deliver::runner::{Runner, RunnerError};
-use crate::deliver::status::SinkStatus;
+use crate::deliver::status::{SinkStatus, Watch};
 use crate::deliver::transactional::Ended;
 use crate::deliver::turns::Turns;
 use crate::event::Event;
@@ -208,12 +211,32 @@ impl Sink for AnySink {
     }
 }
 
-/// Runs a deliverer until `stop`, reopening its sink whenever `reopen` counts up.
-pub async fn run(
-    deliverer: Deliverer,
+/// Runs a deliverer until `stop`. After a panic its sink is down, and opened anew.
+pub async fn keep_running(
+    planned: Planned,
+    first: Deliverer,
+    shared: Shared,
     stop: CancellationToken,
     reopen: watch::Receiver<u64>,
-) -> Result<(), RunnerError> {
+) -> Result<(), AppError> {
+    let Shared { journal, clock, metrics, .. } = shared;
+    let (name, status) = (planned.name.clone(), planned.status.clone());
+    let supervised = Supervised { kind: "sink", name: name.clone(), metrics: metrics.clone(), stop: stop.clone() };
+    let watch = Watch { name, clock: clock.clone(), status, journal: journal.clone(), trouble: Trouble::default() };
+    let mut built = Some(first);
+    let start = || {
+        let built = built.take().map_or_else(|| planned.deliverer(journal.clone(), clock.clone(), metrics.clone()), Ok);
+        let (stop, reopen) = (stop.clone(), reopen.clone());
+        async move {
+            let deliverer = built.map_err(|error| AppError::Failed(format!("a sink cannot be made anew: {error}")))?;
+            Ok(run(deliverer, stop, reopen).await?)
+        }
+    };
+    supervised.run(start, |why| watch.failed(why)).await.unwrap_or(Ok(()))
+}
+
+/// Runs a deliverer until `stop`, reopening its sink whenever `reopen` counts up.
+async fn run(deliverer: Deliverer, stop: CancellationToken, reopen: watch::Receiver<u64>) -> Result<(), RunnerError> {
     match deliverer {
         Deliverer::Plain(runner) => run_plain(*runner, stop, reopen).await,
         Deliverer::Transactional(runner) => run_transactional(*runner, stop, reopen).await,
@@ -265,3 +288,6 @@ async fn run_plain(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::cli::environment;
+use crate::diagnostic::panics;
 use crate::output::log;
 
 mod json;
@@ -52,12 +53,7 @@ pub(crate) fn start(format: Option<LogFormat>, reader: Reader) -> anyhow::Result
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))?;
     // The standard hook writes to stderr itself, where a reader that takes nothing would hold the thread up.
-    std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let reason = panic.payload_as_str().unwrap_or_default();
-        let thread = std::thread::current().name().unwrap_or_default().to_owned();
-        tracing::error!(thread, place, reason, "panic: this is a fault of vintner");
-    }));
+    panics::log_panics();
     Ok(())
 }
 

@@ -115,6 +115,8 @@ impl ActivityStream {
         records.retain(|dated: &DatedRecord| dated.dated >= self.cut);
         let sites: Vec<&SiteRef> = records.iter().map(|dated| &dated.record.envelope.site).collect();
         self.source.know_sites(&sites).await?;
+        let envelopes = records.iter_mut().map(|dated| &mut dated.record.envelope);
+        self.source.leave_to_devices(envelopes.map(|envelope| (&mut envelope.site, &envelope.device))).await?;
         let page = Page {
             account,
             stream: Stream::Activity,

@@ -13,6 +13,7 @@ use crate::collect::alerts::vanished::LookUps;
 use crate::collect::source::{PassError, SharedSource};
 use crate::journal::AlertState;
 
+pub mod closed;
 pub mod fields;
 pub mod look;
 pub mod open;

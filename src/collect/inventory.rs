@@ -8,6 +8,7 @@ use crate::collect::alerts::Thoroughness;
 use crate::collect::count::{CountedList, ListCount};
 use crate::collect::inventory::look::look;
 use crate::collect::inventory::sight::{Origin, Sight, Unusable};
+use crate::collect::item;
 use crate::collect::proof;
 use crate::collect::source::{PassError, SharedSource, Source};
 use crate::collect::walk::Walk;
@@ -117,7 +118,10 @@ impl InventoryStream {
         let source = &self.source;
         let mut list = Walk::new(PageRequest::list(sight::DEVICES, "devices"));
         let (mut listed, mut unusable) = (Listed::default(), 0);
-        while let Some(page) = list.page(&source.client, Lane::Lookup).await? {
+        loop {
+            let sent = source.api_now();
+            let Some(page) = list.page(&source.client, Lane::Lookup).await? else { break };
+            let received = source.api_now();
             let origin = Origin { account: &source.account.uid, path: sight::DEVICES, received_at: page.received_at };
             let (mut sights, mut rejected, mut here) = (Vec::new(), Vec::new(), HashSet::new());
             for item in &page.items {
@@ -135,6 +139,8 @@ impl InventoryStream {
             }
             unusable += rejected.len() as u64;
             listed.seen.extend(here);
+            let seen = sights.iter().filter_map(|sight| sight.observation(sent, received)).collect();
+            source.journal.observe_devices(&source.account.uid, seen).await?;
             listed.postponed += take(source, ItemKind::Device, sights, rejected).await?.postponed;
         }
         listed.requests = list.requests;
@@ -175,7 +181,7 @@ pub async fn take(
     rejected: Vec<Unusable>,
 ) -> Result<ItemIntake, PassError> {
     if kind == ItemKind::Device {
-        let looks = looks(source, kind, &sights).await?;
+        let (looks, _) = looks(source, kind, &sights).await?;
         let named = looks.iter().filter_map(|look| look.records.first());
         let sites: Vec<&SiteRef> = named.map(|record| &record.envelope.site).collect();
         source.know_sites(&sites).await?;
@@ -191,11 +197,12 @@ pub async fn settle(
     rejected: Vec<Unusable>,
 ) -> Result<ItemIntake, PassError> {
     loop {
-        let looks = looks(source, kind, &sights).await?;
+        let (looks, failed) = looks(source, kind, &sights).await?;
+        let rejected = [rejected.clone(), failed].concat();
         if looks.is_empty() && rejected.is_empty() {
             return Ok(ItemIntake::default());
         }
-        match source.commit_items(ItemPage { looks, rejected: rejected.clone() }).await {
+        match source.commit_items(ItemPage { looks, rejected }).await {
             Ok(intake) => return Ok(intake),
             // A held record was dropped meanwhile, which made its item untold: look again.
             Err(JournalError::Conflict) => {}
@@ -204,10 +211,20 @@ pub async fn settle(
     }
 }
 
-async fn looks(source: &Source, kind: ItemKind, sights: &[Sight]) -> Result<Vec<ItemLook>, PassError> {
+/// What the items tell, and those that make vintner panic.
+async fn looks(source: &Source, kind: ItemKind, sights: &[Sight]) -> Result<(Vec<ItemLook>, Vec<Unusable>), PassError> {
     let account = &source.account.uid;
     let uids = sights.iter().map(|sight| sight.uid.clone()).collect();
     let known = source.journal.item_states(account, kind, uids).await?;
-    let look = |sight: &Sight| look(account, known.get(&sight.uid), sight, &source.inventory);
-    Ok(sights.iter().filter_map(look).collect())
+    let (mut looks, mut unusable) = (Vec::new(), Vec::new());
+    for sight in sights {
+        let looked = item::guarded(&sight.path, &sight.source, || {
+            look(account, known.get(&sight.uid), sight, &source.inventory)
+        });
+        match looked {
+            Ok(look) => looks.extend(look),
+            Err(rejected) => unusable.push(sight::panicked(kind, &sight.source, rejected)),
+        }
+    }
+    Ok((looks, unusable))
 }

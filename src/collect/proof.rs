@@ -11,7 +11,7 @@ use crate::datto::lane::Lane;
 use crate::datto::model::account::{self, AccountInfo};
 
 /// Known things that are looked up at most: one may have gone since the list showed it.
-const TRIES: usize = 3;
+pub const TRIES: usize = 3;
 
 /// API path of the account.
 pub const ACCOUNT: &str = "/v2/account";

@@ -10,11 +10,12 @@ use crate::collect::alerts::{AlertStream, Thoroughness};
 use crate::collect::inventory::InventoryStream;
 use crate::collect::source::{PassError, Source};
 use crate::collect::status::Phase;
+use crate::collect::unsettled;
 use crate::datto::error::ClientError;
 use crate::record::Stream;
 
-/// A stream that the API user may not read is asked again this often.
-const FORBIDDEN_RETRY: Duration = Duration::from_secs(3600);
+/// What the API user may not read is asked for again this often.
+pub const FORBIDDEN_RETRY: Duration = Duration::from_secs(3600);
 
 /// Shortest pause before a repeat of a pass over lists that moved.
 const SOON: Duration = Duration::from_secs(5);
@@ -40,6 +41,8 @@ pub struct Passed {
     pub requests: u64,
     /// Whether it should be repeated soon.
     pub again: bool,
+    /// Records that the journal had no room for: only another pass tells them.
+    pub postponed: u64,
 }
 
 /// How the passes of `run --once` ended for one stream.
@@ -63,31 +66,38 @@ impl AnyStream {
         }
     }
 
-    async fn pass(&mut self, thoroughness: Thoroughness) -> Result<Passed, PassError> {
+    async fn pass(&mut self, source: &Source, thoroughness: Thoroughness) -> Result<Passed, PassError> {
         match self {
             Self::Alerts(stream) => {
                 let report = stream.pass(thoroughness).await?;
-                Ok(Passed { requests: report.requests, again: report.moved || report.unfinished })
+                let requests = report.requests + unsettled::settle(source, thoroughness).await?;
+                Ok(Passed { requests, again: report.moved || report.unfinished, postponed: 0 })
             }
-            Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, again: false }),
+            Self::Activity(stream) => {
+                let report = stream.pass().await?;
+                let requests = report.requests + unsettled::settle(source, thoroughness).await?;
+                Ok(Passed { requests, ..Passed::default() })
+            }
             Self::Inventory(stream) => {
                 let report = stream.pass(thoroughness).await?;
-                Ok(Passed { requests: report.requests, again: report.postponed > 0 })
+                Ok(Passed { requests: report.requests, again: report.postponed > 0, postponed: report.postponed })
             }
         }
     }
 
-    /// One complete pass; repeated a few times while the lists move under it.
+    /// One complete pass; repeated a few times while the lists move under it, and until everything has found room in the journal.
+    /// The caller ends the wait for room that nobody makes.
     pub async fn once(&mut self, source: &Source) -> Once {
-        for _ in 0..=REPEATS {
+        let mut repeats = 0;
+        loop {
             match self.observed_pass(source, Thoroughness::Whole).await {
-                Ok(passed) if passed.again => {}
+                Ok(passed) if passed.postponed > 0 => tokio::time::sleep(SOON).await,
+                Ok(passed) if passed.again && repeats < REPEATS => repeats += 1,
                 Ok(_) => return Once::Done,
                 Err(PassError::Client(error @ ClientError::Forbidden { .. })) => return Once::Forbidden(error),
                 Err(error) => return Once::Failed(error),
             }
         }
-        Once::Done
     }
 
     /// Polls until `stop`. Ends early only when the journal cannot be used.
@@ -130,7 +140,9 @@ impl AnyStream {
         let (stream, account) = (self.stream(), &source.account.name);
         let (began, clock) = (source.clock.now(), Instant::now());
         source.status.begin(stream);
-        let outcome = self.pass(thoroughness).await;
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("pass", &format!("{account}/{stream}"));
+        let outcome = self.pass(source, thoroughness).await;
         match &outcome {
             Ok(passed) => {
                 source.status.complete(stream, began, clock.elapsed(), passed.requests);

@@ -16,6 +16,7 @@ use crate::datto::lane::Lane;
 use crate::datto::model::site;
 use crate::datto::page::PageRequest;
 use crate::diagnostic::causes;
+use crate::diagnostic::panics::caught_in;
 use crate::inventory::SiteType;
 use crate::journal::JournalError;
 use crate::journal::items::{ItemKind, ItemRow};
@@ -23,7 +24,7 @@ use crate::journal::lists::WaitEnd;
 use crate::journal::sqlite::Journal;
 use crate::org::Unmapped;
 use crate::org::directory::Directory;
-use crate::record::SiteRef;
+use crate::record::{DeviceRef, SiteRef};
 
 /// Unknown sites refresh the list at most this often.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -40,7 +41,10 @@ impl Source {
     pub async fn know_sites(&self, sites: &[&SiteRef]) -> Result<(), PassError> {
         let directory = self.journal.directory().await?;
         let uid = &self.account.uid;
-        let is_unknown = |site: &&SiteRef| **site != SiteRef::None && directory.site(uid, site).is_none();
+        let is_unknown = |site: &&SiteRef| {
+            let is_named = !matches!(site, SiteRef::None | SiteRef::Device | SiteRef::Unknown);
+            is_named && directory.site(uid, site).is_none()
+        };
         if !sites.iter().any(is_unknown) {
             return Ok(());
         }
@@ -61,6 +65,21 @@ impl Source {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Leaves it to the device where a record names one and several sites have the name that it gives; says whether it did.
+    pub async fn leave_to_devices(
+        &self,
+        named: impl Iterator<Item = (&mut SiteRef, &DeviceRef)>,
+    ) -> Result<bool, PassError> {
+        let (directory, mut has_left) = (self.journal.directory().await?, false);
+        for (site, _) in named.filter(|(_, device)| **device != DeviceRef::None) {
+            let SiteRef::Name(name) = &*site else { continue };
+            if directory.sites_named(&self.account.uid, name).len() > 1 {
+                (*site, has_left) = (SiteRef::Device, true);
+            }
+        }
+        Ok(has_left)
     }
 
     /// Whether records of unknown sites may be decided without the list: always if it may not be read at all, else only if
@@ -102,7 +121,7 @@ impl Source {
 
     /// Reads the list; whether it was shown or not, rules by name wait for it no longer.
     async fn read_sites(&self, list: &mut SiteList) -> Result<Listed, PassError> {
-        let read = self.read_all(list).await;
+        let read = ending_wait(&self.journal, &self.account.name, self.read_all(list)).await?;
         match &read {
             Ok(_) => end_wait(&self.journal, &self.account.name).await?,
             Err(PassError::Client(ClientError::Stopped) | PassError::Journal(_)) => {}
@@ -171,6 +190,21 @@ impl Source {
 /// Whether it is the system site of deleted devices.
 fn is_deleted(sight: &Sight) -> bool {
     matches!(&sight.row, ItemRow::Site(site, _) if site.site_type == SiteType::Deleted)
+}
+
+/// What `work` gives. If it panics, nothing waits any longer for the site list that it was to show, and the panic goes on.
+pub async fn ending_wait<T>(
+    journal: &Journal,
+    account: &str,
+    work: impl Future<Output = T>,
+) -> Result<T, JournalError> {
+    match caught_in(Box::pin(work)).await {
+        Ok(output) => Ok(output),
+        Err(panicked) => {
+            end_wait(journal, account).await?;
+            std::panic::resume_unwind(Box::new(panicked))
+        }
+    }
 }
 
 /// Ends the wait of rules by name for the site list of an account, by its configured name, and says what that decided.

@@ -7,11 +7,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
 use crate::clock::{Clock, Millis};
+use crate::collect::alerts::closed::Closed;
 use crate::collect::changes;
 use crate::collect::count::ListCount;
 use crate::collect::inventory::look::Rules;
 use crate::collect::sites::SiteList;
 use crate::collect::status::{LastPass, Status};
+use crate::collect::unsettled::Settling;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::inventory::Account;
@@ -42,6 +44,10 @@ pub struct Source {
     pub status: Status,
     /// What of its inventory is told.
     pub inventory: Rules,
+    /// The alerts that became known as closed lately.
+    pub closed: Closed,
+    /// Held while records get the sites of their devices, so that two streams do not ask for one device.
+    pub settling: Mutex<Settling>,
     /// Guards the refresh of the site list.
     pub sites: Mutex<SiteList>,
 }
@@ -62,6 +68,7 @@ impl Source {
     pub async fn commit(&self, page: Page) -> Result<Intake, JournalError> {
         let stream = page.stream;
         let mut is_waiting = false;
+        self.closed.note(&page.alerts);
         loop {
             match self.journal.commit(page.clone()).await {
                 Err(JournalError::Full { used, limit }) => {
@@ -91,6 +98,7 @@ impl Source {
                             "the journal has room again"
                         );
                     }
+                    self.closed.note(&page.alerts);
                     self.count(stream, &intake);
                     return Ok(intake);
                 }

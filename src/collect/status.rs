@@ -23,6 +23,8 @@ pub struct StreamState {
     pub phase: Phase,
     /// Why it waits or fails.
     pub reason: Option<String>,
+    /// The panic that ended the stream's task, until a pass is complete again.
+    pub panic: Option<String>,
     /// Begin of the last complete pass.
     pub completed: Option<Millis>,
     /// How long that pass took.
@@ -110,6 +112,7 @@ impl Status {
         self.change(stream, |state| {
             state.phase = Phase::Idle;
             state.reason = None;
+            state.panic = None;
             state.completed = Some(began);
             state.took = took;
             state.requests = requests;
@@ -127,6 +130,12 @@ impl Status {
             state.phase = phase;
             state.reason = Some(reason.to_owned());
         });
+    }
+
+    /// The stream's task panicked.
+    pub fn panicked(&self, stream: Stream, reason: &str) {
+        self.enter(stream, Phase::Failing, reason);
+        self.change(stream, |state| state.panic = Some(reason.to_owned()));
     }
 
     /// The interval had to be stretched (`None`: no longer).

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use crate::clock::Millis;
 use crate::deliver::route::Route;
+use crate::diagnostic::panics::caught;
 use crate::event::Event;
 use crate::journal::{Attempt, Item, Refused, RefusedKind};
 use crate::normalize::known::KnownDevice;
@@ -37,9 +38,13 @@ enum Fate {
 /// Decides what becomes of each record of `attempt` under the mapping that was read with it.
 pub fn decide(attempt: &Attempt, route: &Route, options: &Options, now: Millis) -> Batch {
     let mut batch = Batch::default();
-    let devices: Devices<'_> = attempt.devices.iter().map(|(name, device)| (name, KnownDevice::of(device))).collect();
+    // A device that makes this panic adds nothing to its events; the log has the panic.
+    let known =
+        attempt.devices.iter().filter_map(|(name, device)| Some((name, caught(|| KnownDevice::of(device)).ok()?)));
+    let devices: Devices<'_> = known.collect();
     for (index, item) in attempt.items.iter().enumerate() {
-        match fate(attempt, &devices, item, route, options, now) {
+        let fate = caught(|| fate(attempt, &devices, item, route, options, now));
+        match fate.unwrap_or_else(|panicked| Fate::Dead(RefusedKind::Unmappable, panicked.to_string())) {
             Fate::Send(event) => {
                 batch.events.push(*event);
                 batch.items.push(index);

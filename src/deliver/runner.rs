@@ -195,6 +195,8 @@ impl<S: Sink> Runner<S> {
         stop: &CancellationToken,
     ) -> Result<Turn, RunnerError> {
         let mut backlog = self.look().await?;
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("turn", &self.name);
         let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| LIMIT).await?;
         let Some((mut partition, mut decided)) = next else { return Ok(Turn::Idle) };
         // Only beside the first attempt: what is read beside a sink that fails would be old when it is needed.

@@ -350,7 +350,7 @@ fn record(account: usize, kind: RecordKind, native_id: &str, marker: Marker, sit
     let named = match &site {
         SiteRef::Uid(uid) => format!(",\"siteUid\":\"{uid}\""),
         SiteRef::Id(id) => format!(",\"site\":{id}"),
-        SiteRef::None | SiteRef::Name(_) => String::new(),
+        SiteRef::None | SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown => String::new(),
     };
     let source = format!("{{\"id\":\"{native_id}\",\"alertUid\":\"{native_id}\"{named}}}");
     let envelope = Envelope {

@@ -13,7 +13,7 @@ use crate::journal::sqlite::Journal;
 use crate::journal::state;
 use crate::journal::tx::{Tx, first};
 use crate::journal::{AlertState, JournalError, Seen};
-use crate::record::AccountUid;
+use crate::record::{AccountUid, SiteRef};
 
 /// What is stored of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +88,16 @@ pub(super) fn store(tx: &Tx<'_>, account: i64, key: &Key, uid: &str, known: &Kno
         (key, account, uid, &known.lane, state::encode(&known.state)),
     )?;
     Ok(())
+}
+
+/// Gives an alert that waits for its device's site that site.
+pub(super) fn settle_site(tx: &Tx<'_>, account: i64, key: &Key, site: &SiteRef) -> Done<()> {
+    let Some(mut known) = load(tx.connection, key)?.filter(|known| known.state.site == SiteRef::Device) else {
+        return Ok(());
+    };
+    known.state.site = site.clone();
+    let sql = "UPDATE alerts SET state = ?3 WHERE account = ?1 AND key = ?2";
+    tx.execute(sql, (account, key, state::encode(&known.state))).map(drop)
 }
 
 /// Keeps the source of an alert while it is seen open.

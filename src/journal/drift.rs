@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::clock::Millis;
+use crate::diagnostic::panics::caught;
 use crate::journal::JournalError;
 use crate::journal::fail::Done;
 use crate::journal::sqlite::Journal;
@@ -51,7 +52,8 @@ pub(super) struct Shown(BTreeMap<(&'static str, String), (u64, String)>);
 impl Shown {
     /// Notes what a record that is new to the journal shows.
     pub(super) fn note(&mut self, record: &Record) {
-        for finding in findings::of(record) {
+        // Only a count: a record that makes this panic is taken in like any other, and the log has the panic.
+        for finding in caught(|| findings::of(record)).unwrap_or_default() {
             let name = cut(&finding.name).to_owned();
             let entry = self.0.entry((finding.kind.as_str(), name)).or_insert_with(|| (0, finding.sample));
             entry.0 = entry.0.saturating_add(1);

@@ -114,7 +114,7 @@ pub(super) fn push(tx: &Tx<'_>, holding: &Holding<'_>) -> Done<()> {
     let site = String::from_utf8_lossy(&pack::json(&holding.record.envelope.site)?).into_owned();
     let before = holding.alert.and_then(|alert| alert.before);
     let record = pack::pack_json(holding.record)?;
-    let room = space::room(record.len().saturating_add(before.map_or(0, <[u8]>::len))).saturating_add(ROW);
+    let room = room(&record, before.map_or(0, <[u8]>::len));
     tx.execute(
         "INSERT INTO held (account, seq, alert, lane, site, severity, taken_at, dated, before, record, room)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
@@ -143,13 +143,19 @@ pub(super) fn waits(tx: &Tx<'_>, alert: &Key) -> Done<bool> {
 /// Moves every held record whose decision is no longer *hold* to the end of its lane, in order; those that may not be
 /// collected any more are dropped. It belongs into the transaction that changed the decisions (model rule `release`).
 pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
+    let all = list(tx, "ORDER BY account, seq", [])?;
+    release_of(tx, all)
+}
+
+/// [`release`] for some held records in order; of an alert all of them.
+fn release_of(tx: &Tx<'_>, held: Vec<Row>) -> Done<Released> {
     let directory = tx.directory()?;
     let mut decisions = Decisions { directory: &directory, accounts: HashMap::new(), sites: HashMap::new() };
     let mut stay: HashSet<Key> = HashSet::new();
     let mut gone: HashSet<(i64, u64)> = HashSet::new();
     let mut leaving: BTreeMap<(i64, String), Vec<u64>> = BTreeMap::new();
     let mut done = Released::default();
-    for row in list(tx, "ORDER BY account, seq", [])? {
+    for row in held {
         if gone.contains(&(row.account, row.seq)) {
             continue;
         }
@@ -178,6 +184,37 @@ pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
     Ok(done)
 }
 
+/// The alert (or none) of a held record that waits for its device's site; `None` if that record waits no longer.
+pub(super) fn waiting_alert(tx: &Tx<'_>, account: i64, seq: u64) -> Done<Option<Option<Key>>> {
+    let sql = "SELECT alert FROM held WHERE account = ?1 AND seq = ?2 AND site = '\"device\"'";
+    first(tx.connection, sql, (account, seq), |row| row.get(0))
+}
+
+/// Writes the site into a held record, and into all of its alert, and decides on them.
+pub(super) fn settle_site(tx: &Tx<'_>, account: i64, seq: u64, alert: Option<&Key>, site: &SiteRef) -> Done<Released> {
+    let held = match alert {
+        Some(key) => list(tx, "WHERE alert = ?1 ORDER BY seq", [key])?,
+        None => list(tx, "WHERE account = ?1 AND seq = ?2", (account, seq))?,
+    };
+    let json = String::from_utf8_lossy(&pack::json(site)?).into_owned();
+    let mut settled = Vec::with_capacity(held.len());
+    for row in held {
+        let mut record = load(tx.connection, row.account, row.seq)?;
+        if record.envelope.site == SiteRef::Device {
+            record.envelope.site = site.clone();
+            let record = pack::pack_json(&record)?;
+            let sql = "SELECT COALESCE(LENGTH(before), 0) FROM held WHERE account = ?1 AND seq = ?2";
+            let before = first(tx.connection, sql, (row.account, row.seq), |found| found.get(0))?.unwrap_or(0);
+            let sql = "UPDATE held SET site = ?3, record = ?4, room = ?5 WHERE account = ?1 AND seq = ?2";
+            tx.execute(sql, (row.account, row.seq, &json, &record, room(&record, before)))?;
+            settled.push(Row { site: json.clone(), ..row });
+        } else {
+            settled.push(row);
+        }
+    }
+    release_of(tx, settled)
+}
+
 /// Drops held records taken in at `before` or earlier, each with the later ones of its alert: one step of them. Says whether there
 /// may be more.
 pub(super) fn expire(tx: &Tx<'_>, before: Millis) -> Done<(Dropped, bool)> {
@@ -204,6 +241,11 @@ pub(super) fn expire(tx: &Tx<'_>, before: Millis) -> Done<(Dropped, bool)> {
 
 /// What a held record takes besides itself: its row and its share of the indexes.
 const ROW: u64 = 224;
+
+/// The room of a held record beside a state of so many bytes.
+fn room(record: &[u8], before: usize) -> u64 {
+    space::room(record.len().saturating_add(before)).saturating_add(ROW)
+}
 
 /// Records that are released together; each is read by itself.
 const CHUNK: usize = 512;

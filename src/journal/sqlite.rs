@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::diagnostic::panics::Panicked;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, unusable};
 use crate::journal::lock::Lock;
@@ -175,8 +176,10 @@ impl Journal {
         let place = inner.readers.place().await?;
         self.blocking(move || {
             let connection = inner.readers.take()?;
-            let found = in_read(&connection, &inner.ground, work);
-            inner.readers.keep(connection);
+            let (found, is_clean) = in_read(&connection, &inner.ground, work);
+            if is_clean {
+                inner.readers.keep(connection);
+            }
             drop(place);
             found.map_err(|e| e.into_error(&inner.ground.path))
         })
@@ -196,7 +199,11 @@ impl Journal {
     {
         match tokio::task::spawn_blocking(work).await {
             Ok(result) => result,
-            Err(_) => Err(unusable(self.path(), "a read of it has stopped")),
+            Err(ended) => match Panicked::of_task(ended) {
+                // A panic is no fault of the journal: it goes on in the task that asked.
+                Some(panicked) => std::panic::resume_unwind(Box::new(panicked)),
+                None => Err(unusable(self.path(), "a read of it has stopped")),
+            },
         }
     }
 
@@ -220,11 +227,14 @@ impl Inner {
     }
 }
 
-fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<'_>) -> Done<T>) -> Done<T> {
-    connection.execute_batch("BEGIN")?;
+/// What `work` found in a transaction, and whether the connection is as it was before. One that is not would answer later reads from
+/// an old moment, and keep the write-ahead log from being cut.
+fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<'_>) -> Done<T>) -> (Done<T>, bool) {
+    if let Err(error) = connection.execute_batch("BEGIN") {
+        return (Err(error.into()), false);
+    }
     let found = work(&View { connection, ground });
-    connection.execute_batch("ROLLBACK")?;
-    found
+    (found, connection.execute_batch("ROLLBACK").is_ok())
 }
 
 fn open_writer(ground: &Ground) -> Done<(Uuid, Connection)> {

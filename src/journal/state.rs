@@ -18,6 +18,8 @@ pub(super) fn encode(state: &AlertState) -> Vec<u8> {
         SiteRef::Uid(uid) => (1, uid.clone()),
         SiteRef::Id(id) => (2, id.to_string()),
         SiteRef::Name(name) => (3, name.clone()),
+        SiteRef::Device => (4, String::new()),
+        SiteRef::Unknown => (5, String::new()),
     };
     let told = match state.told {
         Told::Nothing => 0,
@@ -76,6 +78,8 @@ fn read(bytes: &[u8]) -> Option<AlertState> {
         1 => SiteRef::Uid(text.to_owned()),
         2 => SiteRef::Id(text.parse().ok()?),
         3 => SiteRef::Name(text.to_owned()),
+        4 => SiteRef::Device,
+        5 => SiteRef::Unknown,
         _ => return None,
     };
     let closed_on = Some(i64::from_le_bytes(*closed_on)).filter(|time| *time != NEVER).map(Millis);
@@ -96,7 +100,9 @@ mod tests {
             Just(SiteRef::None),
             ".*".prop_map(SiteRef::Uid),
             any::<i64>().prop_map(SiteRef::Id),
-            ".*".prop_map(SiteRef::Name)
+            ".*".prop_map(SiteRef::Name),
+            Just(SiteRef::Device),
+            Just(SiteRef::Unknown)
         ];
         let counts = (any::<u32>(), any::<u32>(), proptest::option::of(0..i64::MAX));
         (told, seen, site, counts, any::<Vec<u8>>()).prop_map(

@@ -14,6 +14,7 @@ mod lists;
 mod measure;
 mod model;
 mod oracle;
+mod panics;
 mod requests;
 mod sinks;
 mod support;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::diagnostic::panics::{Panicked, caught};
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail, unusable};
 use crate::journal::space;
@@ -42,16 +43,24 @@ struct Waiting {
 
 /// A piece of work and the one who waits for its result.
 trait Work: Send {
-    /// Does it; an error means that nothing of it may be kept.
-    fn run(&mut self, tx: &Tx<'_>) -> Done<()>;
+    /// Does it; an error, or a panic, means that nothing of it may be kept.
+    fn run(&mut self, tx: &Tx<'_>) -> Done<Ran>;
     /// Answers: with what `run` found, or with `error`.
     fn answer(self: Box<Self>, error: Option<JournalError>);
 }
 
+/// How a piece of work ended that did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ran {
+    ToItsEnd,
+    /// Its caller panics in its place: that is no fault of the journal.
+    Panicked,
+}
+
 struct Piece<T, F> {
     work: Option<F>,
-    result: Option<T>,
-    reply: oneshot::Sender<Result<T, JournalError>>,
+    result: Option<Result<T, Panicked>>,
+    reply: oneshot::Sender<Result<Result<T, Panicked>, JournalError>>,
 }
 
 impl<T, F> Work for Piece<T, F>
@@ -59,11 +68,12 @@ where
     T: Send,
     F: FnOnce(&Tx<'_>) -> Done<T> + Send,
 {
-    fn run(&mut self, tx: &Tx<'_>) -> Done<()> {
-        if let Some(work) = self.work.take() {
-            self.result = Some(work(tx)?);
-        }
-        Ok(())
+    fn run(&mut self, tx: &Tx<'_>) -> Done<Ran> {
+        let Some(work) = self.work.take() else { return Ok(Ran::ToItsEnd) };
+        let result = caught(|| work(tx)).map_or_else(|panicked| Ok(Err(panicked)), |done| done.map(Ok))?;
+        let ran = if result.is_ok() { Ran::ToItsEnd } else { Ran::Panicked };
+        self.result = Some(result);
+        Ok(ran)
     }
 
     fn answer(self: Box<Self>, error: Option<JournalError>) {
@@ -93,7 +103,7 @@ impl Writer {
         self.changed.subscribe()
     }
 
-    /// Does `work` in the next transaction and answers once that is durable. A caller that is cancelled while it waits for a
+    /// Does `work` in the next transaction and answers once that is durable; panics if `work` does, and nothing of it is kept. A caller that is cancelled while it waits for a
     /// place has asked nothing; afterwards its work is done whole.
     pub(super) async fn submit<T, F>(self: &Arc<Self>, work: F) -> Result<T, JournalError>
     where
@@ -109,7 +119,10 @@ impl Writer {
             // The task ends by itself when the queue is empty; whoever waits for an answer waits for it.
             drop(tokio::task::spawn_blocking(move || writer.drain()));
         }
-        answer.await.map_err(|_| stopped())?
+        match answer.await.map_err(|_| stopped())?? {
+            Ok(result) => Ok(result),
+            Err(panicked) => std::panic::resume_unwind(Box::new(panicked)),
+        }
     }
 
     /// Writes everything back into the file, ends the connection; nothing can be written any more.
@@ -217,9 +230,14 @@ fn transaction(tx: &Tx<'_>, group: &mut [Box<dyn Work>], refused: &mut Vec<Optio
         let before = connection.total_changes();
         connection.execute_batch("SAVEPOINT work")?;
         match work.run(tx) {
-            Ok(()) => {
+            Ok(Ran::ToItsEnd) => {
                 connection.execute_batch("RELEASE work")?;
                 changed |= connection.total_changes() != before;
+                refused.push(None);
+            }
+            Ok(Ran::Panicked) => {
+                connection.execute_batch("ROLLBACK TO work; RELEASE work")?;
+                tx.undone();
                 refused.push(None);
             }
             Err(fail) if fail.ends_transaction() => return Err(fail),

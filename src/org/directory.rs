@@ -188,6 +188,12 @@ impl Directory {
         self.accounts.get(account)?.known(site).map(|known| &known.site)
     }
 
+    /// The uids of the account's sites that have this name, in no order.
+    pub fn sites_named(&self, account: &AccountUid, name: &str) -> Vec<&str> {
+        let view = self.accounts.get(account).filter(|_| !name.trim().is_empty());
+        view.into_iter().flat_map(|view| view.named(name)).map(|known| known.site.uid.as_str()).collect()
+    }
+
     /// Whose a record of this site is.
     pub fn decide(&self, account: &AccountUid, site: &SiteRef) -> Decision {
         match self.accounts.get(account).and_then(|view| view.known(site)) {
@@ -235,6 +241,7 @@ impl Directory {
     /// Whose a record is that names a site which nobody knows, or none.
     fn decide_unknown(&self, account: &AccountUid, site: &SiteRef) -> Decision {
         let view = self.accounts.get(account);
+        let unknown = || "site unknown: its device was not observed in one site before and after it".to_owned();
         let not_listed = || format!("{site} is not in the site list");
         match (site, &self.policy.orgs, &self.claims) {
             (SiteRef::None, ..) => match view {
@@ -245,6 +252,10 @@ impl Directory {
                 decide_unknown(rules, claims, uid, view.and_then(View::name)).decision
             }
             (SiteRef::Id(_) | SiteRef::Name(_), Some(rules), _) => unmapped(rules, &not_listed()).decision,
+            // Whatever the policy: once its site is settled, that decides.
+            (SiteRef::Device, ..) => Decision::Held("its device is looked up".to_owned()),
+            (SiteRef::Unknown, Some(rules), _) => unmapped(rules, &unknown()).decision,
+            (SiteRef::Unknown, None, _) => Decision::Held(unknown()),
             (SiteRef::Uid(_) | SiteRef::Id(_) | SiteRef::Name(_), ..) => Decision::Held(not_listed()),
         }
     }

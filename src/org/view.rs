@@ -74,6 +74,12 @@ impl View {
         &self.own
     }
 
+    /// The sites of this name, in no order.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = &Known> {
+        let key = names::key(name);
+        self.sites.values().filter(move |known| names::key(&known.site.name) == key)
+    }
+
     /// All known sites, in no order.
     pub(crate) fn sites(&self) -> impl Iterator<Item = &Known> {
         self.sites.values()
@@ -90,7 +96,7 @@ impl View {
             SiteRef::Uid(uid) => uid,
             SiteRef::Id(id) => self.by_id.get(id)?.as_ref()?,
             SiteRef::Name(name) => self.by_name.get(&names::key(name)).filter(|_| !name.trim().is_empty())?.as_ref()?,
-            SiteRef::None => return None,
+            SiteRef::None | SiteRef::Device | SiteRef::Unknown => return None,
         };
         self.sites.get(uid)
     }
@@ -100,7 +106,7 @@ impl View {
         let by_site = match (self.known(site), site) {
             (Some(known), _) => known.filtered,
             (None, SiteRef::Uid(uid)) => self.filter.stops_unknown(uid),
-            (None, SiteRef::None | SiteRef::Id(_) | SiteRef::Name(_)) => false,
+            (None, SiteRef::None | SiteRef::Id(_) | SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown) => false,
         };
         by_site || severity.is_some_and(|severity| self.filter.stops_severity(severity))
     }

@@ -95,6 +95,8 @@ pub(crate) mod tests {
         Take(usize),
         /// Fails.
         Fail(ErrorKind),
+        /// Panics.
+        Panic,
     }
 
     /// Follows a script, then takes everything.
@@ -117,10 +119,12 @@ pub(crate) mod tests {
 
     impl Write for Scripted {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let taken = match self.script.lock().unwrap().pop_front() {
+            let act = self.script.lock().unwrap().pop_front();
+            let taken = match act {
                 None => bytes.len(),
                 Some(Act::Take(most)) => most.min(bytes.len()),
                 Some(Act::Fail(kind)) => return Err(kind.into()),
+                Some(Act::Panic) => panic!("on purpose"),
             };
             self.seen.lock().unwrap().extend_from_slice(&bytes[..taken]);
             Ok(taken)

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
+use crate::diagnostic::panics::why_ended;
 use crate::event::Event;
 use crate::sink::file::open::{Append, Open};
 use crate::sink::lines::Lines;
@@ -66,7 +67,8 @@ impl FileSink {
             }
             outcome.map_err(|reason| SinkError::Retry(format!("{} {reason}", file.path.display())))
         });
-        done.await.unwrap_or_else(|error| Err(SinkError::Retry(format!("the file writer failed: {error}"))))
+        done.await
+            .unwrap_or_else(|ended| Err(SinkError::Retry(format!("the file writer failed: {}", why_ended(ended)))))
     }
 }
 

@@ -11,6 +11,7 @@ use self::carried::Carried;
 use self::course::Exchange;
 use self::transport::Transport;
 use crate::clock::Clock;
+use crate::diagnostic::panics::why_ended;
 use crate::event::Event;
 use crate::secret::Secret;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
@@ -149,8 +150,8 @@ impl Exchange for Link {
         let compression = self.compression;
         // Megabytes are much to compress: the runtime's threads have other work.
         let encoded = tokio::task::spawn_blocking(move || compression.encode(request)).await;
-        let encoded = encoded.map_err(std::io::Error::other).flatten();
-        let encoded = encoded.map_err(|error| SinkError::Retry(format!("the encoder failed: {error}")))?;
+        let encoded = encoded.map_err(why_ended).and_then(|encoded| encoded.map_err(|error| error.to_string()));
+        let encoded = encoded.map_err(|reason| SinkError::Retry(format!("the encoder failed: {reason}")))?;
         let verdict = self.transport.send(encoded, &headers).await;
         match verdict.reason() {
             Some(reason) => self.trouble.set(reason.to_owned()),

@@ -2,6 +2,7 @@
 
 use crate::app::AppError;
 use crate::clock::Clock;
+use crate::diagnostic::panics::caught;
 use crate::normalize::{Context, Options, normalize};
 use crate::org::directory::{Decision, Directory};
 use crate::record::Record;
@@ -35,9 +36,10 @@ impl Printer {
                 processed_at: self.clock.now(),
                 options: &self.options,
             };
-            match normalize(record, &context) {
-                Ok(event) => events.push(event),
-                Err(error) => tracing::warn!(error = error.to_string(), "a record was left out"),
+            match caught(|| normalize(record, &context)) {
+                Ok(Ok(event)) => events.push(event),
+                Err(panicked) => tracing::warn!(error = panicked.to_string(), "a record was left out"),
+                Ok(Err(error)) => tracing::warn!(error = error.to_string(), "a record was left out"),
             }
         }
         match self.stdout.deliver(&events).await {

@@ -4,9 +4,12 @@ use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use crate::diagnostic::panics::why_ended;
+
 /// Opens the file for appending, as its sink does. A file that does not exist is made and removed again.
 pub(crate) async fn try_open(path: PathBuf) -> std::io::Result<()> {
-    tokio::task::spawn_blocking(move || try_open_now(&path)).await.map_err(std::io::Error::other)?
+    let tried = tokio::task::spawn_blocking(move || try_open_now(&path)).await;
+    tried.map_err(|ended| std::io::Error::other(why_ended(ended)))?
 }
 
 fn try_open_now(path: &Path) -> std::io::Result<()> {

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use super::compare::remains::Address;
 use crate::clock::Millis;
 use crate::deliver::route::Route;
+use crate::diagnostic::panics::caught;
 use crate::event::Event;
 use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, normalize};
@@ -67,6 +68,8 @@ impl Moves {
                 Some(site) => self.sites.get(&(account.clone(), site.uid.clone())),
                 None => return false,
             },
+            // Sent by the policy for records of unknown sites.
+            SiteRef::Device | SiteRef::Unknown => return false,
         };
         last.is_none_or(|last| *last < envelope.received_at)
     }
@@ -88,7 +91,7 @@ impl Surroundings<'_> {
             let processed_at = envelope.received_at;
             let context =
                 Context { directory: self.directory, tenant: &tenant, device, processed_at, options: self.options };
-            let Ok(event) = normalize(record, &context) else { return (Address::default(), false) };
+            let Ok(Ok(event)) = caught(|| normalize(record, &context)) else { return (Address::default(), false) };
             events.push(event);
         }
         let is_wanted = events.first().is_some_and(|event| {
@@ -116,7 +119,7 @@ impl Surroundings<'_> {
             SiteRef::None | SiteRef::Uid(_) => true,
             site @ SiteRef::Id(_) => self.directory.site(&envelope.account, site).is_some(),
             // Sites change their names.
-            SiteRef::Name(_) => false,
+            SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown => false,
         };
         is_by_device || (has_known_site && !is_forgotten)
     }

@@ -99,7 +99,7 @@ impl Row {
         let account = directory.account(&entry.account);
         let text = entry.site.to_string();
         let (site_uid, site_name, site_id) = match entry.site {
-            SiteRef::None => (String::new(), String::new(), None),
+            SiteRef::None | SiteRef::Device | SiteRef::Unknown => (String::new(), String::new(), None),
             SiteRef::Uid(uid) => (uid, String::new(), None),
             SiteRef::Id(id) => (String::new(), String::new(), Some(id)),
             SiteRef::Name(name) => (String::new(), name, None),

@@ -5,7 +5,10 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::collect::activity::PATH;
 use crate::collect::activity::details::Details;
+use crate::collect::item;
 use crate::datto::model::activity::{self, ActivityRow, Entity};
+#[cfg(test)]
+use crate::diagnostic::planted;
 use crate::journal::{DatedRecord, Rejected, UNDATED};
 use crate::normalize::redact;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
@@ -19,25 +22,26 @@ pub enum Row {
     Rejected(Rejected),
 }
 
-/// Reads one item of an activity page.
+/// Reads one item of an activity page; one that makes decoding panic is rejected.
 pub fn read(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
+    item::guarded(PATH, item, || decode(account, item, received_at)).unwrap_or_else(Row::Rejected)
+}
+
+fn decode(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
     let row = match activity::decode(item) {
         Ok(row) => row,
-        Err(reason) => {
-            return Row::Rejected(Rejected {
-                path: PATH.to_owned(),
-                reason: reason.to_string(),
-                content: redact::strip_text(item.get()),
-            });
-        }
+        Err(reason) => return Row::Rejected(item::rejected(PATH, &reason.to_string(), item)),
     };
+    #[cfg(test)]
+    planted::visit("activity", &row.id);
     let (kind, entity) = (row.kind(), row.entity_kind());
     let details = Details::read(row.details.as_deref());
+    let device = device(&row, &details);
     let envelope = Envelope {
         account: account.clone(),
         kind,
-        site: site(&row, &details),
-        device: device(&row, &details),
+        site: site(&row, &details, &device),
+        device,
         native_id: row.id,
         marker: Marker::Once,
         path: PATH.to_owned(),
@@ -50,8 +54,8 @@ pub fn read(account: &AccountUid, item: &RawValue, received_at: Millis) -> Row {
 }
 
 /// The site that decides the organization. A move belongs to the site that the device came from (event-schema.md section 7);
-/// else the row's own site, else the site that its details name.
-fn site(row: &ActivityRow, details: &Details) -> SiteRef {
+/// else the row's own site, else the site that its details name, else that of its device.
+fn site(row: &ActivityRow, details: &Details, device: &DeviceRef) -> SiteRef {
     let by_uid = |key: &str| details.text(key).map(SiteRef::Uid);
     let by_id = |key: &str| details.integer(key).map(SiteRef::Id);
     by_uid("data.from_site_uid")
@@ -59,7 +63,7 @@ fn site(row: &ActivityRow, details: &Details) -> SiteRef {
         .or_else(|| Some(row.site.clone()).filter(|site| *site != SiteRef::None))
         .or_else(|| by_uid("data.site_uid"))
         .or_else(|| by_id("data.site_id"))
-        .unwrap_or_default()
+        .unwrap_or(if *device == DeviceRef::None { SiteRef::None } else { SiteRef::Device })
 }
 
 fn device(row: &ActivityRow, details: &Details) -> DeviceRef {

@@ -6,12 +6,15 @@ use serde_json::value::RawValue;
 
 use crate::clock::Millis;
 use crate::collect::alerts::look::{Rules, Sighting, look};
+use crate::collect::item;
 use crate::collect::source::{PassError, Source};
 use crate::datto::model::alert::{self, Alert};
+#[cfg(test)]
+use crate::diagnostic::planted;
 use crate::journal::{AlertLook, AlertState, Intake, JournalError, Lane, Page, Rejected, Seen, Told};
 use crate::normalize::ocsf::severity;
 use crate::normalize::redact;
-use crate::record::{RecordKind, SiteRef, Stream};
+use crate::record::{AccountUid, DeviceRef, RecordKind, SiteRef, Stream};
 
 /// A page as it was received.
 #[derive(Debug)]
@@ -52,23 +55,30 @@ impl PageSeen {
 
 /// Compares a page with what is known and commits the difference.
 pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSeen, PassError> {
-    let (sightings, rejected) = read(&shown);
+    let (mut sightings, malformed) = read(&shown);
     let uids: Vec<String> = sightings.iter().map(|sighting| sighting.uid.clone()).collect();
     loop {
         let known = source.journal.alert_states(&source.account.uid, uids.clone()).await?;
-        let looks: Vec<AlertLook> = sightings
-            .iter()
-            .filter_map(|sighting| look(&source.account.uid, known.get(&sighting.uid), sighting, rules))
-            .collect();
+        let (mut looks, mut rejected): (Vec<AlertLook>, _) = (Vec::new(), malformed.clone());
+        for sighting in &sightings {
+            match looked(&source.account.uid, known.get(&sighting.uid), sighting, rules) {
+                Ok(look) => looks.extend(look),
+                Err(unusable) => rejected.push(unusable),
+            }
+        }
         let sites: Vec<&SiteRef> =
             looks.iter().filter(|look| is_first_decision(look)).map(|look| &look.told.site).collect();
         source.know_sites(&sites).await?;
+        let named = sightings.iter_mut().map(|sighting| (&mut sighting.site, &sighting.device));
+        if source.leave_to_devices(named).await? {
+            continue;
+        }
         let mut page = PageSeen {
             was_resolved: uids.iter().map(|uid| known.get(uid).is_some_and(|state| state.seen != Seen::Open)).collect(),
             resolved_on: sightings.iter().map(|sighting| sighting.resolved_on).collect(),
             uids: uids.clone(),
             last_entry: last_entry(&sightings, &known, shown.received_at),
-            unusable: rejected.len() as u64,
+            unusable: malformed.len() as u64,
             intake: Intake::default(),
         };
         if looks.is_empty() && rejected.is_empty() {
@@ -82,7 +92,7 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             cursors: Vec::new(),
             alerts: looks,
             records: Vec::new(),
-            rejected: rejected.clone(),
+            rejected,
         };
         match source.commit(commit).await {
             Ok(intake) => {
@@ -118,28 +128,46 @@ fn is_first_decision(look: &AlertLook) -> bool {
 pub fn read(shown: &Shown) -> (Vec<Sighting>, Vec<Rejected>) {
     let (mut sightings, mut rejected, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
     for item in &shown.items {
-        match alert::decode(item) {
-            Ok(alert) => {
-                if seen.insert(alert.uid.clone()) {
-                    sightings.push(sighting(alert, item, shown));
+        match item::guarded(&shown.path, item, || decode(item, shown)).flatten() {
+            Ok(sighting) => {
+                if seen.insert(sighting.uid.clone()) {
+                    sightings.push(sighting);
                 }
             }
-            Err(reason) => rejected.push(Rejected {
-                path: shown.path.clone(),
-                reason: reason.to_string(),
-                content: redact::strip_text(item.get()),
-            }),
+            Err(unusable) => rejected.push(unusable),
         }
     }
     (sightings, rejected)
 }
 
+fn decode(item: &RawValue, shown: &Shown) -> Result<Sighting, Rejected> {
+    let alert = alert::decode(item).map_err(|reason| item::rejected(&shown.path, &reason.to_string(), item))?;
+    #[cfg(test)]
+    planted::visit("alert", &alert.uid);
+    Ok(sighting(alert, item, shown))
+}
+
+/// [`look`] on an alert that may make it panic: then the alert is rejected as it was seen.
+pub fn looked(
+    account: &AccountUid,
+    known: Option<&AlertState>,
+    sighting: &Sighting,
+    rules: Rules,
+) -> Result<Option<AlertLook>, Rejected> {
+    item::guarded(&sighting.path, &sighting.source, || {
+        #[cfg(test)]
+        planted::visit("alert look", &sighting.uid);
+        look(account, known, sighting, rules)
+    })
+}
+
 fn sighting(alert: Alert<'_>, item: &RawValue, shown: &Shown) -> Sighting {
     // The record's own word counts for more than the list that showed it: lists move.
     let seen = if alert.resolved == Some(true) { Seen::Resolved } else { shown.seen };
+    let is_by_device = alert.site == SiteRef::None && alert.device != DeviceRef::None;
     Sighting {
         uid: alert.uid,
-        site: alert.site,
+        site: if is_by_device { SiteRef::Device } else { alert.site },
         device: alert.device,
         opened_on: alert.timestamp,
         resolved_on: alert.resolved_on,

@@ -3,12 +3,13 @@
 //! The list has no documented order and no documented depth (datto-rmm-api.md section 8.1). A row ends the walk only if it
 //! was known when the last complete pass began, and two pages in a row hold only such rows.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::clock::Millis;
+use crate::collect::alerts::closed::Closed;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{PageSeen, Shown, take};
 use crate::collect::source::{PassError, Source};
@@ -28,12 +29,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 /// What is remembered between passes. A new process knows nothing and therefore sweeps first.
 #[derive(Debug, Default)]
 pub struct Resolved {
-    /// Number of the pass under way or last ended.
-    pass: u64,
-    /// Number of the last pass that ended as it should.
+    /// Number of the last pass, if that ended as it should.
     completed: Option<u64>,
-    /// The pass in which a row was first known, where that was in this process and not before `completed`.
-    first_known: HashMap<String, u64>,
     /// When the last sweep began, and its pages.
     swept: Option<(Instant, u64)>,
     order: Order,
@@ -65,7 +62,7 @@ pub struct ResolvedWalk {
 impl Resolved {
     /// Walks from the front until everything further is known, or to the end if a sweep is due.
     pub async fn walk(&mut self, source: &Source, rules: Rules) -> Result<ResolvedWalk, PassError> {
-        self.pass += 1;
+        let pass = source.closed.begin();
         let began = Instant::now();
         let is_sweep = self.is_sweep_due(source);
         let last_completed = self.completed.take();
@@ -77,7 +74,7 @@ impl Resolved {
             let (path, received_at) = (PATH.to_owned(), answer.received_at);
             let shown = Shown { path, seen: Seen::Resolved, received_at, items: answer.items };
             let page = take(source, rules, shown).await?;
-            let all_known = self.all_known(&page, last_completed);
+            let all_known = last_completed.is_some_and(|completed| all_known(&page, &source.closed, completed));
             known_pages = if all_known { known_pages + 1 } else { 0 };
             walk.moved |= rows.add(&page);
             walk.last_entry = walk.last_entry.max(page.last_entry);
@@ -94,9 +91,8 @@ impl Resolved {
             self.swept = Some((began, walk.requests));
             self.order = if rows.falls { Order::NewestFirst } else { Order::Unknown };
         }
-        self.completed = Some(self.pass);
-        let pass = self.pass;
-        self.first_known.retain(|_, first| *first >= pass);
+        self.completed = Some(pass);
+        source.closed.complete(pass);
         Ok(walk)
     }
 
@@ -106,19 +102,12 @@ impl Resolved {
         let interval = sweep_interval(pages, source.client.rate().ceiling, self.order);
         self.completed.is_none() || began.elapsed() >= interval
     }
+}
 
-    /// Whether every row was known when the last complete pass began. Remembers the rows that were not.
-    fn all_known(&mut self, page: &PageSeen, last_completed: Option<u64>) -> bool {
-        let mut all = true;
-        for (uid, was_resolved) in page.uids.iter().zip(&page.was_resolved) {
-            if !was_resolved {
-                self.first_known.entry(uid.clone()).or_insert(self.pass);
-            }
-            let first = self.first_known.get(uid).copied().unwrap_or(0);
-            all &= *was_resolved && last_completed.is_some_and(|completed| first < completed);
-        }
-        all
-    }
+/// Whether every row was known, by whatever way, when the pass `completed` began.
+fn all_known(page: &PageSeen, closed: &Closed, completed: u64) -> bool {
+    let mut rows = page.uids.iter().zip(&page.was_resolved);
+    rows.all(|(uid, was_resolved)| *was_resolved && closed.was_known(uid, completed))
 }
 
 /// How long after a sweep of `pages` the next one is due: at most a tenth of `ceiling` requests a minute go into sweeps.

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::collect::alerts::Thoroughness;
-use crate::collect::alerts::look::{Rules, look};
-use crate::collect::alerts::page::{Shown, read, take};
+use crate::collect::alerts::look::Rules;
+use crate::collect::alerts::page::{Shown, looked, read, take};
 use crate::collect::proof::{self, Proof, Step};
 use crate::collect::source::{PassError, Source};
 use crate::datto::endpoint::segment;
@@ -190,16 +190,20 @@ async fn close(source: &Source, rules: Rules, uid: &str, path: &str) -> Result<(
         let received_at = source.clock.now();
         let shown = Shown { path: path.to_owned(), seen: Seen::Vanished, received_at, items: vec![last] };
         let Some(sighting) = read(&shown).0.pop() else { return Ok(()) };
-        let Some(look) = look(account, Some(state), &sighting, rules) else { return Ok(()) };
+        let (look, rejected) = match looked(account, Some(state), &sighting, rules) {
+            Ok(Some(look)) => (Some(look), None),
+            Ok(None) => return Ok(()),
+            Err(unusable) => (None, Some(unusable)),
+        };
         let page = Page {
             account: account.clone(),
             stream: Stream::Alerts,
             lane: journal::Lane::Live,
             received_at,
             cursors: Vec::new(),
-            alerts: vec![look],
+            alerts: look.into_iter().collect(),
             records: Vec::new(),
-            rejected: Vec::new(),
+            rejected: rejected.into_iter().collect(),
         };
         match source.commit(page).await {
             Ok(_) => return Ok(()),

@@ -5,9 +5,15 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::collect::inventory::posture;
 use crate::collect::inventory::watched;
+use crate::collect::item;
 use crate::datto::model::{device, site};
+use crate::diagnostic::panics::caught;
+#[cfg(test)]
+use crate::diagnostic::planted;
+use crate::inventory::Device;
 use crate::journal::Rejected;
 use crate::journal::items::{Digest, ItemKind, ItemRow, Words};
+use crate::journal::stays::Observation;
 use crate::normalize::redact;
 use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
@@ -57,13 +63,32 @@ pub struct Origin<'a> {
     pub received_at: Millis,
 }
 
-/// Reads a device; `udfs` are the user-defined fields that are told.
+/// Reads a device; `udfs` are the user-defined fields that are told. One that makes decoding panic is unusable.
 pub fn device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sight, Box<Unusable>> {
+    let decoded = item::guarded(origin.path, item, || decode_device(item, origin, udfs));
+    decoded.unwrap_or_else(|rejected| Err(Box::new(panicked(ItemKind::Device, item, rejected))))
+}
+
+/// Reads a site; one that makes decoding panic is unusable.
+pub fn site(item: &RawValue, origin: Origin<'_>) -> Result<Sight, Box<Unusable>> {
+    let decoded = item::guarded(origin.path, item, || decode_site(item, origin));
+    decoded.unwrap_or_else(|rejected| Err(Box::new(panicked(ItemKind::Site, item, rejected))))
+}
+
+/// An item that makes vintner panic, with its watched fields as its identity if they can be read.
+pub fn panicked(kind: ItemKind, item: &RawValue, rejected: Rejected) -> Unusable {
+    let identity = caught(|| watched::canonical_json(kind, item)).unwrap_or_else(|_| rejected.content.clone());
+    (rejected, identity)
+}
+
+fn decode_device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sight, Box<Unusable>> {
     let stripped = redact::strip_keeping(RecordKind::Device, item, &udfs.of_rows());
     let source =
         if udfs.listed.is_empty() { stripped.clone() } else { redact::strip_keeping(RecordKind::Device, item, udfs) };
     let decoded = device::decode(&stripped, origin.account).and_then(|row| Ok((row, device::standing(&stripped)?)));
     let (row, standing) = decoded.map_err(|reason| unusable(ItemKind::Device, item, &stripped, origin, &reason))?;
+    #[cfg(test)]
+    planted::visit("device", &row.uid);
     let (digest, hex) = watched::digest(ItemKind::Device, &source);
     Ok(Sight {
         kind: ItemKind::Device,
@@ -79,8 +104,7 @@ pub fn device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sight,
     })
 }
 
-/// Reads a site.
-pub fn site(item: &RawValue, origin: Origin<'_>) -> Result<Sight, Box<Unusable>> {
+fn decode_site(item: &RawValue, origin: Origin<'_>) -> Result<Sight, Box<Unusable>> {
     let source = redact::strip(RecordKind::Site, item);
     let row = site::decode(&source, origin.account)
         .map_err(|reason| unusable(ItemKind::Site, item, &source, origin, &reason))?;
@@ -112,6 +136,16 @@ impl Sight {
     /// The record that it is on its own: the first of its kind. For a list that is printed and not compared with anything.
     pub fn record_as_listed(&self, account: &AccountUid) -> Record {
         self.record(account, Marker::Item(1, self.hex.clone(), None))
+    }
+
+    /// In which site a device was, as an answer showed it whose request was `sent` and which had arrived at `received`, by the API's clock.
+    pub fn observation(&self, sent: Millis, received: Millis) -> Option<Observation> {
+        match &self.row {
+            ItemRow::Device(Device { uid, site_uid, .. }) => {
+                Some(Observation { device: uid.clone(), site: site_uid.clone(), sent, received })
+            }
+            ItemRow::Site(..) => None,
+        }
     }
 
     /// The records of a device's posture changes, in a fixed order.
@@ -152,7 +186,6 @@ fn unusable(
     origin: Origin<'_>,
     reason: &dyn std::fmt::Display,
 ) -> Box<Unusable> {
-    let rejected =
-        Rejected { path: origin.path.to_owned(), reason: reason.to_string(), content: redact::strip_text(item.get()) };
+    let rejected = item::rejected(origin.path, &reason.to_string(), item);
     Box::new((rejected, watched::canonical_json(kind, stripped)))
 }

@@ -8,7 +8,7 @@ use crate::journal::pack::pack_json;
 use crate::journal::seen::key;
 use crate::journal::sqlite::Journal;
 use crate::journal::{AlertLook, JournalError, Page, StartAt, counters};
-use crate::record::{Marker, RecordKind};
+use crate::record::{Marker, RecordKind, SiteRef};
 
 /// An open alert whose source does not compress below 4 KiB.
 fn large_alert(name: &str) -> AlertLook {
@@ -137,6 +137,28 @@ async fn a_wrong_counter_is_found() {
         std::fs::write(place.path(), &good).unwrap();
     }
     assert_eq!(place.open().check_pages().await.unwrap().problems, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_held_record_whose_site_is_settled_counts_for_that_site() {
+    let place = Place::new();
+    let journal = place.open();
+    let mut page = activities("waits", 2, "b");
+    for waiting in &mut page.records {
+        waiting.record.envelope.site = SiteRef::Device;
+    }
+    journal.commit(page).await.unwrap();
+    let held = async || -> Vec<_> {
+        journal.held().await.unwrap().into_iter().map(|entry| (entry.site, entry.count)).collect()
+    };
+    assert_eq!(held().await, [(SiteRef::Device, 2)]);
+    for (n, settled) in journal.unsettled(&uid(), 0, 9).await.unwrap().into_iter().enumerate() {
+        let long = SiteRef::Uid(format!("a site whose uid is longer than before {}", "x".repeat(3000)));
+        journal.settle_sites(&uid(), vec![(settled.seq, long.clone())]).await.unwrap();
+        assert_eq!(held().await.iter().find(|(site, _)| *site == long), Some(&(long, n as u64 + 1)));
+        assert_eq!(differences(&journal).await, Vec::<String>::new());
+    }
+    assert_eq!(held().await.len(), 1);
 }
 
 /// A journal as the version before wrote it: records in two lanes, one of which lost its middle, references, held records, dead

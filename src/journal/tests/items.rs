@@ -234,6 +234,6 @@ async fn a_journal_of_the_first_layout_is_brought_up_to_date() {
     let version = |path| -> i64 {
         Connection::open(path).unwrap().pragma_query_value(None, "user_version", |row| row.get(0)).unwrap()
     };
-    assert_eq!(version(place.path()), 4);
+    assert_eq!(version(place.path()), 5);
     assert_eq!(ids(&place.open(), &live()).await, ["d1:1:00000000"]);
 }

@@ -38,7 +38,7 @@ impl<'a> Scope<'a> {
             (None, SiteRef::Uid(uid)) => Place { uid: text(uid), ..Place::default() },
             (None, SiteRef::Id(id)) => Place { id: Some(*id), ..Place::default() },
             (None, SiteRef::Name(name)) => Place { name: text(name), ..Place::default() },
-            (None, SiteRef::None) => Place::default(),
+            (None, SiteRef::None | SiteRef::Device | SiteRef::Unknown) => Place::default(),
         };
         Self { envelope, context, account: context.directory.account(&envelope.account), site }
     }

@@ -16,6 +16,7 @@ use super::answer::Verdict;
 use super::lanes::lanes;
 use super::request::Prepared;
 use super::trial::Trial;
+use crate::diagnostic::panics::why_ended;
 use crate::event::Event;
 use crate::sink::{Delivered, SinkError};
 
@@ -58,7 +59,7 @@ pub(super) async fn deliver<X: Exchange>(
     }
     let (mut lanes, mut failure) = (Vec::new(), None);
     while let Some(ended) = running.join_next().await {
-        let (lane, ended) = ended.unwrap_or_else(|error| (None, Err(encoder_failed(&error).into())));
+        let (lane, ended) = ended.unwrap_or_else(|error| (None, Err(encoder_failed(error).into())));
         lanes.extend(lane);
         if let Err(Ended::Failed(error)) = ended {
             shared.is_over.store(true, Ordering::Release);
@@ -97,7 +98,7 @@ async fn run<X: Exchange>(
     let prepared = tokio::task::spawn_blocking(move || Prepared::new(&encoding, &members, body)).await;
     let prepared = match prepared {
         Ok(prepared) => prepared,
-        Err(error) => return (None, Err(encoder_failed(&error).into())),
+        Err(error) => return (None, Err(encoder_failed(error).into())),
     };
     let mut lane = Lane::new(exchange, Arc::clone(&shared), events, prepared);
     let ended = lane.deliver().await;
@@ -119,8 +120,8 @@ fn longest(before: Option<SinkError>, error: SinkError) -> SinkError {
     }
 }
 
-fn encoder_failed(error: &tokio::task::JoinError) -> SinkError {
-    SinkError::Retry(format!("the encoder failed: {error}"))
+fn encoder_failed(ended: tokio::task::JoinError) -> SinkError {
+    SinkError::Retry(format!("the encoder failed: {}", why_ended(ended)))
 }
 
 /// The receiver refuses each record alone and takes no other: it is the receiver, and nothing is given up.
@@ -131,7 +132,7 @@ fn takes_nothing(reason: &str) -> SinkError {
 async fn encoded(prepared: &Arc<Prepared>, places: Vec<usize>) -> Result<Vec<u8>, SinkError> {
     let prepared = Arc::clone(prepared);
     let encoded = tokio::task::spawn_blocking(move || prepared.encode(&places)).await;
-    encoded.map_err(|error| encoder_failed(&error))
+    encoded.map_err(encoder_failed)
 }
 
 /// How many records of a request the receiver rejected.

@@ -1,6 +1,7 @@
 //! Events as OTLP requests: one resource per account, bounded in bytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use opentelemetry_proto::tonic::common::v1::InstrumentationScope;
 use opentelemetry_proto::tonic::logs::v1::{ResourceLogs, ScopeLogs};
@@ -10,6 +11,7 @@ use prost::Message;
 use super::Body;
 use super::record::{Fields, log_record};
 use super::value::{pair, text};
+use crate::diagnostic::panics::caught;
 use crate::event::Event;
 use crate::normalize::json::Json;
 
@@ -27,6 +29,7 @@ const LOG_RECORDS: u8 = 2 << 3 | 2;
 /// Events of one lane made ready, so that a part of them can be sent again without encoding them anew.
 pub(super) struct Prepared {
     records: Vec<Ready>,
+    unmade: BTreeMap<usize, String>,
 }
 
 /// One record and the account that its resource names.
@@ -42,14 +45,19 @@ struct Ready {
 impl Prepared {
     /// Makes the records of those `events` that are `members`, in order.
     pub(super) fn new(events: &[Event], members: &[usize], body: Body) -> Self {
-        let ready = |origin: usize| {
-            let event = events.get(origin)?;
-            let fields = Fields::of(event);
-            let bytes = log_record(event, &fields, body).encode_to_vec();
-            let (account, platform) = (event.pivots.account_uid.clone(), platform(&fields));
-            Some(Ready { bytes, origin, account, platform })
-        };
-        Self { records: members.iter().copied().filter_map(ready).collect() }
+        let (mut records, mut unmade) = (Vec::new(), BTreeMap::new());
+        for (origin, event) in members.iter().filter_map(|origin| Some((*origin, events.get(*origin)?))) {
+            match caught(|| Ready::of(event, origin, body)) {
+                Ok(ready) => records.push(ready),
+                Err(panicked) => drop(unmade.insert(origin, panicked.to_string())),
+            }
+        }
+        Self { records, unmade }
+    }
+
+    /// Events that no record can be made of since that panics, by their index in the delivery, each with the reason.
+    pub(super) fn unmade(&self) -> &BTreeMap<usize, String> {
+        &self.unmade
     }
 
     /// The places of all records.
@@ -100,6 +108,15 @@ impl Prepared {
 }
 
 impl Ready {
+    fn of(event: &Event, origin: usize, body: Body) -> Self {
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("otlp", &event.id.to_string());
+        let fields = Fields::of(event);
+        let bytes = log_record(event, &fields, body).encode_to_vec();
+        let (account, platform) = (event.pivots.account_uid.clone(), platform(&fields));
+        Self { bytes, origin, account, platform }
+    }
+
     fn owner(&self) -> (&str, &str) {
         (&self.account, &self.platform)
     }
@@ -176,6 +193,16 @@ mod tests {
         let resource = format!("{:?}", request.resource_logs[0].resource);
         assert!(resource.contains("datto.platform") && resource.contains("vidal"), "{resource}");
         assert!(!format!("{:?}", request.resource_logs[1].resource).contains("datto.platform"));
+    }
+
+    #[test]
+    fn an_event_that_panics_is_named_and_the_others_go() {
+        let mut events = [of("a", "1"), of("a", "2"), of("a", "3")];
+        events[1].id = crate::record::EventId(uuid::Uuid::from_u128(0x0071_5000));
+        crate::diagnostic::planted::plant("otlp", &events[1].id.to_string(), 1);
+        let prepared = Prepared::new(&events, &[0, 1, 2], Body::Json);
+        let origins: Vec<_> = (0..3).filter_map(|place| prepared.origin(place)).collect();
+        assert_eq!((origins, prepared.unmade().keys().copied().collect::<Vec<_>>()), (vec![0, 2], vec![1]));
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::OnError;
+use crate::diagnostic::panics::caught;
 use crate::output::descriptor::{Writable, write_chunk, write_from};
 use crate::sink::Trouble;
 use crate::sink::lines::Lines;
@@ -43,8 +44,11 @@ pub(super) struct Failed {
 #[derive(Debug)]
 struct Job {
     batch: Batch,
-    done: oneshot::Sender<Result<(), Failed>>,
+    done: Done,
 }
+
+/// Where somebody waits for the outcome of a batch.
+type Done = oneshot::Sender<Result<(), Failed>>;
 
 /// What the thread knows.
 struct Thread<W> {
@@ -61,8 +65,10 @@ impl Owner {
         let trouble = Trouble::default();
         let mut thread = Thread { writer, trouble: trouble.clone(), torn: Vec::new() };
         std::thread::Builder::new().name("stdout".into()).spawn(move || {
-            while let Some(job) = jobs.blocking_recv() {
-                thread.serve(job);
+            while let Some(Job { batch, done }) = jobs.blocking_recv() {
+                let outcome = thread.serve(&batch, &done);
+                // The deliverer may have been stopped meanwhile; then nobody waits for the outcome.
+                drop(done.send(outcome));
             }
         })?;
         Ok(Self { queue, trouble })
@@ -92,37 +98,36 @@ impl Owner {
 }
 
 impl<W: Writable> Thread<W> {
-    fn serve(&mut self, Job { batch: Batch { lines, on_error }, done }: Job) {
+    /// Writes a batch to its end. A panic fails the batch, and the thread goes on with the next one.
+    fn serve(&mut self, Batch { lines, on_error }: &Batch, done: &Done) -> Result<(), Failed> {
         let mut place = 0;
+        let written = caught(|| self.write(lines, *on_error, &mut place, done));
+        self.trouble.clear();
+        let outcome = written.unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)));
+        outcome.map_err(|error| {
+            self.torn.extend_from_slice(lines.rest_of_line(place));
+            Failed { error, accepted: lines.whole(place) }
+        })
+    }
+
+    fn write(&mut self, lines: &Lines, on_error: OnError, place: &mut usize, done: &Done) -> std::io::Result<()> {
         let mut pause = FIRST_PAUSE;
-        let outcome = loop {
-            match self.advance(&lines, &mut place, &done) {
-                Ok(Progress::Done) => break Ok(()),
+        loop {
+            match self.advance(lines, place, done) {
+                Ok(Progress::Done) => return Ok(()),
                 Ok(Progress::More) => pause = FIRST_PAUSE,
-                Err(error) if error.kind() == ErrorKind::BrokenPipe || on_error == OnError::Fail => break Err(error),
+                Err(error) if error.kind() == ErrorKind::BrokenPipe || on_error == OnError::Fail => return Err(error),
                 Err(error) => {
                     self.trouble.set(format!("standard output cannot be written: {error}"));
                     std::thread::sleep(pause);
                     pause = LONGEST_PAUSE.min(pause.saturating_mul(2));
                 }
             }
-        };
-        self.trouble.clear();
-        let outcome = outcome.map_err(|error| {
-            self.torn.extend_from_slice(lines.rest_of_line(place));
-            Failed { error, accepted: lines.whole(place) }
-        });
-        // The deliverer may have been stopped meanwhile; then nobody waits for the outcome.
-        drop(done.send(outcome));
+        }
     }
 
     /// Writes one chunk, or finds that nothing is left to write.
-    fn advance(
-        &mut self,
-        lines: &Lines,
-        place: &mut usize,
-        done: &oneshot::Sender<Result<(), Failed>>,
-    ) -> std::io::Result<Progress> {
+    fn advance(&mut self, lines: &Lines, place: &mut usize, done: &Done) -> std::io::Result<Progress> {
         if !self.torn.is_empty() {
             let mut ended = 0;
             let outcome = write_from(&mut self.writer, &self.torn, &mut ended);

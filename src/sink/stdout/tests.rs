@@ -47,6 +47,15 @@ async fn a_line_that_a_failed_delivery_tore_is_ended_before_anything_else() {
 }
 
 #[tokio::test]
+async fn a_panic_of_the_writing_thread_fails_the_batch_and_the_next_one_is_written() {
+    let (mut stdout, writer) = on([Act::Take(5), Act::Panic]);
+    let failed = stdout.deliver(&["{1}", "{2}", "{3}"].map(event)).await;
+    assert!(matches!(&failed, Err(SinkError::Retry(text)) if text.contains("a panic at")), "{failed:?}");
+    stdout.deliver(&["{2}", "{3}"].map(event)).await.unwrap();
+    assert_eq!(writer.text(), "{1}\n{2}\n{2}\n{3}\n", "the line in hand is ended");
+}
+
+#[tokio::test]
 async fn a_sink_that_takes_so_many_takes_exactly_so_many() {
     let (stdout, writer) = on([]);
     let mut stdout = stdout.closing_after(Some(3));

@@ -76,7 +76,9 @@ impl<X: Exchange> Lane<X> {
         let prepared = Arc::new(prepared);
         let mut open = prepared.requests(prepared.places());
         open.reverse();
-        Self { exchange, shared, events, prepared, open, deferred: Deferred::default(), outcome: Outcome::default() }
+        let (deferred, outcome) =
+            (Deferred::default(), Outcome { refused: prepared.unmade().clone(), ..Outcome::default() });
+        Self { exchange, shared, events, prepared, open, deferred, outcome }
     }
 
     /// Sends what is open, in order. Records that are rejected alone are deferred, with those that have to wait for them.

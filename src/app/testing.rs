@@ -1,0 +1,121 @@
+//! One account against a simulated Datto RMM in simulated time, for tests that need what only the crate's own tests can plant.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::view::View;
+use crate::app::account::AccountTask;
+use crate::app::assemble::{ClientParts, account_task};
+use crate::app::keep::Kept;
+use crate::app::parts::{Accounts, Shared};
+use crate::app::simulated::Simulated;
+use crate::clock::{Clock, Millis};
+use crate::config::load;
+use crate::datto::Transport;
+use crate::datto::credential::{CredentialSource, Credentials};
+use crate::datto::memory::Memory;
+use crate::journal::dead::{DeadFilter, DeadLetter};
+use crate::journal::sqlite::{Journal, Options};
+use crate::journal::{Lane, Partition};
+use crate::record::{AccountUid, Record};
+use crate::sim::Sim;
+use crate::sim::world::Options as World;
+use crate::telemetry::Metrics;
+
+/// When tests begin.
+pub(crate) const START: Millis = Millis(1_795_212_000_000);
+
+/// An account, its world, and what they share.
+pub(crate) struct Fixture {
+    pub(crate) sim: Sim,
+    pub(crate) task: AccountTask,
+    pub(crate) shared: Shared,
+    pub(crate) stop: CancellationToken,
+    running: JoinSet<()>,
+    _folder: TempDir,
+}
+
+impl Fixture {
+    /// The account `name` on `world`, not running yet; `text` goes into its configuration.
+    pub(crate) async fn new(name: &str, world: World, text: &str) -> Self {
+        Self::with_journal(name, world, text, 1 << 40).await
+    }
+
+    /// The same with a journal of at most `max_bytes`.
+    pub(crate) async fn with_journal(name: &str, world: World, text: &str, max_bytes: u64) -> Self {
+        let (clock, folder) = (Clock::manual(START), tempfile::tempdir().unwrap());
+        let text = format!(
+            "[accounts.{name}]\nplatform = \"vidal\"\napi_key = {{ env = \"K\" }}\napi_secret = {{ env = \"S\" }}\nstart = \"all\"\n\
+             user_activity_org = \"msp\"\n{text}\n[sinks.stdout.console]\n"
+        );
+        let loaded = load::from_text(Path::new("test.toml"), &text);
+        let config = loaded.unwrap_or_else(|problems| panic!("{problems:?}")).config;
+        let day = Duration::from_secs(86_400);
+        let options = Options { retain: 30 * day, max_bytes, hold_for: 30 * day };
+        let journal = Journal::open(&folder.path().join("test.db"), options, clock.clone()).unwrap();
+        journal.set_policy(config.policy.clone()).await.unwrap();
+        let credentials = Credentials { key: world.api_key.clone(), secret: world.api_secret.clone() };
+        let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
+        let sim = Sim::new(world, clock.clone());
+        let transport: Arc<dyn Transport> = Arc::new(Simulated(sim.clone()));
+        let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+        let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
+        let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
+        let (stop, running) = (CancellationToken::new(), JoinSet::new());
+        Self { sim, task, shared, stop, running, _folder: folder }
+    }
+
+    /// Begins to poll.
+    pub(crate) fn start(&mut self) {
+        let (task, shared, stop) = (self.task.clone(), self.shared.clone(), self.stop.clone());
+        self.running.spawn(async move { task.run(shared, stop).await.unwrap() });
+    }
+
+    /// Stops polling, and waits for it.
+    pub(crate) async fn end(&mut self) {
+        self.stop.cancel();
+        while let Some(ended) = self.running.join_next().await {
+            ended.unwrap();
+        }
+    }
+
+    pub(crate) fn journal(&self) -> &Journal {
+        &self.shared.journal
+    }
+
+    pub(crate) fn account(&self) -> AccountUid {
+        AccountUid::new("ab1c0002")
+    }
+
+    /// What keeps it from being ready.
+    pub(crate) async fn unready(&self) -> Vec<String> {
+        let view = View {
+            journal: self.shared.journal.clone(),
+            metrics: self.shared.metrics.clone(),
+            clock: self.shared.clock.clone(),
+            started: Some(START),
+            accounts: vec![self.task.view.clone()],
+            sinks: Vec::new(),
+        };
+        view.report().await.unwrap().unready()
+    }
+
+    /// Every record that was taken in.
+    pub(crate) async fn records(&self) -> Vec<Record> {
+        let partition = Partition { account: self.account(), lane: Lane::Live };
+        let found = self.journal().records(&partition, 1, usize::MAX).await.unwrap();
+        found.into_iter().map(|(_, _, record)| record).collect()
+    }
+
+    /// Every dead letter.
+    pub(crate) async fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.journal().dead_letters(DeadFilter::default()).await.unwrap()
+    }
+}
