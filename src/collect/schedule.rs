@@ -41,7 +41,7 @@ pub struct Passed {
     pub requests: u64,
     /// Whether it should be repeated soon.
     pub again: bool,
-    /// Records that the journal had no room for: only another pass tells them.
+    /// Records that the journal had no room for: only another pass takes them in.
     pub postponed: u64,
 }
 
@@ -66,18 +66,13 @@ impl AnyStream {
         }
     }
 
-    async fn pass(&mut self, source: &Source, thoroughness: Thoroughness) -> Result<Passed, PassError> {
+    async fn pass(&mut self, thoroughness: Thoroughness) -> Result<Passed, PassError> {
         match self {
             Self::Alerts(stream) => {
                 let report = stream.pass(thoroughness).await?;
-                let requests = report.requests + unsettled::settle(source, thoroughness).await?;
-                Ok(Passed { requests, again: report.moved || report.unfinished, postponed: 0 })
+                Ok(Passed { requests: report.requests, again: report.moved || report.unfinished, postponed: 0 })
             }
-            Self::Activity(stream) => {
-                let report = stream.pass().await?;
-                let requests = report.requests + unsettled::settle(source, thoroughness).await?;
-                Ok(Passed { requests, ..Passed::default() })
-            }
+            Self::Activity(stream) => Ok(Passed { requests: stream.pass().await?.requests, ..Passed::default() }),
             Self::Inventory(stream) => {
                 let report = stream.pass(thoroughness).await?;
                 Ok(Passed { requests: report.requests, again: report.postponed > 0, postponed: report.postponed })
@@ -93,7 +88,10 @@ impl AnyStream {
             match self.observed_pass(source, Thoroughness::Whole).await {
                 Ok(passed) if passed.postponed > 0 => tokio::time::sleep(SOON).await,
                 Ok(passed) if passed.again && repeats < REPEATS => repeats += 1,
-                Ok(_) => return Once::Done,
+                Ok(_) => match unsettled::settle(source, Thoroughness::Whole).await {
+                    Ok(_) => return Once::Done,
+                    Err(error) => return Once::Failed(error),
+                },
                 Err(PassError::Client(error @ ClientError::Forbidden { .. })) => return Once::Forbidden(error),
                 Err(error) => return Once::Failed(error),
             }
@@ -131,9 +129,24 @@ impl AnyStream {
             tokio::select! {
                 () = tokio::time::sleep_until(next) => {}
                 () = stop.cancelled() => {}
+                // Look-ups of devices must not make a pass late; what is left comes in the next pause.
+                error = self.settle(source) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Settles the sites of devices; resolves only if the journal cannot be used.
+    async fn settle(&self, source: &Source) -> PassError {
+        match unsettled::settle(source, Thoroughness::Bounded).await {
+            Err(error @ PassError::Journal(_)) => return error,
+            Err(PassError::Client(error)) => {
+                let (account, error) = (&source.account.name, crate::diagnostic::causes::line(&error));
+                tracing::debug!(account, error, "device look-ups ended early");
+            }
+            Ok(_) => {}
+        }
+        std::future::pending().await
     }
 
     async fn observed_pass(&mut self, source: &Source, thoroughness: Thoroughness) -> Result<Passed, PassError> {
@@ -142,7 +155,7 @@ impl AnyStream {
         source.status.begin(stream);
         #[cfg(test)]
         crate::diagnostic::planted::visit("pass", &format!("{account}/{stream}"));
-        let outcome = self.pass(source, thoroughness).await;
+        let outcome = self.pass(thoroughness).await;
         match &outcome {
             Ok(passed) => {
                 source.status.complete(stream, began, clock.elapsed(), passed.requests);

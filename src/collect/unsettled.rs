@@ -24,8 +24,8 @@ use crate::org::directory::Directory;
 use crate::org::stay::{Stay, Whereabouts, whereabouts};
 use crate::record::{DeviceRef, Envelope, Record, RecordKind, SiteRef};
 
-/// Look-ups of one pass; the rest comes with the next.
-const PER_PASS: u64 = 60;
+/// Look-ups of one pass; the rest comes with the next, so that the quota is there for passes.
+const PER_PASS: u64 = 30;
 
 /// Records that are read at once.
 const AT_ONCE: usize = 500;
@@ -79,7 +79,14 @@ struct Proofs {
 
 /// Settles what can be settled, with as many look-ups as `thoroughness` allows; gives the number of requests.
 pub async fn settle(source: &Source, thoroughness: Thoroughness) -> Result<u64, PassError> {
-    let mut settling = source.settling.lock().await;
+    let mut settling = match thoroughness {
+        Thoroughness::Whole => source.settling.lock().await,
+        // The other stream is at it.
+        Thoroughness::Bounded => match source.settling.try_lock() {
+            Ok(settling) => settling,
+            Err(_) => return Ok(0),
+        },
+    };
     let known = source.journal.observed_lately(&source.account.uid, proof::TRIES).await?;
     let mut proofs = Proofs { by_uid: Proof::new(known.clone()), by_id: Proof::new(known), verdict: None };
     let requests = settle_all(source, thoroughness, &mut proofs).await?;
@@ -125,7 +132,7 @@ impl Settling {
     }
 }
 
-/// Settles the records of one device; gives the number of requests.
+/// Settles the records of one device; gives the number of look-ups.
 async fn settle_device(
     source: &Source,
     device: &DeviceRef,

@@ -97,12 +97,13 @@ async fn nothing_is_lost(time: Duration, settled: Duration) {
         polling.pass(time).await;
         let truth = polling.sim.truth();
         let traffic = polling.traffic();
+        let held = polling.held().await;
         let records = polling.finish().await;
         let refused: u64 = traffic.paths.values().filter_map(|counts| counts.statuses.get(&400)).sum();
         assert_eq!(refused, 0, "{forms}");
         let settled = truth.now.minus(settled);
         assert!(truth.activities.iter().filter(|row| row.visible_from < settled).count() > 280, "the world lives");
-        check_alerts_and_activity(&records, &truth, settled);
+        check_alerts_and_activity(&records, &truth, settled, held);
         let sources = records.iter().map(|record| record.source.get());
         assert_eq!(sources.clone().find(|source| source.contains(PLANTED)), None, "{forms}");
         payloads += sources.filter(|source| source.contains("(removed)")).count();

@@ -170,7 +170,7 @@ async fn run_once_waits_for_room_instead_of_leaving_inventory_records_out() {
     let once = fixture.task.clone().once(source);
     tokio::pin!(once);
     let early = tokio::time::timeout(MINUTE * 10, &mut once).await;
-    assert!(early.is_err(), "not everything is told: {early:?}");
+    assert!(early.is_err(), "records are left out: {early:?}");
     // The only sink from now on needs nothing of what is there.
     journal.use_sinks(vec![("new".to_owned(), StartAt::Now)]).await.unwrap();
     journal.maintain().await.unwrap();

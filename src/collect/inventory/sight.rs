@@ -63,7 +63,7 @@ pub struct Origin<'a> {
     pub received_at: Millis,
 }
 
-/// Reads a device; `udfs` are the user-defined fields that are told. One that makes decoding panic is unusable.
+/// Reads a device; `udfs` are the user-defined fields that are kept. One that makes decoding panic is unusable.
 pub fn device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sight, Box<Unusable>> {
     let decoded = item::guarded(origin.path, item, || decode_device(item, origin, udfs));
     decoded.unwrap_or_else(|rejected| Err(Box::new(panicked(ItemKind::Device, item, rejected))))

@@ -46,14 +46,14 @@ async fn a_row_behind_alerts_that_look_ups_closed_between_passes_is_found_by_the
     let uids: HashSet<String> = closed.iter().cloned().collect();
     let known = fixture.sim.truth().alerts.iter().rev().take(1).map(|alert| alert.uid.clone()).collect();
     LookUps::default().run(&source, rules, uids, known, Thoroughness::Whole).await.unwrap();
-    let told =
+    let emitted =
         |records: &[crate::record::Record], uid: &str| records.iter().filter(|r| r.envelope.native_id == uid).count();
     let records = fixture.records().await;
-    assert!(closed.iter().all(|uid| told(&records, uid) == 2), "look-ups closed them: {records:?}");
-    assert_eq!(told(&records, &brief), 0);
+    assert!(closed.iter().all(|uid| emitted(&records, uid) == 2), "look-ups closed them: {records:?}");
+    assert_eq!(emitted(&records, &brief), 0);
 
     let walk = resolved.walk(&source, rules).await.unwrap();
-    assert_eq!(told(&fixture.records().await, &brief), 2, "opened and resolved");
+    assert_eq!(emitted(&fixture.records().await, &brief), 2, "opened and resolved");
     assert_eq!(walk.requests, 6, "three rows that were not known before, the new one, and two pages that were");
     let walk = resolved.walk(&source, rules).await.unwrap();
     assert_eq!(walk.requests, 2, "now they are known");
