@@ -7,9 +7,9 @@ use crate::clock::Millis;
 use crate::journal::JournalError;
 use crate::journal::dead;
 use crate::journal::fail::{Done, Fail};
-use crate::journal::replay::{self, Run, Wanted};
+use crate::journal::replay::{self, Progress, Run, Wanted};
 use crate::journal::schema;
-use crate::journal::sinks;
+use crate::journal::sinks::{self, Sink};
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 
@@ -96,54 +96,139 @@ impl Journal {
         .await
     }
 
-    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`).
+    /// Does what a request asks, notes the answer and removes it (model rule `request`). What concerns many records is done in
+    /// bounded transactions: after a crash the request still waits, and goes on where it stood.
     /// [`JournalError::Conflict`] if it does not wait (any more).
     pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
-        let plan = self
-            .look(move |view| match load(view.connection, request)? {
-                Request::Replay { sink, org, since, until } => {
-                    let Some(sink) = sinks::find(view.connection, &sink)? else { return Ok(Vec::new()) };
-                    replay::plan(view, &sink, &Wanted { org: org.as_deref(), since, until })
-                }
-                Request::ReplayDead(_) | Request::DropDead(_) => Ok(Vec::new()),
+        loop {
+            if let Some(served) = self.serve_step(request).await? {
+                return Ok(served);
+            }
+        }
+    }
+
+    /// One transaction of [`Journal::serve`]; `None`: there is more to do.
+    pub(super) async fn serve_step(&self, request: u64) -> Result<Option<Served>, JournalError> {
+        let planned = self
+            .look(move |view| {
+                let (asked, before) = load(view.connection, request)?;
+                let Request::Replay { sink, org, since, until } = asked else { return Ok(None) };
+                let Some(sink) = sinks::find(view.connection, &sink)? else { return Ok(None) };
+                let mut after = match &before {
+                    Some(progress) => progress.clone(),
+                    None => replay::begin(view.connection, &sink)?,
+                };
+                let runs = replay::plan(view, &Wanted { org: org.as_deref(), since, until }, &mut after)?;
+                Ok(Some(Planned { runs, before, after }))
             })
             .await?;
         self.write(move |tx| {
-            let served = serve(tx, request, load(tx.connection, request)?, &plan)?;
-            tx.execute("DELETE FROM requests WHERE id = ?1", [request])?;
-            let answer = serde_json::to_string(&served).map_err(|e| Fail::damaged(format!("an answer: {e}")))?;
-            tx.execute("INSERT OR REPLACE INTO answers (request, answer) VALUES (?1, ?2)", (request, answer))?;
-            tx.execute("DELETE FROM answers WHERE request <= ?1", [request.saturating_sub(ANSWERS)])?;
-            Ok(served)
+            let (asked, progress) = load(tx.connection, request)?;
+            match serve(tx, request, asked, progress, planned)? {
+                Step::Done(served) => finish(tx, request, served).map(Some),
+                Step::More(progress) => {
+                    let json =
+                        serde_json::to_string(&progress).map_err(|e| Fail::damaged(format!("a request: {e}")))?;
+                    tx.execute("UPDATE requests SET progress = ?2 WHERE id = ?1", (request, json))?;
+                    Ok(None)
+                }
+            }
         })
         .await
     }
 }
 
-fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Served> {
+/// What a step of a replay appends.
+struct Planned {
+    runs: Vec<Run>,
+    before: Option<Progress>,
+    after: Progress,
+}
+
+enum Step {
+    Done(Served),
+    More(Progress),
+}
+
+fn finish(tx: &Tx<'_>, request: u64, served: Served) -> Done<Served> {
+    tx.execute("DELETE FROM requests WHERE id = ?1", [request])?;
+    let answer = serde_json::to_string(&served).map_err(|e| Fail::damaged(format!("an answer: {e}")))?;
+    tx.execute("INSERT OR REPLACE INTO answers (request, answer) VALUES (?1, ?2)", (request, answer))?;
+    tx.execute("DELETE FROM answers WHERE request <= ?1", [request.saturating_sub(ANSWERS)])?;
+    Ok(served)
+}
+
+fn serve(
+    tx: &Tx<'_>,
+    number: u64,
+    request: Request,
+    progress: Option<Progress>,
+    planned: Option<Planned>,
+) -> Done<Step> {
+    let refused = |why: String| Ok(Step::Done(Served::Refused(why)));
     match request {
-        Request::Replay { sink, .. } => match sinks::find(tx.connection, &sink)? {
-            Some(sink) => Ok(Served::Replayed(replay::append(tx, &sink, plan, number)?)),
-            None => Ok(unknown_sink(&sink)),
+        Request::Replay { sink, .. } => match (sinks::find(tx.connection, &sink)?, planned) {
+            (Some(sink), Some(planned)) if planned.before == progress => {
+                let mut after = planned.after;
+                after.done = after.done.saturating_add(replay::append(tx, &sink, &planned.runs, number)?);
+                let is_complete = after.at >= after.parts.len();
+                Ok(if is_complete { Step::Done(Served::Replayed(after.done)) } else { Step::More(after) })
+            }
+            // The sink was taken into use since the plan was made, or somebody else serves: plan anew.
+            (Some(sink), _) => Ok(Step::More(match progress {
+                Some(progress) => progress,
+                None => replay::begin(tx.connection, &sink)?,
+            })),
+            (None, _) => refused(match progress.map_or(0, |progress| progress.done) {
+                0 => unknown_sink(&sink),
+                done => format!(
+                    "the sink `{sink}` is configured no longer; {done} of its records were to be sent again before"
+                ),
+            }),
         },
         Request::ReplayDead(DeadLetters::Sink(name)) | Request::DropDead(DeadLetters::Sink(name))
             if sinks::find(tx.connection, &name)?.is_none() =>
         {
-            Ok(unknown_sink(&name))
+            refused(unknown_sink(&name))
+        }
+        Request::ReplayDead(DeadLetters::Sink(name)) => {
+            some_letters(tx, &name, progress, |sink, last| dead::replay_some(tx, sink, last, number), Served::Replayed)
+        }
+        Request::DropDead(DeadLetters::Sink(name)) => {
+            some_letters(tx, &name, progress, |sink, last| dead::drop_some(tx, sink, last), Served::Dropped)
         }
         Request::ReplayDead(letters) => match dead::unsendable(tx.connection, &letters)? {
-            Some(why) => Ok(Served::Refused(why)),
-            None => Ok(Served::Replayed(dead::replay(tx, &letters, number)?)),
+            Some(why) => refused(why),
+            None => Ok(Step::Done(Served::Replayed(dead::replay(tx, &letters, number)?))),
         },
         Request::DropDead(letters) => match dead::missing(tx.connection, &letters)? {
-            Some(why) => Ok(Served::Refused(why)),
-            None => Ok(Served::Dropped(dead::drop_letters(tx, &letters)?)),
+            Some(why) => refused(why),
+            None => Ok(Step::Done(Served::Dropped(dead::drop_letters(tx, &letters)?))),
         },
     }
 }
 
-fn unknown_sink(name: &str) -> Served {
-    Served::Refused(format!("no sink `{name}` is configured"))
+/// One step over all dead letters of a sink that were there when the request was first served. `work` says how much it did, and whether
+/// there may be more.
+fn some_letters(
+    tx: &Tx<'_>,
+    sink: &str,
+    progress: Option<Progress>,
+    work: impl FnOnce(&Sink, i64) -> Done<(u64, bool)>,
+    served: impl FnOnce(u64) -> Served,
+) -> Done<Step> {
+    let sink = sinks::present(tx.connection, sink)?;
+    let mut progress = match progress {
+        Some(progress) => progress,
+        None => Progress { last_letter: dead::newest(tx.connection)?, ..Progress::default() },
+    };
+    let (done, more) = work(&sink, progress.last_letter)?;
+    progress.done = progress.done.saturating_add(done);
+    Ok(if more { Step::More(progress) } else { Step::Done(served(progress.done)) })
+}
+
+fn unknown_sink(name: &str) -> String {
+    format!("no sink `{name}` is configured")
 }
 
 fn store(connection: &Connection, request: &Request, now: Millis) -> Done<u64> {
@@ -152,10 +237,12 @@ fn store(connection: &Connection, request: &Request, now: Millis) -> Done<u64> {
     u64::try_from(connection.last_insert_rowid()).map_err(|_| Fail::damaged("the number of a request is negative"))
 }
 
-fn load(connection: &Connection, id: u64) -> Done<Request> {
-    let sql = "SELECT request FROM requests WHERE id = ?1";
-    let json: Option<String> = first(connection, sql, [id], |row| row.get(0))?;
-    decode(&json.ok_or(Fail::Conflict)?)
+fn load(connection: &Connection, id: u64) -> Done<(Request, Option<Progress>)> {
+    let sql = "SELECT request, progress FROM requests WHERE id = ?1";
+    let row = first(connection, sql, [id], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Option<String>>(1)?)))?;
+    let (request, progress) = row.ok_or(Fail::Conflict)?;
+    let read = |json: String| serde_json::from_str(&json).map_err(|e| Fail::damaged(format!("a request: {e}")));
+    Ok((decode(&request)?, progress.map(read).transpose()?))
 }
 
 fn decode(json: &str) -> Done<Request> {

@@ -7,6 +7,7 @@ mod coverage;
 mod dead;
 mod deliverer;
 mod engine;
+mod forget;
 mod intake;
 mod items;
 mod kafka;

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use crate::clock::Millis;
+use crate::journal::alerts;
 use crate::journal::batches::{self, Batch};
 use crate::journal::coverage::{self, Span};
 use crate::journal::fail::Done;
@@ -59,6 +60,7 @@ impl Journal {
     pub async fn maintain(&self) -> Result<Maintenance, JournalError> {
         let mut done = Maintenance { expired: self.expire().await?, ..Maintenance::default() };
         while self.write(seen::trim).await? {}
+        while self.write(alerts::forget).await? {}
         self.inner.ground.pinned.forget();
         for partition in self.look(|view| trimmable_partitions(view.connection)).await? {
             let mut next = Some(0);

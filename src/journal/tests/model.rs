@@ -54,6 +54,8 @@ enum Op {
         what: u8,
     },
     Serve,
+    /// A request is served in part.
+    ServeStep,
     Switch {
         sink: u8,
         now: bool,
@@ -74,6 +76,7 @@ fn any_op() -> impl Strategy<Value = Op> {
         1 => any::<bool>().prop_map(|committed| Op::Crash { committed }),
         5 => (0..4u8, 0..5u8).prop_map(|(sink, what)| Op::Ask { sink, what }),
         5 => Just(Op::Serve),
+        3 => Just(Op::ServeStep),
         3 => (0..4u8, any::<bool>()).prop_map(|(sink, now)| Op::Switch { sink, now }),
     ]
 }
@@ -100,6 +103,7 @@ impl World {
             Op::Crash { committed } => self.crash(committed),
             Op::Ask { sink, what } => self.ask(SINKS[usize::from(sink)].0, what).await,
             Op::Serve => self.serve().await,
+            Op::ServeStep => drop(self.serve_step().await),
             Op::Switch { sink, now } => self.switch(SINKS[usize::from(sink)].0, now).await,
         }
     }
