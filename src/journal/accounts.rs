@@ -54,6 +54,9 @@ impl Journal {
         if first_here && !matches!(stored, Ok(Ok(()))) {
             self.close_account(&account.uid);
         }
+        if matches!(stored, Ok(Ok(()))) {
+            self.follow_decisions().await?;
+        }
         stored?
     }
 
@@ -81,7 +84,8 @@ impl Journal {
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.follow_decisions().await.map(drop)
     }
 
     /// Says that this process no longer collects from an account, so that it may come back under another configured name.

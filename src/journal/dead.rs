@@ -215,7 +215,7 @@ pub(super) fn newest(connection: &Connection) -> Done<i64> {
     Ok(first(connection, "SELECT MAX(id) FROM dead", [], |row| row.get(0))?.flatten().unwrap_or(0))
 }
 
-/// Like [`replay`], for the letters of a sink up to the number `last`: one step of them, in the order of their records. Says how many
+/// Like [`replay()`], for the letters of a sink up to the number `last`: one step of them, in the order of their records. Says how many
 /// records are sent again, and whether there may be more. All letters of one record are of one step.
 pub(super) fn replay_some(tx: &Tx<'_>, sink: &Sink, last: i64, number: u64) -> Done<(u64, bool)> {
     let most = tx.ground.steps.replay;

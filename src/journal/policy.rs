@@ -35,6 +35,8 @@ pub(super) struct Decided {
     pub(super) released: u64,
     pub(super) dropped: u64,
     pub(super) changes: Vec<Change>,
+    /// More held records may have to follow: [`Journal::follow_decisions`].
+    pub(super) is_pending: bool,
 }
 
 /// What changed.
@@ -46,17 +48,30 @@ pub(super) enum Cause {
 }
 
 impl Journal {
-    /// Puts a policy in force and releases what it maps, in one transaction. The policy that is in force already changes nothing.
+    /// Puts a policy in force and releases what it maps: the policy in one transaction, the held records in bounded ones from there on,
+    /// which a restart goes on with. The policy that is in force already changes nothing.
     pub async fn set_policy(&self, policy: Policy) -> Result<PolicyChange, JournalError> {
+        let (mut change, is_pending) = self.begin_policy(policy).await?;
+        if is_pending {
+            let rest = self.follow_decisions().await?;
+            change.released = change.released.saturating_add(rest.released);
+            change.dropped = change.dropped.saturating_add(rest.dropped);
+        }
+        Ok(change)
+    }
+
+    /// The first transaction of [`Journal::set_policy`]; says whether more held records may have to follow.
+    pub(super) async fn begin_policy(&self, policy: Policy) -> Result<(PolicyChange, bool), JournalError> {
         self.write(move |tx| {
             if stored(tx.connection)? == policy {
-                return Ok(PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() });
+                let change = PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() };
+                return Ok((change, held::is_pending(tx.connection)?));
             }
             let before = tx.directory()?;
             let json = serde_json::to_string(&policy).map_err(|e| Fail::damaged(format!("a policy: {e}")))?;
             tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('policy', ?1)", [json])?;
-            let Decided { released, dropped, changes } = decide_anew(tx, &before, Cause::Policy)?;
-            Ok(PolicyChange { version: version(tx.connection)?, released, dropped, changes })
+            let Decided { released, dropped, changes, is_pending } = decide_anew(tx, &before, Cause::Policy)?;
+            Ok((PolicyChange { version: version(tx.connection)?, released, dropped, changes }, is_pending))
         })
         .await
     }
@@ -67,16 +82,17 @@ impl Journal {
     }
 }
 
-/// Counts a change of what decides (policy, accounts, sites), lets held records follow it (model rule `release`), and tells what it
-/// means. `before`: how it was decided until now.
+/// Counts a change of what decides (policy, accounts, sites), begins to let held records follow it (model rule `release`), and
+/// records what it means. `before`: how it was decided until now.
 pub(super) fn decide_anew(tx: &Tx<'_>, before: &Directory, cause: Cause) -> Done<Decided> {
     tx.execute("UPDATE meta SET value = value + 1 WHERE name = 'decisions'", [])?;
-    let held::Released { released, dropped } = held::release(tx)?;
+    held::begin_release(tx)?;
+    let held::Released { released, dropped } = held::release_step(tx)?.unwrap_or_default();
     let after = tx.directory()?;
     let mut changes = if cause == Cause::Policy { org::audit::of_policy(before, &after) } else { Vec::new() };
     changes.extend(org::audit::of_sites(before, &after));
     audit::tell(tx, &changes)?;
-    Ok(Decided { released, dropped, changes })
+    Ok(Decided { released, dropped, changes, is_pending: held::is_pending(tx.connection)? })
 }
 
 /// The version of all decisions.

@@ -14,6 +14,7 @@ mod kafka;
 mod measure;
 mod model;
 mod oracle;
+mod release;
 mod sinks;
 mod support;
 mod tail;

@@ -9,6 +9,7 @@ use super::deliverer::{Phase, sendable};
 use super::oracle::{Key, Oracle};
 use super::support::{HOUR, Place as Directory, activity, look, page, state, uid};
 use crate::journal::dead::DeadFilter;
+use crate::journal::held;
 use crate::journal::replay;
 use crate::journal::requests::{DeadLetters, Request, Served};
 use crate::journal::sqlite::{Journal, Options};
@@ -85,6 +86,15 @@ impl World {
     pub(super) async fn remap(&mut self, site: &'static str, org: u8) {
         self.mapping.insert(site, org);
         self.journal.set_policy(policy(&self.mapping)).await.unwrap();
+    }
+
+    /// The same, but the release of held records is broken off after some steps; the next maintenance goes on with it.
+    pub(super) async fn remap_in_part(&mut self, site: &'static str, org: u8, steps: u8) {
+        self.mapping.insert(site, org);
+        self.journal.begin_policy(policy(&self.mapping)).await.unwrap();
+        for _ in 0..steps {
+            self.journal.write(held::release_step).await.unwrap();
+        }
     }
 
     /// A little more than records are retained, and half of what they are held.
