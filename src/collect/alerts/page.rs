@@ -55,7 +55,7 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
     let (sightings, rejected) = read(&shown);
     let uids: Vec<String> = sightings.iter().map(|sighting| sighting.uid.clone()).collect();
     loop {
-        let known = source.journal.alert_states(&source.account.uid, uids.clone()).await?;
+        let known = source.journal.shown_alerts(&source.account.uid, uids.clone()).await?;
         let looks: Vec<AlertLook> = sightings
             .iter()
             .filter_map(|sighting| look(&source.account.uid, known.get(&sighting.uid), sighting, rules))
