@@ -68,6 +68,9 @@ impl AlertStream {
         let open = open::walk(&self.source, self.rules, began).await?;
         let missing = self.missing(&open).await?;
         let resolved = self.resolved.walk(&self.source, self.rules).await?;
+        if open.is_complete && resolved.is_sweep {
+            self.source.journal.note_sweep(&self.source.account.uid).await?;
+        }
         let unexplained = self.still_open(missing).await?;
         let known = if open.last_page.is_empty() { resolved.last_page } else { open.last_page };
         let looked = self.look_ups.run(&self.source, self.rules, unexplained, known, thoroughness).await?;

@@ -55,6 +55,9 @@ impl Journal {
         if first_here && !matches!(stored, Ok(Ok(()))) {
             self.close_account(&account.uid);
         }
+        if matches!(stored, Ok(Ok(()))) {
+            self.follow_decisions().await?;
+        }
         stored?
     }
 

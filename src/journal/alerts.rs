@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use crate::journal::fail::Done;
 use crate::journal::pack::{pack_json, unpack_json};
 use crate::journal::partitions;
-use crate::journal::seen::{Key, alert_key};
+use crate::journal::seen::{Key, alert_key, day};
 use crate::journal::sqlite::Journal;
 use crate::journal::state;
-use crate::journal::tx::{Tx, first};
+use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{AlertState, JournalError, Seen};
 use crate::record::{AccountUid, SiteRef};
 
@@ -39,6 +39,59 @@ impl Journal {
                 }
             }
             Ok(states)
+        })
+        .await
+    }
+
+    /// The same for `uids` that a list or a look-up showed just now: an alert that is shown now and then is not forgotten. It writes
+    /// at most once in a month for each alert.
+    pub async fn shown_alerts(
+        &self,
+        account: &AccountUid,
+        uids: Vec<String>,
+    ) -> Result<HashMap<String, AlertState>, JournalError> {
+        let uid = account.clone();
+        let (states, stale) = self
+            .look(move |view| {
+                let (mut states, mut stale) = (HashMap::with_capacity(uids.len()), Vec::new());
+                let Some(id) = partitions::account(view.connection, &uid)? else { return Ok((states, stale)) };
+                let before = sweeps(view.connection, id)?.saturating_sub(NOTED_EVERY);
+                for name in uids {
+                    let key = alert_key(&uid, &name);
+                    let sql = "SELECT state, shown FROM alerts WHERE key = ?1";
+                    let row = first(view.connection, sql, [key], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?)))?;
+                    let Some((bytes, shown)): Option<(Vec<u8>, i64)> = row else { continue };
+                    if shown < before {
+                        stale.push(key);
+                    }
+                    states.insert(name, state::decode(&bytes)?);
+                }
+                Ok((states, stale))
+            })
+            .await?;
+        if !stale.is_empty() {
+            let uid = account.clone();
+            self.write(move |tx| {
+                let id = partitions::met_account(tx, &uid)?;
+                let now = sweeps(tx.connection, id)?;
+                for key in &stale {
+                    tx.execute("UPDATE alerts SET shown = ?2 WHERE key = ?1", (key, now))?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(states)
+    }
+
+    /// Notes that both lists of alerts of an account were read to their ends just now. A day counts once.
+    pub async fn note_sweep(&self, account: &AccountUid) -> Result<(), JournalError> {
+        let account = account.clone();
+        self.write(move |tx| {
+            let id = partitions::met_account(tx, &account)?;
+            let today = day(tx.now());
+            let sql = "UPDATE accounts SET sweeps = sweeps + 1, swept_day = ?2 WHERE id = ?1 AND swept_day IS NOT ?2";
+            tx.execute(sql, (id, today)).map(drop)
         })
         .await
     }
@@ -72,6 +125,37 @@ impl Journal {
     }
 }
 
+/// Days with a complete sweep after which an alert that is not open is forgotten, if no list showed it on any of them. The API
+/// keeps what it shows for a bounded time, activity logs for 180 days; days on which nothing was read prove nothing.
+const FORGOTTEN_AFTER: i64 = 180;
+/// How old the note of when an alert was shown may grow, in days with a sweep: an alert that is always shown costs few writes.
+const NOTED_EVERY: i64 = 30;
+
+/// Days with a complete sweep of an account.
+fn sweeps(connection: &Connection, account: i64) -> Done<i64> {
+    let sql = "SELECT sweeps FROM accounts WHERE id = ?1";
+    Ok(first(connection, sql, [account], |row| row.get(0))?.unwrap_or(0))
+}
+
+/// Forgets alerts that the API shows no longer: one step of it. Says whether there may be more. An alert with held records stays,
+/// since its later records must go behind them. One that comes back nevertheless counts as new: its events have the ids that they
+/// had before, since those come from the record alone.
+pub(super) fn forget(tx: &Tx<'_>) -> Done<bool> {
+    let most = tx.ground.steps.trim;
+    let mut more = false;
+    let accounts = rows(tx.connection, "SELECT id, sweeps FROM accounts", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    for (account, sweeps) in accounts {
+        let sql =
+            "DELETE FROM alerts WHERE id IN (SELECT id FROM alerts a WHERE account = ?1 AND uid IS NULL AND shown < ?2
+            AND NOT EXISTS (SELECT 1 FROM held h WHERE h.alert = a.key) ORDER BY shown LIMIT ?3)";
+        let before = sweeps.saturating_sub(FORGOTTEN_AFTER).saturating_sub(NOTED_EVERY);
+        more |= tx.execute(sql, (account, before, most))? >= most;
+    }
+    Ok(more)
+}
+
 /// What is stored of an alert.
 pub(super) fn load(connection: &Connection, key: &Key) -> Done<Option<Known>> {
     let sql = "SELECT state, lane FROM alerts WHERE key = ?1";
@@ -83,8 +167,9 @@ pub(super) fn load(connection: &Connection, key: &Key) -> Done<Option<Known>> {
 pub(super) fn store(tx: &Tx<'_>, account: i64, key: &Key, uid: &str, known: &Known) -> Done<()> {
     let uid = (known.state.seen == Seen::Open).then_some(uid);
     tx.execute(
-        "INSERT INTO alerts (key, account, uid, lane, state) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT (key) DO UPDATE SET uid = excluded.uid, lane = excluded.lane, state = excluded.state",
+        "INSERT INTO alerts (key, account, uid, lane, state, shown)
+         VALUES (?1, ?2, ?3, ?4, ?5, (SELECT sweeps FROM accounts WHERE id = ?2))
+         ON CONFLICT (key) DO UPDATE SET uid = excluded.uid, lane = excluded.lane, state = excluded.state, shown = excluded.shown",
         (key, account, uid, &known.lane, state::encode(&known.state)),
     )?;
     Ok(())

@@ -210,6 +210,49 @@ pub(super) fn replay(tx: &Tx<'_>, letters: &DeadLetters, number: u64) -> Done<u6
     Ok(u64::try_from(again.len()).unwrap_or(u64::MAX))
 }
 
+/// The number of the newest letter; 0 without one.
+pub(super) fn newest(connection: &Connection) -> Done<i64> {
+    Ok(first(connection, "SELECT MAX(id) FROM dead", [], |row| row.get(0))?.flatten().unwrap_or(0))
+}
+
+/// Like [`replay()`], for the letters of a sink up to the number `last`: one step of them, in the order of their records. Says how many
+/// records are sent again, and whether there may be more. All letters of one record are of one step.
+pub(super) fn replay_some(tx: &Tx<'_>, sink: &Sink, last: i64, number: u64) -> Done<(u64, bool)> {
+    let most = tx.ground.steps.replay;
+    let sql = "SELECT partition, seq FROM dead WHERE sink = ?1 AND id <= ?2 ORDER BY partition, seq LIMIT ?3";
+    let some =
+        rows(tx.connection, sql, (sink.id, last, most), |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?)))?;
+    let Some((partition, seq)) = some.last().copied() else { return Ok((0, false)) };
+    let sql = "SELECT id, account, partition, seq FROM dead
+        WHERE sink = ?1 AND id <= ?2 AND (partition, seq) <= (?3, ?4) ORDER BY partition, seq";
+    let letters = rows(tx.connection, sql, (sink.id, last, partition, seq), |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, (row.get(2)?, row.get(3)?)))
+    })?;
+    let mut again: BTreeSet<((i64, u64), i64)> = BTreeSet::new();
+    for (id, account, place) in letters {
+        let id = u64::try_from(id).map_err(|_| Fail::damaged("the number of a dead letter is negative"))?;
+        again.extend(std::iter::once(place).chain(among(tx.connection, id)?).map(|place| (place, account)));
+        remove(tx, id)?;
+    }
+    let mut sent: u64 = 0;
+    for ((partition, seq), account) in again {
+        // A letter of an earlier step may have meant it already.
+        if !replay::waits(tx.connection, sink, partition, seq, number)? {
+            replay::refer(tx, sink, account, &Run { account, partition, first: seq, count: 1 }, number)?;
+            sent = sent.saturating_add(1);
+        }
+    }
+    Ok((sent, some.len() >= most))
+}
+
+/// Forgets letters of a sink up to the number `last`: one step of them. Says how many, and whether there may be more.
+pub(super) fn drop_some(tx: &Tx<'_>, sink: &Sink, last: i64) -> Done<(u64, bool)> {
+    let most = tx.ground.steps.replay;
+    let sql = "DELETE FROM dead WHERE id IN (SELECT id FROM dead WHERE sink = ?1 AND id <= ?2 LIMIT ?3)";
+    let gone = tx.execute(sql, (sink.id, last, most))?;
+    Ok((u64::try_from(gone).unwrap_or(u64::MAX), gone >= most))
+}
+
 /// Forgets dead letters; says how many.
 pub(super) fn drop_letters(tx: &Tx<'_>, letters: &DeadLetters) -> Done<u64> {
     let mut done: u64 = 0;

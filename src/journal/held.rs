@@ -1,6 +1,6 @@
 //! Records of unknown organization: kept apart from all lanes until their site is mapped, dropped when they are too old.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use rusqlite::Connection;
 
@@ -108,10 +108,22 @@ pub(super) fn summaries(view: &View<'_>) -> Done<Vec<HeldSummary>> {
     found.into_iter().map(summary).collect()
 }
 
+impl Journal {
+    /// Lets held records follow changed decisions, step by step, until they all did.
+    pub(super) async fn follow_decisions(&self) -> Result<Released, JournalError> {
+        let mut all = Released::default();
+        while let Some(some) = self.write(release_step).await? {
+            all.released = all.released.saturating_add(some.released);
+            all.dropped = all.dropped.saturating_add(some.dropped);
+        }
+        Ok(all)
+    }
+}
+
 /// Puts a record behind all that the account holds.
 pub(super) fn push(tx: &Tx<'_>, holding: &Holding<'_>) -> Done<()> {
     let (_, seq) = partitions::give_out(tx, holding.account, HELD, 1)?;
-    let site = String::from_utf8_lossy(&pack::json(&holding.record.envelope.site)?).into_owned();
+    let site = site_json(&holding.record.envelope.site)?;
     let before = holding.alert.and_then(|alert| alert.before);
     let record = pack::pack_json(holding.record)?;
     let room = room(&record, before.map_or(0, <[u8]>::len));
@@ -140,14 +152,106 @@ pub(super) fn waits(tx: &Tx<'_>, alert: &Key) -> Done<bool> {
     Ok(first(tx.connection, "SELECT 1 FROM held WHERE alert = ?1 LIMIT 1", [alert], |_| Ok(()))?.is_some())
 }
 
-/// Moves every held record whose decision is no longer *hold* to the end of its lane, in order; those that may not be
-/// collected any more are dropped. It belongs into the transaction that changed the decisions (model rule `release`).
-pub(super) fn release(tx: &Tx<'_>) -> Done<Released> {
-    let all = list(tx, "ORDER BY account, seq", [])?;
-    release_of(tx, all)
+/// Begins the release that a change of decisions asks for. It belongs into the transaction that changed them (model rule `release`).
+/// The held records follow in steps: the accounts that have any whose decision may not be *hold* are noted, so that a restart goes on.
+pub(super) fn begin_release(tx: &Tx<'_>) -> Done<()> {
+    let directory = tx.directory()?;
+    let sites = rows(tx.connection, "SELECT account, site FROM held_sites ORDER BY account", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+    })?;
+    let mut concerned = BTreeSet::new();
+    for (account, site) in sites {
+        if concerned.contains(&account) {
+            continue;
+        }
+        let (uid, site) = (partitions::account_uid(tx.connection, account)?, read_site(&site)?);
+        if SEVERITIES.iter().any(|severity| directory.intake(&uid, &site, *severity) != Intake::Hold) {
+            concerned.insert(account);
+        }
+    }
+    tx.execute("DELETE FROM releases", [])?;
+    for account in concerned {
+        tx.execute("INSERT INTO releases (account, after) VALUES (?1, 0)", [account])?;
+    }
+    Ok(())
 }
 
-/// [`release`] for some held records in order; of an alert all of them.
+/// One step of a release: looks at some held records in their order, moves those whose decision is no longer *hold* to the end of
+/// their lanes, and drops those that may not be collected any more. `None`: no release is under way.
+///
+/// Between two steps newer records may come. Those of an alert go behind its held ones ([`waits`]), and so do those of an item
+/// ([`is_releasing`]); a release ends only where nothing is behind it.
+pub(super) fn release_step(tx: &Tx<'_>) -> Done<Option<Released>> {
+    let sql = "SELECT account, after FROM releases ORDER BY account LIMIT 1";
+    let Some((account, after)) =
+        first(tx.connection, sql, [], |row| Ok((row.get::<_, i64>(0)?, row.get::<_, u64>(1)?)))?
+    else {
+        return Ok(None);
+    };
+    let directory = tx.directory()?;
+    let mut decisions = Decisions { directory: &directory, accounts: HashMap::new(), sites: HashMap::new() };
+    let mut gone: HashSet<u64> = HashSet::new();
+    let mut leaving: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+    let (mut done, mut bytes) = (Released::default(), 0_usize);
+    let most = tx.ground.steps.held;
+    let some = list(tx, "WHERE account = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3", (account, after, most))?;
+    let mut next = (some.len() >= most).then(|| some.last().map_or(after, |row| row.seq));
+    for row in some {
+        if gone.contains(&row.seq) {
+            continue;
+        }
+        if bytes > MOST_BYTES {
+            next = Some(row.seq.saturating_sub(1));
+            break;
+        }
+        match decisions.of(tx, &row)? {
+            Intake::Hold => {}
+            Intake::Drop(_) | Intake::Take if is_behind(tx, &row)? => {}
+            Intake::Drop(_) => {
+                for dropped in drop_with_rest(tx, &row)? {
+                    gone.insert(dropped.seq);
+                    done.dropped = done.dropped.saturating_add(1);
+                }
+            }
+            Intake::Take => {
+                let record = take_out(tx, account, row.seq)?;
+                bytes = bytes.saturating_add(record.source.get().len());
+                leaving.entry(row.lane).or_default().push(record);
+                done.released = done.released.saturating_add(1);
+            }
+        }
+    }
+    for (lane, records) in leaving {
+        batches::append(tx, account, &lane, &records)?;
+    }
+    match next {
+        Some(after) => tx.execute("UPDATE releases SET after = ?2 WHERE account = ?1", (account, after))?,
+        None => tx.execute("DELETE FROM releases WHERE account = ?1", [account])?,
+    };
+    Ok(Some(done))
+}
+
+/// Whether a release is under way.
+pub(super) fn is_pending(connection: &Connection) -> Done<bool> {
+    Ok(first(connection, "SELECT 1 FROM releases LIMIT 1", [], |_| Ok(()))?.is_some())
+}
+
+/// Whether a release is under way that may still have older records of the site: newer ones go behind them.
+pub(super) fn is_releasing(tx: &Tx<'_>, account: i64, site: &SiteRef) -> Done<bool> {
+    let sql =
+        "SELECT 1 FROM releases r JOIN held_sites s ON s.account = r.account WHERE r.account = ?1 AND s.site = ?2";
+    Ok(first(tx.connection, sql, (account, site_json(site)?), |_| Ok(()))?.is_some())
+}
+
+/// Whether an older record of the same alert is held.
+fn is_behind(tx: &Tx<'_>, row: &Row) -> Done<bool> {
+    let Some(alert) = &row.alert else { return Ok(false) };
+    let sql = "SELECT 1 FROM held WHERE alert = ?1 AND seq < ?2 LIMIT 1";
+    Ok(first(tx.connection, sql, (alert, row.seq), |_| Ok(()))?.is_some())
+}
+
+/// Moves held records, in order and of an alert all of them, to the end of their lanes where their decision is no longer *hold*;
+/// those that may not be collected any more are dropped.
 fn release_of(tx: &Tx<'_>, held: Vec<Row>) -> Done<Released> {
     let directory = tx.directory()?;
     let mut decisions = Decisions { directory: &directory, accounts: HashMap::new(), sites: HashMap::new() };
@@ -249,6 +353,17 @@ fn room(record: &[u8], before: usize) -> u64 {
 
 /// Records that are released together; each is read by itself.
 const CHUNK: usize = 512;
+
+/// Bytes of source after which a step of a release ends.
+const MOST_BYTES: usize = 4 << 20;
+
+/// Every severity that a record may have.
+const SEVERITIES: [Option<u8>; 9] = [None, Some(0), Some(1), Some(2), Some(3), Some(4), Some(5), Some(6), Some(99)];
+
+/// How a site is stored.
+fn site_json(site: &SiteRef) -> Done<String> {
+    Ok(String::from_utf8_lossy(&pack::json(site)?).into_owned())
+}
 
 /// The site of a held row.
 pub(super) fn read_site(json: &str) -> Done<SiteRef> {

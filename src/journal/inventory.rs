@@ -36,23 +36,30 @@ pub(super) enum Before<T> {
 
 impl Journal {
     /// Stores sites that are new or changed; sites that are not named stay. What the change decides about held records
-    /// happens in the same transaction.
+    /// is done when it returns, and goes on after a restart.
     pub async fn store_sites(&self, account: &AccountUid, sites: Vec<Site>) -> Result<InventoryChange, JournalError> {
         let account = account.clone();
-        self.write(move |tx| {
+        let stored = self.write(move |tx| {
             let id = partitions::met_account(tx, &account)?;
             let before = tx.directory()?;
-            let mut change = InventoryChange::default();
+            let (mut change, mut is_pending) = (InventoryChange::default(), false);
             for site in &sites {
                 change.changed = change.changed.saturating_add(u64::from(store_site(tx, id, site)?));
             }
             if change.changed > 0 {
                 let done = policy::decide_anew(tx, &before, Cause::Known)?;
                 (change.released, change.dropped, change.changes) = (done.released, done.dropped, done.changes);
+                is_pending = done.is_pending;
             }
-            Ok(change)
-        })
-        .await
+            Ok((change, is_pending))
+        });
+        let (mut change, is_pending) = stored.await?;
+        if is_pending {
+            let rest = self.follow_decisions().await?;
+            change.released = change.released.saturating_add(rest.released);
+            change.dropped = change.dropped.saturating_add(rest.dropped);
+        }
+        Ok(change)
     }
 
     /// Stores devices that are new or changed, and says how many those are. Devices that are not named stay.

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::inventory::{Device, Site};
 use crate::journal::fail::{Done, Fail};
+use crate::journal::held;
 use crate::journal::intake::{Taking, count};
 use crate::journal::inventory::{Before, store_device, store_site};
 use crate::journal::pack::{pack_json, unpack_json};
@@ -130,7 +131,13 @@ impl Journal {
     /// nothing changed writes nothing.
     pub async fn commit_items(&self, account: &AccountUid, page: ItemPage) -> Result<ItemIntake, JournalError> {
         let account = account.clone();
-        self.write(move |tx| take(tx, &account, page)).await
+        let (mut done, is_pending) = self.write(move |tx| take(tx, &account, page)).await?;
+        if is_pending {
+            let rest = self.follow_decisions().await?;
+            done.released = done.released.saturating_add(rest.released);
+            done.dropped = done.dropped.saturating_add(rest.dropped);
+        }
+        Ok(done)
     }
 
     /// The states of those of `uids` that the journal knows.
@@ -212,11 +219,12 @@ pub(super) fn forget(tx: &Tx<'_>, account: i64, envelope: &Envelope) -> Done<()>
     tx.execute(sql, (account, kind.as_str(), &envelope.native_id, n)).map(drop)
 }
 
-fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<ItemIntake> {
+/// The page, and whether more held records may have to follow the sites.
+fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<(ItemIntake, bool)> {
     let account = partitions::met_account(tx, uid)?;
     let mut done = ItemIntake::default();
     let before = tx.directory()?;
-    let (mut is_decided_anew, mut replaced) = (false, Vec::new());
+    let (mut is_decided_anew, mut is_pending, mut replaced) = (false, false, Vec::new());
     for look in &page.looks {
         if load(tx.connection, account, look.kind, &look.uid)? != look.expected {
             return Err(Fail::Conflict);
@@ -234,6 +242,7 @@ fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<ItemIntake> {
     if is_decided_anew {
         let decided = policy::decide_anew(tx, &before, Cause::Known)?;
         (done.released, done.dropped, done.changes) = (decided.released, decided.dropped, decided.changes);
+        is_pending = decided.is_pending;
     }
     let mut taking = Taking::new(tx, account, uid.clone(), Lane::Live.as_str())?;
     let mut gone = Vec::new();
@@ -251,7 +260,7 @@ fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<ItemIntake> {
         let is_new = dead::reject_as(tx, account, rejected, identity)?;
         done.intake.rejected = done.intake.rejected.saturating_add(u64::from(is_new));
     }
-    Ok(done)
+    Ok((done, is_pending))
 }
 
 /// Decides on the records of a look and stores the item's state; gives the number of records that must wait for room. A site that
@@ -277,7 +286,7 @@ fn tell(taking: &mut Taking<'_>, look: ItemLook, gone: &mut Vec<String>) -> Done
                 Err(Fail::Full { .. }) => return Ok(records),
                 Err(fail) => return Err(fail),
             }
-            if verdict == Verdict::Hold {
+            if verdict == Verdict::Hold || held::is_releasing(taking.tx, taking.account, &site)? {
                 for record in &look.records {
                     taking.hold_item(record)?;
                 }

@@ -29,19 +29,25 @@ pub struct WaitEnd {
 
 impl Journal {
     /// Says that the account of this configured name has shown its whole site list, or failed its first pass of it: nothing waits for
-    /// that list any more, now or after a restart. What was held for it is decided in the same transaction.
+    /// that list any more, now or after a restart. What was held for it follows in bounded steps, and has when it returns.
     pub async fn end_wait_for_sites(&self, account: &str) -> Result<WaitEnd, JournalError> {
         let name = account.to_owned();
-        self.write(move |tx| {
+        let ended = self.write(move |tx| {
             let before = tx.directory()?;
             if !before.is_awaited(&name) {
-                return Ok(WaitEnd::default());
+                return Ok((WaitEnd::default(), false));
             }
             note(tx, &name, true)?;
-            let Decided { released, dropped, changes } = policy::decide_anew(tx, &before, Cause::Known)?;
-            Ok(WaitEnd { released, dropped, changes })
-        })
-        .await
+            let Decided { released, dropped, changes, is_pending } = policy::decide_anew(tx, &before, Cause::Known)?;
+            Ok((WaitEnd { released, dropped, changes }, is_pending))
+        });
+        let (mut end, is_pending) = ended.await?;
+        if is_pending {
+            let rest = self.follow_decisions().await?;
+            end.released = end.released.saturating_add(rest.released);
+            end.dropped = end.dropped.saturating_add(rest.dropped);
+        }
+        Ok(end)
     }
 }
 

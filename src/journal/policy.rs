@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+use crate::diagnostic::causes;
 use crate::inventory::{Account, Site};
 use crate::journal::JournalError;
 use crate::journal::accounts;
@@ -36,6 +37,8 @@ pub(super) struct Decided {
     pub(super) released: u64,
     pub(super) dropped: u64,
     pub(super) changes: Vec<Change>,
+    /// More held records may have to follow: [`Journal::follow_decisions`].
+    pub(super) is_pending: bool,
 }
 
 /// What changed.
@@ -47,9 +50,35 @@ pub(super) enum Cause {
 }
 
 impl Journal {
-    /// Puts a policy in force and releases what it maps, in one transaction. The policy that is in force already changes nothing.
+    /// Puts a policy in force and releases what it maps: the policy in one transaction, the held records in bounded ones from there on,
+    /// which a restart goes on with. The policy that is in force already changes nothing.
     pub async fn set_policy(&self, policy: Policy) -> Result<PolicyChange, JournalError> {
+        let (mut change, is_pending) = self.begin_policy(policy).await?;
+        if is_pending {
+            self.follow_policy(&mut change).await;
+        }
+        Ok(change)
+    }
+
+    /// The first transaction of [`Journal::set_policy`]; says whether more held records may have to follow.
+    pub(super) async fn begin_policy(&self, policy: Policy) -> Result<(PolicyChange, bool), JournalError> {
         self.write(move |tx| put(tx, &policy)).await
+    }
+
+    /// Lets held records follow a policy that is in force already, and counts them in `change`. It stays in force if a step fails:
+    /// maintenance goes on with the release, and ends with the error if it cannot.
+    pub(super) async fn follow_policy(&self, change: &mut PolicyChange) {
+        match self.follow_decisions().await {
+            Ok(rest) => {
+                change.released = change.released.saturating_add(rest.released);
+                change.dropped = change.dropped.saturating_add(rest.dropped);
+            }
+            Err(error) => {
+                let error = causes::line(&error);
+                let hint = "they follow with the next maintenance of the journal";
+                tracing::warn!(error, hint, "the mapping is in force, but not all held records could follow it yet");
+            }
+        }
     }
 
     /// Policy, accounts and sites of this moment.
@@ -58,31 +87,33 @@ impl Journal {
     }
 }
 
-/// Puts a policy in force and lets held records follow it.
-pub(super) fn put(tx: &Tx<'_>, policy: &Policy) -> Done<PolicyChange> {
+/// Puts a policy in force and begins to let held records follow it; says whether more of them may have to follow.
+pub(super) fn put(tx: &Tx<'_>, policy: &Policy) -> Done<(PolicyChange, bool)> {
     if stored(tx.connection)? == *policy {
-        return Ok(PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() });
+        let change = PolicyChange { version: version(tx.connection)?, ..PolicyChange::default() };
+        return Ok((change, held::is_pending(tx.connection)?));
     }
     let before = tx.directory()?;
     let json = serde_json::to_string(policy).map_err(|e| Fail::damaged(format!("a policy: {e}")))?;
     tx.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('policy', ?1)", [json])?;
     lists::keep_configured(tx, policy)?;
-    let Decided { released, dropped, changes } = decide_anew(tx, &before, Cause::Policy)?;
-    Ok(PolicyChange { version: version(tx.connection)?, released, dropped, changes })
+    let Decided { released, dropped, changes, is_pending } = decide_anew(tx, &before, Cause::Policy)?;
+    Ok((PolicyChange { version: version(tx.connection)?, released, dropped, changes }, is_pending))
 }
 
-/// Counts a change of what decides (policy, accounts, sites), lets held records follow it (model rule `release`), and tells what it
-/// means. `before`: how it was decided until now.
+/// Counts a change of what decides (policy, accounts, sites), begins to let held records follow it (model rule `release`), and
+/// records what it means. `before`: how it was decided until now.
 pub(super) fn decide_anew(tx: &Tx<'_>, before: &Directory, cause: Cause) -> Done<Decided> {
     tx.execute("UPDATE meta SET value = value + 1 WHERE name = 'decisions'", [])?;
     // A deliverer may have waited for the decision.
     tx.announce();
-    let held::Released { released, dropped } = held::release(tx)?;
+    held::begin_release(tx)?;
+    let held::Released { released, dropped } = held::release_step(tx)?.unwrap_or_default();
     let after = tx.directory()?;
     let mut changes = if cause == Cause::Policy { org::audit::of_policy(before, &after) } else { Vec::new() };
     changes.extend(org::audit::of_sites(before, &after));
     audit::tell(tx, &changes)?;
-    Ok(Decided { released, dropped, changes })
+    Ok(Decided { released, dropped, changes, is_pending: held::is_pending(tx.connection)? })
 }
 
 /// The version of all decisions.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 
 use rusqlite::Connection;
+use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
 use crate::journal::batches::{self, Batch};
@@ -10,7 +11,7 @@ use crate::journal::fail::Done;
 use crate::journal::holes;
 use crate::journal::partitions::{self, lane_name};
 use crate::journal::sinks::{self, Sink};
-use crate::journal::tx::{Tx, View, rows};
+use crate::journal::tx::{Tx, View, first, rows};
 use crate::journal::{Lane, Partition};
 use crate::org::directory::{Decision, Directory};
 use crate::record::Record;
@@ -47,29 +48,65 @@ pub(super) struct Wanted<'a> {
     pub(super) until: Option<Millis>,
 }
 
-/// What a replay would take: what the sink has passed (model rule `replay-passed`; what it has before itself comes anyway).
-/// Dead letters are left out by [`append`], in the transaction that counts.
-pub(super) fn plan(view: &View<'_>, sink: &Sink, wanted: &Wanted<'_>) -> Done<Vec<Run>> {
+/// How far a request is that is served in steps; stored with the request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Progress {
+    /// Of a replay: the partitions that it takes records of, in order.
+    pub(super) parts: Vec<Part>,
+    /// The index of the partition that it stands in, and the sequence there.
+    pub(super) at: usize,
+    pub(super) next: u64,
+    /// Of dead letters: the last number that is meant. Later ones are not.
+    pub(super) last_letter: i64,
+    /// Records that are sent again, or dead letters that are dropped.
+    pub(super) done: u64,
+}
+
+/// What a replay takes of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Part {
+    account: i64,
+    partition: i64,
+    /// The last sequence: what the sink had passed when the request was first served (model rule `replay-passed`; what it has before
+    /// itself comes anyway).
+    end: u64,
+}
+
+/// Where a replay begins.
+pub(super) fn begin(connection: &Connection, sink: &Sink) -> Done<Progress> {
+    let mut progress = Progress { next: 1, ..Progress::default() };
+    for (stored, partition) in sinks::list(connection, sink)? {
+        let Some(account) = partitions::account(connection, &partition.account)? else { continue };
+        if partition.lane != Lane::Replayed {
+            let end = sinks::position(connection, sink, stored.id)?;
+            progress.parts.push(Part { account, partition: stored.id, end });
+        }
+    }
+    Ok(progress)
+}
+
+/// The next records that a replay takes, of a bounded number of batches; moves `progress` behind them. Without a part left it is
+/// complete. Dead letters are left out by [`append`], in the transaction that counts.
+pub(super) fn plan(view: &View<'_>, wanted: &Wanted<'_>, progress: &mut Progress) -> Done<Vec<Run>> {
     let directory = view.directory()?;
     let mut runs = Vec::new();
-    for (stored, partition) in sinks::list(view.connection, sink)? {
-        let passed = sinks::position(view.connection, sink, stored.id)?;
-        let Some(account) = partitions::account(view.connection, &partition.account)? else { continue };
-        if partition.lane == Lane::Replayed {
+    let mut left = view.ground.steps.replay;
+    while left > 0
+        && let Some(part) = progress.parts.get(progress.at).copied()
+    {
+        left = left.saturating_sub(1);
+        let batch = batches::list(view.connection, part.partition, progress.next, 1)?.into_iter().next();
+        let Some(batch) = batch.filter(|batch| batch.first <= part.end) else {
+            (progress.at, progress.next) = (progress.at.saturating_add(1), 1);
             continue;
-        }
-        let mut next = 1;
-        while let Some(batch) = batches::list(view.connection, stored.id, next, 1)?.into_iter().next() {
-            next = batch.last().saturating_add(1);
-            let in_time = wanted.since.is_none_or(|since| batch.taken_at >= since)
-                && wanted.until.is_none_or(|until| batch.taken_at < until);
-            if batch.first > passed {
-                break;
-            }
-            if in_time {
-                let seqs = matching(view.connection, &directory, &partition, &batch, wanted.org)?;
-                add_runs(&mut runs, account, stored.id, seqs.into_iter().filter(|seq| *seq <= passed));
-            }
+        };
+        progress.next = batch.last().saturating_add(1);
+        let in_time = wanted.since.is_none_or(|since| batch.taken_at >= since)
+            && wanted.until.is_none_or(|until| batch.taken_at < until);
+        if in_time {
+            let partition = partitions::named(view.connection, part.partition)?;
+            let seqs = matching(view.connection, &directory, &partition, &batch, wanted.org)?;
+            add_runs(&mut runs, part.account, part.partition, seqs.into_iter().filter(|seq| *seq <= part.end));
         }
     }
     Ok(runs)
@@ -96,6 +133,14 @@ pub(super) fn append(tx: &Tx<'_>, sink: &Sink, runs: &[Run], replay: u64) -> Don
         }
     }
     Ok(appended)
+}
+
+/// Whether a record waits to be sent again under that number.
+pub(super) fn waits(connection: &Connection, sink: &Sink, partition: i64, seq: u64, replay: u64) -> Done<bool> {
+    let sql = "SELECT 1 FROM refs WHERE place = ?1 AND place_seq = ?2 AND replay = ?3 AND partition IN
+        (SELECT id FROM partitions WHERE lane = ?4)";
+    let wanted = (partition, seq, replay, lane_name(Lane::Replayed, &sink.name));
+    Ok(first(connection, sql, wanted, |_| Ok(()))?.is_some())
 }
 
 /// Appends one run of references to `replayed:<sink>` of an account.

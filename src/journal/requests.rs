@@ -8,9 +8,9 @@ use crate::diagnostic::causes;
 use crate::journal::JournalError;
 use crate::journal::dead;
 use crate::journal::fail::{Done, Fail};
-use crate::journal::replay::{self, Run, Wanted};
+use crate::journal::replay::{self, Progress, Run, Wanted};
 use crate::journal::schema;
-use crate::journal::sinks;
+use crate::journal::sinks::{self, Sink};
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 
@@ -53,7 +53,7 @@ pub enum Served {
     Replayed(u64),
     /// So many dead letters are forgotten.
     Dropped(u64),
-    /// It cannot be done, and nothing was; why, for people.
+    /// It cannot be done; why, for people, and how much was done before, if anything.
     Refused(String),
 }
 
@@ -97,41 +97,95 @@ impl Journal {
         .await
     }
 
-    /// Does what a request asks, notes the answer and removes it, in one transaction (model rule `request`). One that cannot be
-    /// served is answered with the reason: an error means that the journal cannot even take that answer.
+    /// Does what a request asks, notes the answer and removes it (model rule `request`). What concerns many records is done in
+    /// bounded transactions: after a crash the request still waits, and goes on where it stood. One that cannot be served (any
+    /// further) is answered with the reason: an error means that the journal cannot even take that answer.
     /// [`JournalError::Conflict`] if the request does not wait (any more).
     pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
-        match self.fulfil(request).await {
-            Ok(served) => Ok(served),
-            Err(JournalError::Conflict) => Err(JournalError::Conflict),
-            Err(error) => {
-                let refused = Served::Refused(causes::line(&error));
-                self.write(move |tx| load(tx.connection, request).and_then(|_| answer(tx, request, refused))).await
+        loop {
+            if let Some(served) = self.serve_step(request).await? {
+                return Ok(served);
             }
         }
     }
 
-    async fn fulfil(&self, request: u64) -> Result<Served, JournalError> {
-        let plan = self
-            .look(move |view| match decode(&load(view.connection, request)?) {
-                Ok(Request::Replay { sink, org, since, until }) => {
-                    let Some(sink) = sinks::find(view.connection, &sink)? else { return Ok(Vec::new()) };
-                    replay::plan(view, &sink, &Wanted { org: org.as_deref(), since, until })
-                }
-                Ok(Request::ReplayDead(_) | Request::DropDead(_)) | Err(_) => Ok(Vec::new()),
+    /// One transaction of [`Journal::serve`]; `None`: there is more to do.
+    pub(super) async fn serve_step(&self, request: u64) -> Result<Option<Served>, JournalError> {
+        match self.fulfil_step(request).await {
+            Ok(served) => Ok(served),
+            Err(JournalError::Conflict) => Err(JournalError::Conflict),
+            Err(error) => {
+                let why = causes::line(&error);
+                self.write(move |tx| refuse(tx, request, why)).await.map(Some)
+            }
+        }
+    }
+
+    async fn fulfil_step(&self, request: u64) -> Result<Option<Served>, JournalError> {
+        let planned = self
+            .look(move |view| {
+                let Waiting { asked, progress: before } = load(view.connection, request)?;
+                let Ok(Request::Replay { sink, org, since, until }) = decode(&asked) else { return Ok(None) };
+                let Some(sink) = sinks::find(view.connection, &sink)? else { return Ok(None) };
+                let before = before.map(|json| decode_progress(&json)).transpose()?;
+                let mut after = match &before {
+                    Some(progress) => progress.clone(),
+                    None => replay::begin(view.connection, &sink)?,
+                };
+                let runs = replay::plan(view, &Wanted { org: org.as_deref(), since, until }, &mut after)?;
+                Ok(Some(Planned { runs, before, after }))
             })
             .await?;
         self.write(move |tx| {
-            let served = match decode(&load(tx.connection, request)?) {
-                Ok(asked) => serve(tx, request, asked, &plan)?,
+            let Waiting { asked, progress } = load(tx.connection, request)?;
+            let progress = progress.map(|json| decode_progress(&json)).transpose()?;
+            let step = match decode(&asked) {
+                Ok(asked) => serve(tx, request, asked, progress, planned)?,
                 Err(error) => {
-                    Served::Refused(format!("this version of vintner does not know such a request ({error})"))
+                    let why = format!("this version of vintner does not know such a request ({error})");
+                    Step::Done(Served::Refused(why))
                 }
             };
-            answer(tx, request, served)
+            match step {
+                Step::Done(Served::Refused(why)) => refuse(tx, request, why).map(Some),
+                Step::Done(served) => answer(tx, request, served).map(Some),
+                Step::More(progress) => {
+                    let json =
+                        serde_json::to_string(&progress).map_err(|e| Fail::damaged(format!("a request: {e}")))?;
+                    tx.execute("UPDATE requests SET progress = ?2 WHERE id = ?1", (request, json))?;
+                    Ok(None)
+                }
+            }
         })
         .await
     }
+}
+
+/// What a step of a replay appends.
+struct Planned {
+    runs: Vec<Run>,
+    before: Option<Progress>,
+    after: Progress,
+}
+
+enum Step {
+    Done(Served),
+    More(Progress),
+}
+
+/// A waiting request as it was left, and how far it is; both JSON.
+struct Waiting {
+    asked: String,
+    progress: Option<String>,
+}
+
+/// Refuses a waiting request that cannot be served (any further).
+fn refuse(tx: &Tx<'_>, request: u64, why: String) -> Done<Served> {
+    let progress = load(tx.connection, request)?.progress;
+    // Progress that cannot be read is the reason itself.
+    let done = progress.and_then(|json| decode_progress(&json).ok()).map_or(0, |progress| progress.done);
+    let why = if done == 0 { why } else { format!("{why}; it was done for {done} records before") };
+    answer(tx, request, Served::Refused(why))
 }
 
 /// Notes the answer and removes the request.
@@ -143,30 +197,72 @@ fn answer(tx: &Tx<'_>, request: u64, served: Served) -> Done<Served> {
     Ok(served)
 }
 
-fn serve(tx: &Tx<'_>, number: u64, request: Request, plan: &[Run]) -> Done<Served> {
+fn serve(
+    tx: &Tx<'_>,
+    number: u64,
+    request: Request,
+    progress: Option<Progress>,
+    planned: Option<Planned>,
+) -> Done<Step> {
+    let refused = |why: String| Ok(Step::Done(Served::Refused(why)));
     match request {
-        Request::Replay { sink, .. } => match sinks::find(tx.connection, &sink)? {
-            Some(sink) => Ok(Served::Replayed(replay::append(tx, &sink, plan, number)?)),
-            None => Ok(unknown_sink(&sink)),
+        Request::Replay { sink, .. } => match (sinks::find(tx.connection, &sink)?, planned) {
+            (Some(sink), Some(planned)) if planned.before == progress => {
+                let mut after = planned.after;
+                after.done = after.done.saturating_add(replay::append(tx, &sink, &planned.runs, number)?);
+                let is_complete = after.at >= after.parts.len();
+                Ok(if is_complete { Step::Done(Served::Replayed(after.done)) } else { Step::More(after) })
+            }
+            // The sink was taken into use since the plan was made, or somebody else serves: plan anew.
+            (Some(sink), _) => Ok(Step::More(match progress {
+                Some(progress) => progress,
+                None => replay::begin(tx.connection, &sink)?,
+            })),
+            (None, _) => refused(unknown_sink(&sink)),
         },
         Request::ReplayDead(DeadLetters::Sink(name)) | Request::DropDead(DeadLetters::Sink(name))
             if sinks::find(tx.connection, &name)?.is_none() =>
         {
-            Ok(unknown_sink(&name))
+            refused(unknown_sink(&name))
+        }
+        Request::ReplayDead(DeadLetters::Sink(name)) => {
+            some_letters(tx, &name, progress, |sink, last| dead::replay_some(tx, sink, last, number), Served::Replayed)
+        }
+        Request::DropDead(DeadLetters::Sink(name)) => {
+            some_letters(tx, &name, progress, |sink, last| dead::drop_some(tx, sink, last), Served::Dropped)
         }
         Request::ReplayDead(letters) => match dead::unsendable(tx.connection, &letters)? {
-            Some(why) => Ok(Served::Refused(why)),
-            None => Ok(Served::Replayed(dead::replay(tx, &letters, number)?)),
+            Some(why) => refused(why),
+            None => Ok(Step::Done(Served::Replayed(dead::replay(tx, &letters, number)?))),
         },
         Request::DropDead(letters) => match dead::missing(tx.connection, &letters)? {
-            Some(why) => Ok(Served::Refused(why)),
-            None => Ok(Served::Dropped(dead::drop_letters(tx, &letters)?)),
+            Some(why) => refused(why),
+            None => Ok(Step::Done(Served::Dropped(dead::drop_letters(tx, &letters)?))),
         },
     }
 }
 
-fn unknown_sink(name: &str) -> Served {
-    Served::Refused(format!("no sink `{name}` is configured"))
+/// One step over all dead letters of a sink that were there when the request was first served. `work` says how much it did, and whether
+/// there may be more.
+fn some_letters(
+    tx: &Tx<'_>,
+    sink: &str,
+    progress: Option<Progress>,
+    work: impl FnOnce(&Sink, i64) -> Done<(u64, bool)>,
+    served: impl FnOnce(u64) -> Served,
+) -> Done<Step> {
+    let sink = sinks::present(tx.connection, sink)?;
+    let mut progress = match progress {
+        Some(progress) => progress,
+        None => Progress { last_letter: dead::newest(tx.connection)?, ..Progress::default() },
+    };
+    let (done, more) = work(&sink, progress.last_letter)?;
+    progress.done = progress.done.saturating_add(done);
+    Ok(if more { Step::More(progress) } else { Step::Done(served(progress.done)) })
+}
+
+fn unknown_sink(name: &str) -> String {
+    format!("no sink `{name}` is configured")
 }
 
 fn store(connection: &Connection, request: &Request, now: Millis) -> Done<u64> {
@@ -175,11 +271,16 @@ fn store(connection: &Connection, request: &Request, now: Millis) -> Done<u64> {
     u64::try_from(connection.last_insert_rowid()).map_err(|_| Fail::damaged("the number of a request is negative"))
 }
 
-/// A waiting request as it was left.
-fn load(connection: &Connection, id: u64) -> Done<String> {
-    first(connection, "SELECT request FROM requests WHERE id = ?1", [id], |row| row.get(0))?.ok_or(Fail::Conflict)
+fn load(connection: &Connection, id: u64) -> Done<Waiting> {
+    let sql = "SELECT request, progress FROM requests WHERE id = ?1";
+    let read = |row: &rusqlite::Row<'_>| Ok(Waiting { asked: row.get(0)?, progress: row.get(1)? });
+    first(connection, sql, [id], read)?.ok_or(Fail::Conflict)
 }
 
 fn decode(json: &str) -> serde_json::Result<Request> {
     serde_json::from_str(json)
+}
+
+fn decode_progress(json: &str) -> Done<Progress> {
+    serde_json::from_str(json).map_err(|e| Fail::damaged(format!("the progress of a request: {e}")))
 }

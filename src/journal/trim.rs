@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use crate::clock::Millis;
+use crate::journal::alerts;
 use crate::journal::batches::{self, Batch};
 use crate::journal::coverage::{self, Span};
 use crate::journal::fail::Done;
@@ -59,6 +60,7 @@ impl Journal {
     pub async fn maintain(&self) -> Result<Maintenance, JournalError> {
         let mut done = Maintenance { expired: self.expire().await?, ..Maintenance::default() };
         while self.write(seen::trim).await? {}
+        while self.write(alerts::forget).await? {}
         self.inner.ground.pinned.forget();
         for partition in self.look(|view| trimmable_partitions(view.connection)).await? {
             let mut next = Some(0);
@@ -191,6 +193,10 @@ fn remove(tx: &Tx<'_>, batch: &Batch, done: &mut Trimmed) -> Done<()> {
 
 /// Drops some held records that are too old, and notes the gap; says whether there may be more.
 fn expire(tx: &Tx<'_>) -> Done<(Dropped, bool)> {
+    // What is mapped leaves before it is too old, also where a restart broke its release off.
+    if held::release_step(tx)?.is_some() {
+        return Ok((Dropped::new(), true));
+    }
     let (dropped, more) = held::expire(tx, tx.now().minus(tx.ground.options.hold_for))?;
     for ((account, site), (count, from, to)) in &dropped {
         coverage::add_gap(tx, *account, site, Span { from: *from, to: *to }, *count)?;

@@ -33,6 +33,8 @@ pub(super) struct Ground {
 pub(super) struct Steps {
     /// Held records that a release or an expiry looks at.
     pub(super) held: usize,
+    /// Batches that a replay looks at, and dead letters that are sent again or dropped.
+    pub(super) replay: usize,
     /// Batches that trimming looks at, and rows that it removes.
     pub(super) trim: usize,
 }
@@ -64,7 +66,7 @@ pub(super) struct KnownDirectory(Mutex<Option<Arc<Directory>>>);
 
 impl Default for Steps {
     fn default() -> Self {
-        Self { held: 512, trim: 512 }
+        Self { held: 512, replay: 64, trim: 512 }
     }
 }
 

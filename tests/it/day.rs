@@ -87,6 +87,10 @@ impl Polling {
         tokio::time::sleep(time).await;
     }
 
+    pub(crate) async fn maintain(&self) {
+        self.journal.maintain().await.unwrap();
+    }
+
     pub(crate) fn traffic(&self) -> Traffic {
         self.sim.traffic()
     }

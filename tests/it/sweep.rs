@@ -93,3 +93,23 @@ async fn a_list_in_order_costs_its_first_pages() {
     assert_eq!(asked(&polling) - before, 4, "two pages a minute");
     polling.finish().await;
 }
+
+/// The state of an alert is forgotten in time, but never while a list still shows the alert: it would be emitted again.
+#[tokio::test(start_paused = true)]
+async fn an_alert_that_is_shown_for_a_year_is_emitted_once() {
+    let polling = Polling::start(World { resolved_alerts: 20, open_alerts: 5, ..World::quiet() }, YEARLY).await;
+    let uids = pass_by(&polling, 3);
+    for _ in 0..230 {
+        polling.pass(24 * 60 * MINUTE).await;
+        polling.maintain().await;
+    }
+    let records = polling.finish().await;
+    let mut seen = HashSet::new();
+    for record in &records {
+        let key = (record.envelope.kind, record.envelope.native_id.clone(), record.envelope.marker.to_string());
+        assert!(seen.insert(key.clone()), "{key:?} was emitted twice");
+    }
+    assert!(uids.iter().all(|uid| records.iter().any(|record| record.envelope.native_id == *uid)));
+}
+
+const YEARLY: &str = "[accounts.acme.poll]\nalerts = \"24h\"\nactivity = \"off\"\ninventory = \"off\"\n";

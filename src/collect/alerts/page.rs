@@ -58,7 +58,7 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
     let (mut sightings, malformed) = read(&shown);
     let uids: Vec<String> = sightings.iter().map(|sighting| sighting.uid.clone()).collect();
     loop {
-        let known = source.journal.alert_states(&source.account.uid, uids.clone()).await?;
+        let known = source.journal.shown_alerts(&source.account.uid, uids.clone()).await?;
         let (mut looks, mut rejected): (Vec<AlertLook>, _) = (Vec::new(), malformed.clone());
         for sighting in &sightings {
             match looked(&source.account.uid, known.get(&sighting.uid), sighting, rules) {

@@ -57,6 +57,8 @@ pub struct ResolvedWalk {
     pub last_entry: Option<Millis>,
     /// Requests that it cost.
     pub requests: u64,
+    /// Whether it read the list to its end, without a hole.
+    pub is_sweep: bool,
 }
 
 impl Resolved {
@@ -87,6 +89,7 @@ impl Resolved {
         }
         walk.requests = list.requests;
         walk.moved |= list.has_hole || list.is_looped;
+        walk.is_sweep = is_sweep && !list.has_hole && !list.is_looped;
         if is_sweep {
             self.swept = Some((began, walk.requests));
             self.order = if rows.falls { Order::NewestFirst } else { Order::Unknown };

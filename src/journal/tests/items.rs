@@ -239,3 +239,20 @@ async fn a_journal_of_the_first_layout_is_brought_up_to_date() {
     assert_eq!(version(place.path()), version(fresh.path()));
     assert_eq!(ids(&place.open(), &live()).await, ["d1:1:00000000"]);
 }
+
+/// While a release goes on, a newer record of an item goes behind its older ones.
+#[tokio::test]
+async fn a_change_during_a_release_comes_after_what_is_still_held() {
+    let place = Place::new();
+    let journal = place.open_small();
+    journal.set_policy(super::world::policy(&[("new", 0)].into())).await.unwrap();
+    for name in ["d0", "d1", "d2", "d3"] {
+        journal.commit_items(&uid(), page(vec![look(name, 1, "new", None)])).await.unwrap();
+    }
+    journal.begin_policy(super::world::policy(&[("new", 1)].into())).await.unwrap();
+    let second = journal.commit_items(&uid(), page(vec![look("d3", 2, "new", Some(told(1)))])).await.unwrap();
+    assert_eq!((second.intake.taken, second.intake.held), (0, 1));
+    journal.follow_decisions().await.unwrap();
+    let all = ids(&journal, &live()).await;
+    assert_eq!(all[3..], ["d3:1:00000000".to_owned(), "d3:2:00000000".to_owned()], "{all:?}");
+}

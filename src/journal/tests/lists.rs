@@ -138,3 +138,25 @@ async fn undelivered_records_wait_for_the_list_of_an_account_that_is_added() {
     let names: Vec<_> = next.items.iter().map(|item| item.record.envelope.native_id.as_str()).collect();
     assert_eq!(names[..2], ["name-0", "behind-0"]);
 }
+
+#[tokio::test]
+async fn what_waited_for_a_list_leaves_in_steps_that_go_on_after_a_restart() {
+    let place = Place::new();
+    beside_beta(&place).await.close().await.unwrap();
+    let journal = place.open_small();
+    journal.commit(activities("x", 5, "a")).await.unwrap();
+    assert_eq!(journal.end_wait_for_sites("beta").await.unwrap().released, 5);
+    journal.set_policy(policy(&["acme"])).await.unwrap();
+    journal.set_policy(policy(&["acme", "beta"])).await.unwrap();
+    journal.commit(activities("y", 5, "a")).await.unwrap();
+    assert_eq!(held(&journal).await, 5);
+    // The wait ends with the configured account, and a crash follows.
+    journal.begin_policy(policy(&["acme"])).await.unwrap();
+    assert_eq!(held(&journal).await, 3);
+    drop(journal);
+    let journal = place.open_small();
+    assert_eq!(journal.set_policy(policy(&["acme"])).await.unwrap().released, 3);
+    let names = ids(&journal, &live()).await;
+    let names: Vec<_> = names.iter().filter(|name| name.starts_with(['x', 'y'])).map(|name| &name[..3]).collect();
+    assert_eq!(names, ["x-0", "x-1", "x-2", "x-3", "x-4", "y-0", "y-1", "y-2", "y-3", "y-4"]);
+}

@@ -114,6 +114,11 @@ impl Oracle {
         assert!(before.is_none_or(|before| before == (place, mark)), "COUNTER: reference {seq} of {sink} twice");
     }
 
+    /// How many references of a sink there ever were under a mark.
+    pub(super) fn count_due(&self, sink: &str, mark: u64) -> u64 {
+        self.due.iter().filter(|((of, _), (_, with))| of == sink && *with == mark).count() as u64
+    }
+
     /// A sink got `items`, and did not get `unsent` in the same attempt.
     pub(super) fn delivered(&mut self, sink: &str, items: &[(Place, u64)], unsent: &[(Place, u64)], sent: Sent) {
         for (place, _) in unsent {

@@ -3,7 +3,7 @@
 use rusqlite::Connection;
 
 use super::support::*;
-use crate::journal::requests::{Request, Served};
+use crate::journal::requests::{DeadLetters, Request, Served};
 use crate::journal::sqlite::Journal;
 
 /// A journal with records that the sink `s` has passed.
@@ -84,4 +84,42 @@ async fn a_replay_of_a_damaged_batch_is_refused_and_the_journal_goes_on() {
     let answers = serve_all(&journal).await;
     assert!(matches!(&answers[..], [Served::Refused(why)] if why.contains("damaged")), "{answers:?}");
     assert_eq!(journal.commit(activities("newer", 1, "a")).await.unwrap().taken, 1);
+}
+
+#[tokio::test]
+async fn a_replay_that_fails_on_its_way_is_refused_and_says_how_far_it_came() {
+    let place = Place::new();
+    drop(delivered(&place).await);
+    let journal = place.open_small();
+    let obstacle = "CREATE TRIGGER obstacle BEFORE INSERT ON refs WHEN (SELECT SUM(count) FROM refs) >= 4
+        BEGIN SELECT RAISE(ABORT, 'no more references'); END";
+    execute(&place, obstacle);
+    journal.ask(replay()).await.unwrap();
+    let answers = serve_all(&journal).await;
+    let [Served::Refused(why)] = &answers[..] else { panic!("{answers:?}") };
+    assert!(why.contains("no more references") && why.contains("done for 4 records before"), "{why}");
+    assert_eq!(pass(&journal, "s", &replayed()).await, 4, "what was done stays done");
+}
+
+#[tokio::test]
+async fn a_request_whose_sink_leaves_or_whose_progress_is_damaged_is_refused() {
+    let place = Place::new();
+    drop(delivered(&place).await);
+    let journal = place.open_small();
+    let asked = journal.ask(replay()).await.unwrap();
+    assert_eq!(journal.serve_step(asked).await.unwrap(), None);
+    use_sinks(&journal, &["t"]).await;
+    let answers = serve_all(&journal).await;
+    let [Served::Refused(why)] = &answers[..] else { panic!("{answers:?}") };
+    assert!(why.contains("no sink `s`") && why.contains("done for 2 records before"), "{why}");
+    for request in [replay(), Request::DropDead(DeadLetters::Sink("s".into()))] {
+        use_sinks(&journal, &["s"]).await;
+        let asked = journal.ask(request).await.unwrap();
+        execute(&place, &format!("UPDATE requests SET progress = '{{\"at\":' WHERE id = {asked}"));
+        let answers = serve_all(&journal).await;
+        assert!(
+            matches!(&answers[..], [Served::Refused(why)] if why.contains("the progress of a request")),
+            "{answers:?}"
+        );
+    }
 }

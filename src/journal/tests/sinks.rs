@@ -156,3 +156,65 @@ async fn a_record_with_two_dead_letters_is_sent_again_once() {
     assert!(journal.dead_letters(DeadFilter::default()).await.unwrap().is_empty());
     assert_eq!(pass(&journal, "s", &replayed()).await, 1);
 }
+
+/// A replay is many small transactions: after a crash it goes on where it stood, and takes nothing twice.
+#[tokio::test]
+async fn a_replay_goes_on_where_a_crash_left_it() {
+    let place = Place::new();
+    let journal = four_pages(&place).await;
+    pass(&journal, "s", &live()).await;
+    drop(journal);
+    let mut journal = place.open_small();
+    let asked = journal.ask(Request::Replay { sink: "s".into(), org: None, since: None, until: None }).await.unwrap();
+    let mut steps = 0;
+    let served = loop {
+        if let Some(served) = journal.serve_step(asked).await.unwrap() {
+            break served;
+        }
+        steps += 1;
+        // What comes meanwhile is not meant.
+        journal.commit(activities(&format!("later{steps}"), 1, "a")).await.unwrap();
+        pass(&journal, "s", &live()).await;
+        drop(journal);
+        journal = place.open_small();
+    };
+    assert_eq!((served, steps >= 4), (Served::Replayed(8), true), "{steps} steps");
+    let attempt = journal.read("s", &replayed(), MANY).await.unwrap().unwrap();
+    assert_eq!(attempt.items.iter().map(|item| item.place.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7, 8]);
+    assert!(matches!(journal.serve_step(asked).await, Err(JournalError::Conflict)));
+}
+
+#[tokio::test]
+async fn dead_letters_of_a_sink_are_sent_again_or_dropped_in_steps() {
+    let place = Place::new();
+    let journal = four_pages(&place).await;
+    let attempt = journal.read("s", &live(), MANY).await.unwrap().unwrap();
+    let refused = attempt.items.iter().map(|item| Refused {
+        place: item.place.clone(),
+        replay: 0,
+        kind: RefusedKind::Refused,
+        reason: "too large".into(),
+        among: attempt.items.iter().take(1).map(|item| item.place.clone()).collect(),
+    });
+    let settlement = Settlement {
+        sink: "s".into(),
+        partition: live(),
+        from: attempt.from,
+        to: attempt.to,
+        version: attempt.directory.version,
+        sent: 0,
+        skipped: 0,
+        dead: refused.collect(),
+    };
+    journal.settle(settlement).await.unwrap();
+    drop(journal);
+    let journal = place.open_small();
+    let asked = journal.ask(Request::ReplayDead(DeadLetters::Sink("s".into()))).await.unwrap();
+    assert_eq!(journal.serve_step(asked).await.unwrap(), None);
+    assert_eq!(journal.dead_letters(DeadFilter::default()).await.unwrap().len(), 7);
+    assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(8), "the first is meant by all and sent once");
+    assert!(journal.dead_letters(DeadFilter::default()).await.unwrap().is_empty());
+    let asked = journal.ask(Request::DropDead(DeadLetters::Sink("s".into()))).await.unwrap();
+    assert_eq!(journal.serve(asked).await.unwrap(), Served::Dropped(0));
+    assert_eq!(journal.check_pages().await.unwrap().problems, Vec::<String>::new());
+}

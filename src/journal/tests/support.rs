@@ -10,6 +10,7 @@ use crate::clock::{Clock, Millis};
 use crate::inventory::{Account, Site, SiteType};
 use crate::journal::seen::key;
 use crate::journal::sqlite::{Journal, Options};
+use crate::journal::tx::Steps;
 use crate::journal::{
     AlertLook, AlertState, BatchLimit, DatedRecord, Lane, Page, Partition, Seen, Settlement, StartAt, Told,
 };
@@ -39,6 +40,12 @@ impl Place {
 
     pub(super) fn open(&self) -> Journal {
         Journal::open(&self.path(), self.options.clone(), self.clock.clone()).unwrap()
+    }
+
+    /// The same with the smallest steps, so that whatever is done in steps is interrupted often.
+    pub(super) fn open_small(&self) -> Journal {
+        let steps = Steps { held: 2, replay: 1, trim: 2 };
+        Journal::open_with(&self.path(), self.options.clone(), self.clock.clone(), steps).unwrap()
     }
 }
 
