@@ -70,14 +70,15 @@ pub struct Settling {
     is_unproven: bool,
 }
 
-/// Whether a 404 means that there is no such device, by the path of the look-up.
+/// Whether a 404 means that there is no such device, by the path of the look-up; made when it is needed.
+#[derive(Default)]
 struct Proofs {
-    by_uid: Proof,
-    by_id: Proof,
+    by_uid: Option<Proof>,
+    by_id: Option<Proof>,
     verdict: Option<bool>,
 }
 
-/// Settles what can be settled, with as many look-ups as `thoroughness` allows; gives the number of requests.
+/// Settles what can be settled, with as many look-ups as `thoroughness` allows; gives the number of look-ups.
 pub async fn settle(source: &Source, thoroughness: Thoroughness) -> Result<u64, PassError> {
     let mut settling = match thoroughness {
         Thoroughness::Whole => source.settling.lock().await,
@@ -87,13 +88,13 @@ pub async fn settle(source: &Source, thoroughness: Thoroughness) -> Result<u64, 
             Err(_) => return Ok(0),
         },
     };
-    let known = source.journal.observed_lately(&source.account.uid, proof::TRIES).await?;
-    let mut proofs = Proofs { by_uid: Proof::new(known.clone()), by_id: Proof::new(known), verdict: None };
+    let mut proofs = Proofs::default();
     let requests = settle_all(source, thoroughness, &mut proofs).await?;
     if let Some(is_proven) = proofs.verdict {
         settling.report(source, is_proven);
     }
-    Ok(requests + proofs.by_uid.requests + proofs.by_id.requests)
+    let of_proofs: u64 = [proofs.by_uid, proofs.by_id].iter().flatten().map(|proof| proof.requests).sum();
+    Ok(requests + of_proofs)
 }
 
 async fn settle_all(source: &Source, thoroughness: Thoroughness, proofs: &mut Proofs) -> Result<u64, PassError> {
@@ -282,6 +283,10 @@ async fn look_up(source: &Source, device: &DeviceRef, uid: Option<&str>) -> Resu
 /// looked up by it.
 async fn is_proven(source: &Source, uid: Option<&str>, proofs: &mut Proofs) -> Result<bool, PassError> {
     let proof = if uid.is_some() { &mut proofs.by_uid } else { &mut proofs.by_id };
+    let proof = match proof {
+        Some(proof) => proof,
+        None => proof.insert(Proof::new(source.journal.observed_lately(&source.account.uid, proof::TRIES).await?)),
+    };
     loop {
         let is_found = match proof.step() {
             Step::Done(verdict) => {

@@ -178,7 +178,8 @@ fn an_exported_mapping_is_the_mapping() {
     place.once();
     let list = |place: &Workplace| {
         let rows = events(&place.run(&["orgs", "list", "--json"]).stdout);
-        let pairs = rows.iter().map(|row| (row["site_uid"].to_string(), row["organization"].to_string()));
+        let listed = rows.iter().filter(|row| row["listed"] == true);
+        let pairs = listed.map(|row| (row["site_uid"].to_string(), row["organization"].to_string()));
         pairs.collect::<BTreeMap<_, _>>()
     };
     let before = list(&place);
