@@ -95,7 +95,7 @@ pub(crate) fn patch(facts: &Facts<'_>, rng: &mut Rng) -> Value {
         "patch_activity.patch_install_start": facts.date.0.saturating_sub(90_000).to_string(),
         "patch_activity.patch_install_end": facts.date.0.to_string(),
         "patch_update.id": rng.u32(..),
-        "patch_update.uid": if rng.bool() { Value::Null } else { json!(format!("update-{}", rng.u16(..))) },
+        "patch_update.uid": null,
         "patch_update.title": "2026-08 Cumulative Update for Windows 11",
         "patch_update.start_date": facts.date.0.saturating_sub(90_000),
         "patch_update.end_date": facts.date.0,
