@@ -300,7 +300,7 @@ pub(super) fn settle_site(tx: &Tx<'_>, account: i64, seq: u64, alert: Option<&Ke
         Some(key) => list(tx, "WHERE alert = ?1 ORDER BY seq", [key])?,
         None => list(tx, "WHERE account = ?1 AND seq = ?2", (account, seq))?,
     };
-    let json = String::from_utf8_lossy(&pack::json(site)?).into_owned();
+    let json = site_json(site)?;
     let mut settled = Vec::with_capacity(held.len());
     for row in held {
         let mut record = load(tx.connection, row.account, row.seq)?;
