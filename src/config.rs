@@ -7,7 +7,7 @@ mod check;
 pub mod files;
 pub mod load;
 mod mapping;
-mod nearest;
+pub mod nearest;
 mod places;
 mod raw;
 mod read;

@@ -2,13 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::app::AppError;
+use crate::app::{AppError, names};
 use crate::cli::open::Purpose;
 use crate::cli::plain::{self, Layout};
-use crate::cli::{ConfigFile, ask, open, table};
+use crate::cli::{ConfigFile, ask, logging, open, table};
+use crate::config::settings::Config;
 use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters as Letters, Request};
+use crate::journal::sqlite::Journal;
 
 /// Characters of a reason that a table has room for.
 const MOST_CHARS: usize = 160;
@@ -77,9 +79,23 @@ enum Form {
 impl Chosen {
     async fn have_done(self, request: fn(Letters) -> Request) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Look)?;
+        if let Some(sink) = &self.sink {
+            known_sink(&open::reader(&config.journal.path)?, &config, sink).await?;
+        }
         let letters = self.sink.map_or(Letters::Ids(self.ids), Letters::Sink);
         ask::have_done(&config, request(letters)).await
     }
+}
+
+/// Checks a sink that an option names. One that is configured no longer may still have dead letters.
+async fn known_sink(journal: &Journal, config: &Config, name: &str) -> anyhow::Result<()> {
+    if let Err(error) = names::sink(config, name) {
+        let filter = DeadFilter { sink: Some(name.to_owned()), limit: Some(1), ..DeadFilter::default() };
+        if journal.dead_letters(filter).await.map_err(AppError::Journal)?.is_empty() {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
@@ -94,8 +110,14 @@ async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
 async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> anyhow::Result<()> {
     let config = open::configuration(file, Purpose::Look)?;
     let journal = open::reader(&config.journal.path)?;
+    if let Some(sink) = &sink {
+        known_sink(&journal, &config, sink).await?;
+    }
     let filter = DeadFilter { sink, ..DeadFilter::default() };
     let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
+    if letters.is_empty() {
+        logging::complain("there is no dead letter");
+    }
     if form.is_some() {
         return table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>());
     }

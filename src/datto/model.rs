@@ -7,6 +7,7 @@ pub mod activity;
 pub mod alert;
 pub mod device;
 mod duplicates;
+pub mod named;
 pub(super) mod object;
 pub mod rate;
 pub mod site;

@@ -20,6 +20,8 @@ mod engines;
 mod forms;
 mod inventory;
 mod many_sites;
+mod names;
+mod normalize;
 mod once;
 mod outage;
 mod probe;

@@ -12,6 +12,9 @@ use crate::journal::Seen;
 use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, Record};
 
+const OPEN: &str = "/v2/account/alerts/open";
+const RESOLVED: &str = "/v2/account/alerts/resolved";
+
 /// The records of one page, secrets stripped but for the user-defined fields that are listed; alerts older than `since` are left out (the API cannot filter them).
 pub(crate) fn of_page(
     account: &AccountUid,
@@ -22,13 +25,41 @@ pub(crate) fn of_page(
     udfs: &Udfs,
 ) -> Vec<Record> {
     match what {
-        What::OpenAlerts => alerts(account, "/v2/account/alerts/open", Seen::Open, items, received_at, since),
-        What::ResolvedAlerts => {
-            alerts(account, "/v2/account/alerts/resolved", Seen::Resolved, items, received_at, since)
-        }
+        What::OpenAlerts => alerts(account, OPEN, Seen::Open, items, received_at, since),
+        What::ResolvedAlerts => alerts(account, RESOLVED, Seen::Resolved, items, received_at, since),
         What::Activity => items.iter().filter_map(|item| activity(account, item, received_at)).collect(),
         What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
         What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at, udfs)).collect(),
+    }
+}
+
+/// The record of one item, or why it has none. An alert is open or resolved by its own word.
+pub(crate) fn of_item(
+    account: &AccountUid,
+    what: What,
+    item: &RawValue,
+    received_at: Millis,
+    udfs: &Udfs,
+) -> Result<Record, String> {
+    let origin = |path| Origin { account, path, received_at };
+    let listed = |sight: Result<Sight, Box<Unusable>>| match sight {
+        Ok(sight) => Ok(sight.record_as_listed(account)),
+        Err(unusable) => Err(unusable.0.reason),
+    };
+    match what {
+        What::OpenAlerts | What::ResolvedAlerts => {
+            let (path, seen) = if what == What::OpenAlerts { (OPEN, Seen::Open) } else { (RESOLVED, Seen::Resolved) };
+            let shown = Shown { path: path.to_owned(), seen, received_at, items: vec![item.to_owned()] };
+            let (mut alerts, mut rejected) = page::read(&shown);
+            let alert = alerts.pop().map(|alert| alert.record_as_listed(account));
+            alert.ok_or_else(|| rejected.pop().map_or_else(|| "it is no alert".to_owned(), |item| item.reason))
+        }
+        What::Activity => match row::read(account, item, received_at) {
+            Row::Record(dated, _) => Ok(dated.record),
+            Row::Rejected(item) => Err(item.reason),
+        },
+        What::Sites => listed(sight::site(item, origin(sight::SITES))),
+        What::Devices => listed(sight::device(item, origin(sight::DEVICES), udfs)),
     }
 }
 

@@ -18,9 +18,9 @@ const MAX_MESSAGE: usize = 300;
 /// As wide as the longest severity, `Informational`.
 const SEVERITY_WIDTH: usize = 13;
 
-/// Whether lines have colours.
+/// Whether lines have colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(super) enum Color {
     /// By escape sequences of a terminal.
     Ansi,
     /// None.
@@ -57,11 +57,11 @@ struct RawLine<'a> {
 }
 
 /// The line for people: time, severity, organization, account, what, message.
-pub(super) fn human(shown: &Shown, colour: Colour) -> String {
+pub(super) fn human(shown: &Shown, color: Color) -> String {
     let envelope = &shown.record.envelope;
     let account = escaped(&shown.account);
     match &shown.what {
-        What::Event(event) => of_event(event, &account, colour),
+        What::Event(event) => of_event(event, &account, color),
         What::Held(why) => without_event(envelope, "(held)", &account, why),
         What::Broken(why) => without_event(envelope, "(no event)", &account, why),
     }
@@ -95,17 +95,17 @@ pub(super) fn one_line(json: &str) -> String {
     plain::json(json, Layout::OneLine)
 }
 
-fn of_event(event: &Event, account: &str, colour: Colour) -> String {
+fn of_event(event: &Event, account: &str, color: Color) -> String {
     let words = serde_json::from_str(&event.json);
     let words: Words =
         words.unwrap_or_else(|_| Words { message: String::new(), severity: String::new(), class_name: String::new() });
     let pivots = &event.pivots;
     let severity = format!("{:SEVERITY_WIDTH$}", escaped(&words.severity));
-    let severity = match (colour, pivots.severity_id) {
-        (Colour::Ansi, 5 | 6) => format!("\u{1b}[1;31m{severity}\u{1b}[0m"),
-        (Colour::Ansi, 4) => format!("\u{1b}[31m{severity}\u{1b}[0m"),
-        (Colour::Ansi, 3) => format!("\u{1b}[33m{severity}\u{1b}[0m"),
-        (Colour::Ansi, 2) => format!("\u{1b}[36m{severity}\u{1b}[0m"),
+    let severity = match (color, pivots.severity_id) {
+        (Color::Ansi, 5 | 6) => format!("\u{1b}[1;31m{severity}\u{1b}[0m"),
+        (Color::Ansi, 4) => format!("\u{1b}[31m{severity}\u{1b}[0m"),
+        (Color::Ansi, 3) => format!("\u{1b}[33m{severity}\u{1b}[0m"),
+        (Color::Ansi, 2) => format!("\u{1b}[36m{severity}\u{1b}[0m"),
         _ => severity,
     };
     let (time, tenant) = (pivots.time.to_rfc3339_seconds(), escaped(&pivots.tenant_uid));
@@ -185,12 +185,12 @@ mod tests {
     #[test]
     fn a_line_says_when_how_bad_whose_and_what() {
         assert_eq!(
-            human(&shown(event("Disk full on SRV-1", 4)), Colour::None),
+            human(&shown(event("Disk full on SRV-1", 4)), Color::None),
             "2026-11-20T22:05:45Z  High           contoso  acme  Detection Finding/Create  Disk full on SRV-1"
         );
-        let coloured = human(&shown(event("Disk full", 4)), Colour::Ansi);
-        assert!(coloured.contains("\u{1b}[31mHigh         \u{1b}[0m  contoso"), "{coloured:?}");
-        let held = human(&shown(What::Held("no rule names it".into())), Colour::None);
+        let colored = human(&shown(event("Disk full", 4)), Color::Ansi);
+        assert!(colored.contains("\u{1b}[31mHigh         \u{1b}[0m  contoso"), "{colored:?}");
+        let held = human(&shown(What::Held("no rule names it".into())), Color::None);
         assert_eq!(
             held,
             "2026-11-20T22:05:45Z  -              (held)  acme  alert a-1  site s\\u{1b}[1m: no rule names it"
@@ -201,8 +201,8 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_text() {
         let hostile = "a\u{1b}]0;owned\u{7}b\r\nc\u{9b}2Jd\u{202e}e\u{2028}f\u{7f}g\u{200b}h\u{e0041}";
-        for colour in [Colour::None, Colour::Ansi] {
-            let line = human(&shown(event(hostile, 1)), colour);
+        for color in [Color::None, Color::Ansi] {
+            let line = human(&shown(event(hostile, 1)), color);
             assert!(!line.contains(is_hostile), "{line:?}");
             assert!(
                 line.ends_with(
@@ -212,7 +212,7 @@ mod tests {
         }
         let mut named = shown(What::Broken(hostile.into()));
         named.account = hostile.into();
-        assert!(!human(&named, Colour::None).contains(is_hostile));
+        assert!(!human(&named, Color::None).contains(is_hostile));
         let value = json!({"message": hostile, "and": "\\", "\u{1b}": [1.50, "\""]});
         let pretty = serde_json::to_string_pretty(&value).unwrap();
         let line = one_line(&pretty);
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let line = human(&shown(event(&"ä".repeat(1000), 1)), Colour::None);
+        let line = human(&shown(event(&"ä".repeat(1000), 1)), Color::None);
         assert!(line.ends_with(&format!("  {}…", "ä".repeat(MAX_MESSAGE))), "{line}");
     }
 

@@ -24,7 +24,7 @@ pub fn devices(raw: &RawValue) -> Option<u64> {
     number_of_devices(&Object::parse(raw).ok()?)
 }
 
-fn site_type(name: &str, on_demand: Option<bool>) -> SiteType {
+pub(crate) fn site_type(name: &str, on_demand: Option<bool>) -> SiteType {
     match name.trim() {
         "Deleted Devices" => SiteType::Deleted,
         "OnDemand" => SiteType::OnDemand,
