@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("admin", 7),
     ("config", 7),
     ("app", 8),
+    ("fuzzing", 9),
     ("cli", 9),
     ("main", 9),
     ("lib", 9),
