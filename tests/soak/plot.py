@@ -76,7 +76,7 @@ def draw(csv_path, svg_path, title, subtitle):
     bottom = TOP + len(PANELS) * (PANEL + GAP) - GAP + 14
     for tick in range(7):
         seconds = end * tick / 6
-        label = f"{seconds / 60:.0f} min" if end >= 600 else f"{seconds:.0f} s"
+        label = f"{round(seconds / 60, 1):g} min" if end >= 600 else f"{seconds:.0f} s"
         parts.append(text(LEFT + inner * tick / 6, bottom, label, "middle"))
     parts.append(text(LEFT, bottom + 18, "red: kill -9; brown: SIGTERM; each followed by a start"))
     parts.append("</svg>")
