@@ -5,6 +5,8 @@
 
 mod check;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod load;
 mod mapping;
 pub mod nearest;

@@ -13,6 +13,8 @@ pub mod credential;
 pub mod endpoint;
 pub mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod lane;
 mod login;
 pub mod memory;

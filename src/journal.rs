@@ -33,6 +33,8 @@ pub mod drift;
 mod fail;
 pub mod files;
 pub mod full;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod held;
 mod holes;
 mod intake;

@@ -18,6 +18,8 @@ mod check;
 pub mod drift;
 mod ecs;
 pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod json;
 pub mod known;
 pub mod lens;

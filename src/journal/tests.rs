@@ -18,6 +18,7 @@ mod oracle;
 mod panics;
 mod release;
 mod requests;
+mod rights;
 mod sinks;
 mod support;
 mod tail;

@@ -1,6 +1,8 @@
 //! One line of `vintner tail`. What it says comes from the network, and a terminal obeys control characters: they are shown as
 //! what they are, here and in the JSON forms.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -9,6 +11,7 @@ use crate::cli::plain::{self, Layout, escaped};
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::normalize::Options;
+use crate::normalize::json::decodable;
 use crate::normalize::redact::strip_keeping;
 use crate::normalize::udf::NO_UDFS;
 use crate::record::Envelope;
@@ -53,7 +56,7 @@ struct RawLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unmappable: Option<&'a str>,
     envelope: &'a Envelope,
-    source: Box<RawValue>,
+    source: Cow<'a, RawValue>,
 }
 
 /// The line for people: time, severity, organization, account, what, message.
@@ -85,7 +88,7 @@ pub(super) fn raw(shown: &Shown, options: &Options) -> Option<String> {
         held,
         unmappable,
         envelope: &record.envelope,
-        source: strip_keeping(record.envelope.kind, &record.source, udfs),
+        source: decodable(Cow::Owned(strip_keeping(record.envelope.kind, &record.source, udfs))),
     };
     serde_json::to_string(&line).ok().map(|text| one_line(&text))
 }
@@ -151,7 +154,7 @@ mod tests {
             changed: Vec::new(),
             synthesized: false,
         };
-        let source = "{\"alertUid\":\"a-1\",\n \"apiSecretKey\":\"hunter2\", \"text\":\"two  spaces \\\" \u{9b}31m\"}";
+        let source = "{\"alertUid\":\"a-1\",\n \"apiSecretKey\":\"hunter2\", \"text\":\"two  spaces \\\" \u{9b}31m\",\"half\":\"a\\ud83d\"}";
         let record = Record { envelope, source: RawValue::from_string(source.into()).unwrap() };
         let partition = Partition { account: AccountUid::new("ab1c0002"), lane: Lane::Live };
         Shown { record, place: Some(Place { partition, seq: 7 }), account: "acme".into(), what }
@@ -233,7 +236,10 @@ mod tests {
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&value["account"], &value["lane"], &value["seq"]), (&json!("acme"), &json!("live"), &json!(7)));
         assert_eq!((&value["tenant_uid"], &value["envelope"]["native_id"]), (&json!("contoso"), &json!("a-1")));
-        assert_eq!(value["source"], json!({"alertUid": "a-1", "text": "two  spaces \" \u{9b}31m"}));
+        assert_eq!(
+            value["source"],
+            json!({"alertUid": "a-1", "text": "two  spaces \" \u{9b}31m", "half": "a\u{fffd}"})
+        );
         let held: Value =
             serde_json::from_str(&raw(&shown(What::Held("why".into())), &Options::default()).unwrap()).unwrap();
         assert_eq!((&held["tenant_uid"], &held["held"]), (&Value::Null, &json!("why")));
