@@ -29,6 +29,7 @@ pub mod supervise;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
+mod upkeep;
 pub mod verify;
 
 /// Why the program ended, by its exit code (contract.md section 1).

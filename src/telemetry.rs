@@ -56,6 +56,8 @@ pub struct Gauges {
     pub journal_limit: Gauge,
     /// Bytes of what collectors know, which do not count for the limit.
     pub journal_state: Gauge,
+    /// Dead letters of unreadable items that left for newer ones; the journal counts them, so that a restart does not begin anew.
+    pub dead_letters_dropped: Counter,
     /// 1 if the last reload was taken over (or there was none), 0 if it was refused and the configuration before it runs on.
     pub reload_ok: Gauge,
 }
@@ -208,6 +210,11 @@ impl Gauges {
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
         registry.register("journal_state_bytes", "Bytes of collector state", self.journal_state.clone());
+        registry.register(
+            "dead_letters_dropped",
+            "Dead letters of unreadable items that left for newer ones",
+            self.dead_letters_dropped.clone(),
+        );
         registry.register(
             "config_reload_ok",
             "0 while a refused configuration waits to be mended",

@@ -202,6 +202,9 @@ pub struct JournalReport {
     pub held_bytes: u64,
     /// Dead letters waiting for an operator.
     pub dead_letters: u64,
+    /// Dead letters of unreadable items that left for newer ones, since the journal was made.
+    #[serde(default)]
+    pub dead_letters_dropped: u64,
     /// Bytes that dead letters keep.
     #[serde(default)]
     pub dead_bytes: u64,

@@ -1,6 +1,7 @@
 //! The running program as the admin listener sees it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
@@ -163,6 +164,7 @@ impl View {
             held_records: usage.held_records,
             held_bytes: usage.held_bytes,
             dead_letters: usage.dead_letters,
+            dead_letters_dropped: usage.rejected_dropped,
             dead_bytes: usage.dead_bytes,
             state_bytes: usage.state_bytes,
             cause: causes.as_ref().map(ToString::to_string),
@@ -261,6 +263,7 @@ fn set(gauges: &Gauges, report: &Report) {
     gauges.journal_bytes.set(clamp(report.journal.used_bytes));
     gauges.journal_limit.set(clamp(report.journal.limit_bytes));
     gauges.journal_state.set(clamp(report.journal.state_bytes));
+    gauges.dead_letters_dropped.inner().store(report.journal.dead_letters_dropped, Ordering::Relaxed);
 }
 
 fn budget(client: &Client) -> BudgetReport {

@@ -15,18 +15,11 @@ use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
 use crate::app::sinks::{self, Deliverer, Planned};
 use crate::app::supervise::Supervised;
+use crate::app::upkeep::{keep_up, serve_requests};
 use crate::app::{held, summary};
 use crate::clock::Millis;
 use crate::collect::sites::end_wait;
 use crate::diagnostic::panics::why_ended;
-use crate::journal::JournalError;
-use crate::journal::requests::Served;
-
-/// Requests of commands beside a running instance are taken within this.
-const REQUEST_EVERY: Duration = Duration::from_secs(1);
-
-/// Trimming, expiry of held records and the journal's size are looked after this often.
-const UPKEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How often `--once` looks whether a full journal gets room.
 const STUCK_LOOK: Duration = Duration::from_secs(1);
@@ -327,40 +320,6 @@ async fn supervised<F: Future<Output = Result<(), AppError>>>(
     let (metrics, name) = (shared.metrics.clone(), name.to_owned());
     let supervised = Supervised { kind: "upkeep", name, metrics, stop: stop.clone() };
     supervised.run(|| task(shared.clone(), stop.clone()), |_| ()).await.unwrap_or(Ok(()))
-}
-
-async fn serve_requests(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
-    while !stop.is_cancelled() {
-        for (number, _) in shared.journal.requests().await? {
-            match shared.journal.serve(number).await {
-                Ok(Served::Refused(reason)) => tracing::warn!(request = number, reason, "request refused"),
-                Ok(served) => tracing::info!(request = number, ?served, "request done"),
-                // It was taken back, or what it is about changed meanwhile: the next look finds out.
-                Err(JournalError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        pause(REQUEST_EVERY, &stop).await;
-    }
-    Ok(())
-}
-
-async fn keep_up(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
-    while !stop.is_cancelled() {
-        let done = shared.journal.maintain().await?;
-        for (account, site, count) in &done.expired {
-            tracing::warn!(%account, %site, count, "records of a site that nobody mapped were held longer than hold_for: dropped");
-        }
-        pause(UPKEEP_EVERY, &stop).await;
-    }
-    Ok(())
-}
-
-async fn pause(duration: Duration, stop: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(duration) => {}
-        () = stop.cancelled() => {}
-    }
 }
 
 fn stopped_early() -> AppError {

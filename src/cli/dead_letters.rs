@@ -14,6 +14,9 @@ use crate::journal::sqlite::Journal;
 
 /// Characters of a reason that a table has room for.
 const MOST_CHARS: usize = 160;
+/// Letters that are in memory at once: each has its record.
+const AT_ONCE: usize = 64;
+const HEADINGS: [&str; 6] = ["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeadLetters {
@@ -113,29 +116,37 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
     if let Some(sink) = &sink {
         known_sink(&journal, &config, sink).await?;
     }
-    let filter = DeadFilter { sink, ..DeadFilter::default() };
-    let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
-    if letters.is_empty() {
-        logging::complain("there is no dead letter");
+    let mut widths = vec![0; HEADINGS.len()];
+    let mut filter = DeadFilter { sink, limit: Some(AT_ONCE), ..DeadFilter::default() };
+    loop {
+        let letters = journal.dead_letters(filter.clone()).await.map_err(AppError::Journal)?;
+        let is_first = filter.after == 0;
+        if is_first && letters.is_empty() {
+            logging::complain("there is no dead letter");
+        }
+        match form {
+            Some(Form::Json) => table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>())?,
+            None => {
+                let rows: Vec<_> = letters.iter().map(row).collect();
+                let headings = if is_first { Some(&HEADINGS[..]) } else { None };
+                table::print(&table::part(headings, &rows, &mut widths))?;
+            }
+        }
+        let Some(last) = letters.last().filter(|_| letters.len() >= AT_ONCE) else { return Ok(()) };
+        filter.after = last.id;
     }
-    if form.is_some() {
-        return table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>());
-    }
-    let rows: Vec<Vec<String>> = letters
-        .iter()
-        .map(|letter| {
-            vec![
-                letter.id.to_string(),
-                letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
-                letter.account.to_string(),
-                word(letter.kind).to_owned(),
-                letter.at.to_string(),
-                // `show` has all of it.
-                plain::cropped(&letter.reason, MOST_CHARS),
-            ]
-        })
-        .collect();
-    table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
+}
+
+fn row(letter: &DeadLetter) -> Vec<String> {
+    vec![
+        letter.id.to_string(),
+        letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
+        letter.account.to_string(),
+        word(letter.kind).to_owned(),
+        letter.at.to_string(),
+        // `show` has all of it.
+        plain::cropped(&letter.reason, MOST_CHARS),
+    ]
 }
 
 fn as_json(letter: &DeadLetter) -> Value {

@@ -122,8 +122,12 @@ fn human(report: &Report) -> String {
     text += &table::table(&["SINK", "STATE", "BACKLOG", "OLDEST", "LAST ERROR"], &sinks);
     let journal = &report.journal;
     let full = if journal.full { ", FULL: collectors wait" } else { "" };
+    let dropped = match journal.dead_letters_dropped {
+        0 => String::new(),
+        dropped => format!(" ({dropped} of unreadable items dropped)"),
+    };
     text += &format!(
-        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters; {} bytes of state besides\n",
+        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters{dropped}; {} bytes of state besides\n",
         journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters, journal.state_bytes
     );
     if let Some(cause) = &journal.cause {

@@ -132,6 +132,8 @@ impl Source {
 
     /// All pages are stored at once: a name that two sites share must not map the first before the second is known.
     async fn read_all(&self, list: &mut SiteList) -> Result<Listed, PassError> {
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("sites", &self.account.name);
         list.asked_at = Some(Instant::now());
         let mut walk = Walk::new(PageRequest::list(sight::SITES, "sites"));
         let (mut sights, mut rejected) = (BTreeMap::new(), Vec::new());

@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/3.sql"),
     include_str!("schema/4.sql"),
     include_str!("schema/5.sql"),
+    concat!(include_str!("schema/6_journal.sql"), "\n"),
 ];
 
 /// The version that this vintner writes.

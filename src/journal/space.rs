@@ -47,6 +47,10 @@ pub struct Usage {
     pub held_records: u64,
     /// Dead letters that wait for an operator.
     pub dead_letters: u64,
+    /// Of these, items that no record could be made of.
+    pub rejected: u64,
+    /// Such items whose letters left for newer ones since the journal was made.
+    pub rejected_dropped: u64,
     /// Collectors of records are refused now.
     pub full: bool,
 }
@@ -101,6 +105,8 @@ pub(super) fn usage(connection: &Connection, ground: &Ground) -> Done<Usage> {
         state_bytes: file.saturating_sub(drainable(&counters)),
         held_records: counters.held,
         dead_letters: counters.letters,
+        rejected: counters.rejected,
+        rejected_dropped: counters.rejected_dropped,
         full: used >= limit,
     })
 }
@@ -114,6 +120,11 @@ pub(super) fn room(bytes: usize) -> u64 {
     } else {
         bytes.div_ceil(PAGE_CONTENT).saturating_mul(PAGE)
     }
+}
+
+/// What dead letters of unreadable items may take of `max_bytes`: a tenth, so that they never stop collecting.
+pub(super) fn rejected_bound(max_bytes: u64) -> u64 {
+    max_bytes / 10
 }
 
 /// Whether the write-ahead log has passed a quarter of the limit.

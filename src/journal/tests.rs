@@ -16,6 +16,7 @@ mod measure;
 mod model;
 mod oracle;
 mod panics;
+mod rejected;
 mod release;
 mod requests;
 mod rights;

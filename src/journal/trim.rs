@@ -13,6 +13,7 @@ use crate::journal::held::{self, Dropped, read_site};
 use crate::journal::holes;
 use crate::journal::intent;
 use crate::journal::partitions;
+use crate::journal::rejected;
 use crate::journal::replay;
 use crate::journal::seen;
 use crate::journal::sinks::{self, Sink};
@@ -58,19 +59,25 @@ impl Journal {
     /// Drops what is too old, makes room if the journal is full, cuts the write-ahead log, all in bounded steps. To be called every
     /// few seconds.
     pub async fn maintain(&self) -> Result<Maintenance, JournalError> {
-        let mut done = Maintenance { expired: self.expire().await?, ..Maintenance::default() };
-        while self.write(seen::trim).await? {}
-        while self.write(alerts::forget).await? {}
+        self.maintain_until(|| false).await
+    }
+
+    /// The same, which ends early, behind the step at hand, once `is_over` says so: what is left is done by the next call.
+    pub async fn maintain_until(&self, is_over: impl Fn() -> bool + Send + Sync) -> Result<Maintenance, JournalError> {
+        let mut done = Maintenance { expired: self.expire(&is_over).await?, ..Maintenance::default() };
+        while !is_over() && self.write(seen::trim).await? {}
+        while !is_over() && self.write(alerts::forget).await? {}
+        while !is_over() && self.write(rejected::leave).await? {}
         self.inner.ground.pinned.forget();
         for partition in self.look(|view| trimmable_partitions(view.connection)).await? {
             let mut next = Some(0);
-            while let Some(from) = next {
+            while let Some(from) = next.filter(|_| !is_over()) {
                 let step = self.write(move |tx| trim_old(tx, partition, from)).await?;
                 done.add(step);
                 next = step.next;
             }
         }
-        loop {
+        while !is_over() {
             let step = self.write(relieve).await?;
             done.add(step);
             if step.next.is_none() {
@@ -81,9 +88,12 @@ impl Journal {
         Ok(done)
     }
 
-    async fn expire(&self) -> Result<Vec<(AccountUid, SiteRef, u64)>, JournalError> {
+    async fn expire(
+        &self,
+        is_over: &(impl Fn() -> bool + Send + Sync),
+    ) -> Result<Vec<(AccountUid, SiteRef, u64)>, JournalError> {
         let mut dropped = Dropped::new();
-        loop {
+        while !is_over() {
             let (some, more) = self.write(expire).await?;
             for (site, (count, from, to)) in some {
                 let (all, since, until) = dropped.entry(site).or_insert((0, from, to));

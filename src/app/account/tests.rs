@@ -120,6 +120,21 @@ async fn a_panic_while_connecting_is_a_pause_of_that_account() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_panic_while_the_site_list_is_read_ends_the_wait_for_it() {
+    let mut fixture = Fixture::new("panicking-sites", world(820), "").await;
+    plant("sites", "panicking-sites", u32::MAX);
+    let journal = fixture.journal().clone();
+    let awaited = async || journal.directory().await.unwrap().is_awaited("panicking-sites");
+    assert!(awaited().await);
+    fixture.start();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!awaited().await, "rules by name of other accounts go on without it");
+    let reasons = fixture.unready().await;
+    assert!(reasons.iter().any(|reason| reason.starts_with("inventory of panicking-sites: ")), "{reasons:?}");
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_panics_fails_run_once_and_the_others_are_complete() {
     let fixture = Fixture::new("panicking-once", world(819), "").await;
     plant("pass", "panicking-once/alerts", u32::MAX);
