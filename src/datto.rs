@@ -24,7 +24,7 @@ mod redact;
 mod retry;
 mod saver;
 mod session;
-mod skew;
+pub mod skew;
 pub mod state;
 #[cfg(test)]
 mod testing;

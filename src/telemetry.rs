@@ -42,6 +42,10 @@ pub struct Gauges {
     pub budget_ceiling: Family<AccountLabel, Gauge>,
     /// Requests of the last 60 s that others sent, as far as the API said.
     pub budget_foreign: Family<AccountLabel, Gauge>,
+    /// Seconds that the API's clock is ahead of this machine's.
+    pub clock_ahead: Family<AccountLabel, Gauge>,
+    /// 1 while the clocks do not agree, so that no first start is fixed and nothing is removed for its age.
+    pub clock_refused: Family<AccountLabel, Gauge>,
     /// 1 while the activity log shows DEVICE rows and no USER row.
     pub user_rows_missing: Family<AccountLabel, Gauge>,
     /// Rows that a list lacks by the API's own counts; 0 if it is whole.
@@ -194,6 +198,16 @@ impl Gauges {
             "budget_foreign_requests",
             "Requests of others in the last 60 s",
             self.budget_foreign.clone(),
+        );
+        registry.register(
+            "api_clock_ahead_seconds",
+            "Seconds that the API's clock is ahead of this machine's; negative: behind",
+            self.clock_ahead.clone(),
+        );
+        registry.register(
+            "clock_refused",
+            "1 while the clocks are a day or more apart or the API's is unknown: nothing is removed for its age",
+            self.clock_refused.clone(),
         );
         registry.register(
             "activity_user_rows_missing",

@@ -35,10 +35,28 @@ pub struct AccountReport {
     pub platform: String,
     /// Why it is not connected, if it is not.
     pub problem: Option<String>,
+    /// How its API's clock and this machine's compare; absent when no instance runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReport>,
     /// Its request budget.
     pub budget: Option<BudgetReport>,
     /// Its streams.
     pub streams: Vec<StreamReport>,
+}
+
+/// The API's clock, as the `Date` of its answers shows it, and this machine's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReport {
+    /// `unknown` (no answer yet), `undated` (answers without a `Date`), `agrees`, `differs` (a minute or more), `apart` (a day or more).
+    pub state: String,
+    /// Seconds that the API's clock is ahead of this machine's; negative: behind.
+    pub ahead_seconds: i64,
+    /// Whether an operator accepted this machine's clock.
+    pub accepted: bool,
+    /// Whether no first start is fixed and nothing is removed for its age.
+    pub refuses: bool,
+    /// The difference in words, from a minute on.
+    pub problem: Option<String>,
 }
 
 /// Requests of the last 60 s.
@@ -227,6 +245,12 @@ impl Report {
             (None, None) => Some(format!("account {}: not connected yet", account.name)),
             (None, Some(_)) => None,
         });
+        // Clocks that are not known yet are no reason: the account is not connected then.
+        let clocks = self.accounts.iter().filter_map(|account| {
+            let clock = account.clock.as_ref().filter(|clock| clock.refuses && account.problem.is_none())?;
+            let problem = clock.problem.as_ref()?;
+            Some(format!("account {}: {problem}: nothing is removed for its age", account.name))
+        });
         let streams = self.accounts.iter().flat_map(|account| {
             let panic = |stream: &StreamReport| {
                 Some(format!("{} of {}: {}", stream.stream, account.name, stream.panic.as_ref()?))
@@ -239,6 +263,6 @@ impl Report {
             None => format!("sink {}: not proven yet", sink.name),
         });
         let journal = self.journal.full.then(|| "the journal is full".to_owned());
-        accounts.chain(streams).chain(sinks).chain(journal).collect()
+        accounts.chain(clocks).chain(streams).chain(sinks).chain(journal).collect()
     }
 }

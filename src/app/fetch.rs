@@ -11,7 +11,7 @@ use crate::app::fetch::printer::Printer;
 use crate::app::fetch::target::Target;
 use crate::clock::{Clock, Millis};
 use crate::collect::activity::list::WindowList;
-use crate::collect::activity::window::Window;
+use crate::collect::activity::window::{Reached, Window};
 use crate::collect::inventory::sight::{DEVICES, SITES};
 use crate::collect::walk::Walk;
 use crate::datto::Transport;
@@ -51,14 +51,14 @@ pub enum What {
 }
 
 impl What {
-    fn list(self, since: Option<Millis>, now: Millis) -> List {
+    fn list(self, since: Option<Millis>, now: Millis, reached: Reached) -> List {
         let numbered = |path, array| List::Numbered(Walk::new(PageRequest::list(path, array)));
         match self {
             Self::OpenAlerts => numbered("/v2/account/alerts/open", "alerts"),
             Self::ResolvedAlerts => numbered("/v2/account/alerts/resolved", "alerts"),
             Self::Activity => {
                 let from = since.unwrap_or(now.minus(ACTIVITY_REACH));
-                List::Window(WindowList::new(Window::since(None, Duration::ZERO, from, now)))
+                List::Window(WindowList::new(Window::since(None, Duration::ZERO, from, reached)))
             }
             Self::Sites => numbered(SITES, "sites"),
             Self::Devices => numbered(DEVICES, "devices"),
@@ -79,10 +79,11 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let stdout = Stdout::new(OnError::Fail).map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
     let options = Options { format, ..target.told.clone() };
     let udfs = &target.config.inventory.udfs;
-    let now = task.client.api_time();
+    let time = task.client.source_time();
+    let now = time.now.unwrap_or(time.latest);
     let mut printer = Printer { directory, clock, options, stdout, left_out: 0 };
     let least = since.map(|reach| now.minus(reach));
-    let mut list = what.list(least, now);
+    let mut list = what.list(least, now, Reached { certain: time.earliest, latest: time.latest });
     let mut seen = HashSet::new();
     while let Some(page) = list.page(&task.client).await.map_err(failed)? {
         let records = records::of_page(&account.uid, what, &page.items, page.received_at, least, udfs);

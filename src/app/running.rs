@@ -26,6 +26,8 @@ pub struct Running<E> {
     pub environment: E,
     /// Accounts whose `user_activity_org` may be another than the stored one.
     pub accept_user_activity_org: Vec<String>,
+    /// Whether this machine's clock is right though an API's is a day or more away, or unknown.
+    pub accept_clock: bool,
 }
 
 impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
@@ -101,6 +103,9 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
             names::account(&self.config, name)?;
         }
         let mut resources = Resources::take(&self.config, accepted).await?;
+        if self.accept_clock {
+            resources.journal.clock().accept();
+        }
         let engine = self.start(&self.config, &mut resources, accepted, control, metrics).await?;
         Ok((engine, resources))
     }

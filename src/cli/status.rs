@@ -113,6 +113,17 @@ fn human(report: &Report) -> String {
     let streams: Vec<Vec<String>> = report.accounts.iter().flat_map(stream_rows).collect();
     text += &table::table(&["ACCOUNT", "STREAM", "STATE", "LAST PASS", "LAG", "TAKEN", "HELD", "WHY"], &streams);
     text.push('\n');
+    for account in &report.accounts {
+        let Some(clock) = &account.clock else { continue };
+        if let Some(problem) = &clock.problem {
+            let what = if clock.refuses {
+                "no first start is fixed, nothing is removed for its age"
+            } else {
+                "the API's counts"
+            };
+            text += &format!("account {}: {problem}: {what}\n\n", account.name);
+        }
+    }
     let budgets: Vec<Vec<String>> = report.accounts.iter().filter_map(budget_row).collect();
     if !budgets.is_empty() {
         text += &table::table(&["ACCOUNT", "REQUESTS/MIN", "CEILING", "OTHERS", "LIMIT", "PAUSED UNTIL"], &budgets);

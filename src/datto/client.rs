@@ -22,9 +22,9 @@ use super::page::{ListPage, PageRequest, slice};
 use super::retry::waits;
 use super::saver::Saver;
 use super::session::Session;
-use super::skew::Skew;
 use super::state::{ClientState, Counters, Rate};
 use super::{Auth, Transport};
+use crate::clock::api::{Comparison, SourceTime};
 use crate::clock::{Clock, Millis};
 
 pub mod look;
@@ -99,7 +99,6 @@ impl Client {
             saver,
             clock,
             counters: Counters::default(),
-            skew: Skew::default(),
         };
         let session = Session::new(link, settings.platform, settings.credentials);
         Ok(Self(Arc::new(Inner { session, stop: watch::Sender::new(false) })))
@@ -136,10 +135,16 @@ impl Client {
         link.budget.rate(link.clock.now())
     }
 
-    /// The time by the API's clock, as its last answer showed it.
-    pub fn api_time(&self) -> Millis {
+    /// The time by the API's clock, as its answers showed it.
+    pub fn source_time(&self) -> SourceTime {
         let link = &self.0.session.link;
-        link.skew.api_time(link.clock.now())
+        link.clock.source_time(&link.account)
+    }
+
+    /// How the API's clock and this machine's compare.
+    pub fn clocks(&self) -> Comparison {
+        let link = &self.0.session.link;
+        link.clock.compare(&link.account)
     }
 
     /// The client now.

@@ -88,8 +88,8 @@ pub(super) fn reject(tx: &Tx<'_>, account: i64, key: &Key) -> Done<bool> {
 }
 
 /// Forgets what the API no longer shows: one step of it. Says whether there may be more.
-pub(super) fn trim(tx: &Tx<'_>) -> Done<bool> {
-    let oldest = day(tx.now()).saturating_sub(DAYS_KEPT);
+pub(super) fn trim(tx: &Tx<'_>, now: Millis) -> Done<bool> {
+    let oldest = day(now).saturating_sub(DAYS_KEPT);
     let most = tx.ground.steps.trim;
     let mut more = false;
     for table in ["seen", "rejects"] {

@@ -105,6 +105,11 @@ impl Journal {
         &self.inner.ground.path
     }
 
+    /// The clock that it was opened with.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.ground.clock
+    }
+
     /// Changes after each commit of this process that appended records, replays or requests. A journal that is only looked at never
     /// says anything.
     pub fn changed(&self) -> watch::Receiver<u64> {

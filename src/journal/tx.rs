@@ -113,9 +113,9 @@ impl<'a> Tx<'a> {
         Self { connection, ground, own: RefCell::default(), news: Cell::new(false) }
     }
 
-    /// Wall time now.
+    /// The time under which something is stored; see [`Clock::stamp`].
     pub(super) fn now(&self) -> Millis {
-        self.ground.clock.now()
+        self.ground.clock.stamp()
     }
 
     /// Policy, accounts and sites as this transaction sees them.

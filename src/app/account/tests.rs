@@ -1,5 +1,6 @@
 //! An account at its edges: records and tasks that panic, a full journal, a right that is missing.
 
+mod clock;
 mod devices;
 mod resolved;
 

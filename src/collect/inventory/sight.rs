@@ -139,7 +139,8 @@ impl Sight {
     }
 
     /// In which site a device was, as an answer showed it whose request was `sent` and which had arrived at `received`, by the API's clock.
-    pub fn observation(&self, sent: Millis, received: Millis) -> Option<Observation> {
+    pub fn observation(&self, sent: Option<Millis>, received: Option<Millis>) -> Option<Observation> {
+        let (sent, received) = (sent?, received?);
         match &self.row {
             ItemRow::Device(Device { uid, site_uid, .. }) => {
                 Some(Observation { device: uid.clone(), site: site_uid.clone(), sent, received })

@@ -36,7 +36,7 @@ async fn open_alerts_never_fill_the_journal() {
         let alerts = (0..50).map(|m| large_alert(&format!("alert{n}-{m}"))).collect();
         journal.commit(Page { alerts, ..page() }).await.unwrap();
         pass(&journal, "s", &live()).await;
-        journal.maintain().await.unwrap();
+        journal.maintain_now().await.unwrap();
     }
     let usage = journal.usage().await.unwrap();
     assert!(!usage.full && !journal.is_full(), "{usage:?}");

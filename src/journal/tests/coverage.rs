@@ -117,7 +117,7 @@ async fn records_of_a_site_that_expire_in_steps_leave_one_gap() {
     place.clock.jump(120 * minute);
     journal.commit(activities("late", 2, "a")).await.unwrap();
     place.clock.jump(i64::try_from((31 * DAY).as_millis()).unwrap());
-    let done = journal.maintain().await.unwrap();
+    let done = journal.maintain_now().await.unwrap();
     assert_eq!(done.expired.iter().map(|(_, _, count)| count).sum::<u64>(), 22);
     let mut gaps: Vec<_> = journal.gaps(&uid()).await.unwrap();
     gaps.sort_by_key(|gap| (gap.site.to_string(), gap.span.from));
@@ -138,9 +138,9 @@ async fn maintenance_that_is_stopped_goes_on_with_the_next_call() {
     place.clock.jump(i64::try_from((31 * DAY).as_millis()).unwrap());
     let asked = std::sync::atomic::AtomicU32::new(0);
     let is_over = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2;
-    let first = journal.maintain_until(is_over).await.unwrap();
+    let first = journal.maintain_as_of(Some(place.clock.now()), is_over).await.unwrap();
     assert_eq!(first.expired.iter().map(|(_, _, count)| count).sum::<u64>(), 4, "two steps of two");
-    let rest = journal.maintain().await.unwrap();
+    let rest = journal.maintain_now().await.unwrap();
     assert_eq!(rest.expired.iter().map(|(_, _, count)| count).sum::<u64>(), 5);
     assert_eq!(journal.gaps(&uid()).await.unwrap().iter().map(|gap| gap.records).collect::<Vec<_>>(), [9]);
 }

@@ -40,7 +40,7 @@ async fn letters(journal: &Journal) -> Vec<DeadLetter> {
 
 async fn trimmed_after_a_week(place: &Place, journal: &Journal) -> u64 {
     place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    journal.maintain().await.unwrap().trimmed
+    journal.maintain_now().await.unwrap().trimmed
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_letter_of_several_keeps_them_all_and_sends_them_all_again() {
     let sent: Vec<_> = again.items.iter().map(|item| item.record.envelope.event_id()).collect();
     assert_eq!((sent, letters(&journal).await), (ids[1..5].to_vec(), vec![]));
     assert_eq!(pass(&journal, "s", &replayed()).await, 4);
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 6);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 6);
 }
 
 #[tokio::test]
