@@ -33,6 +33,7 @@ pub mod drift;
 mod fail;
 pub mod files;
 pub mod full;
+mod guard;
 pub mod held;
 mod holes;
 mod intake;
@@ -41,6 +42,7 @@ pub mod inventory;
 pub mod items;
 pub mod lists;
 mod lock;
+mod log;
 mod look;
 mod memory;
 #[cfg(test)]
@@ -51,6 +53,7 @@ pub mod policy;
 mod readers;
 mod replay;
 pub mod requests;
+mod rescue;
 mod schema;
 mod seen;
 mod settle;
@@ -65,6 +68,8 @@ pub mod tail;
 mod tests;
 pub mod trim;
 mod tx;
+mod wait;
+mod work;
 mod writer;
 
 /// The lane in which an account's records wait for the sinks.
