@@ -10,6 +10,7 @@ pub mod demo;
 pub mod engine;
 pub mod explain;
 pub mod fetch;
+pub mod files;
 pub mod held;
 pub mod keep;
 pub mod names;

@@ -152,7 +152,8 @@ impl View {
             journal: JournalReport { full: self.journal.is_full(), ..JournalReport::default() },
             ..Report::default()
         };
-        report.unready()
+        let trouble = self.journal.trouble().map(|trouble| format!("journal: {trouble}"));
+        trouble.into_iter().chain(report.unready()).collect()
     }
 
     async fn journal_report(&self) -> Result<JournalReport, JournalError> {

@@ -16,7 +16,7 @@ use crate::app::parts::Shared;
 use crate::app::sinks::{self, Deliverer, Planned};
 use crate::app::supervise::Supervised;
 use crate::app::upkeep::{keep_up, serve_requests};
-use crate::app::{held, summary};
+use crate::app::{files, held, summary};
 use crate::clock::Millis;
 use crate::collect::sites::end_wait;
 use crate::diagnostic::panics::why_ended;
@@ -107,6 +107,9 @@ impl Engine {
         let stopped = stopped.await.unwrap_or(Err(AppError::Deadline));
         collectors.shutdown().await;
         background.abort().await;
+        if !matches!(ended, Ok(Ended::Changed(_))) {
+            self.shared.journal.stop_waiting();
+        }
         self.close_clients().await;
         let outcome = match (ended, stopped) {
             // What could not be finished in time stays in the journal, and the next run delivers it.
@@ -137,6 +140,7 @@ impl Engine {
         // A sink that does not answer and for which nothing waits leaves nothing undone.
         let finished = finished.unwrap_or(if is_over { Err(AppError::Deadline) } else { Ok(()) });
         background.abort().await;
+        self.shared.journal.stop_waiting();
         let summarized = summary::log(&self.shared.journal, &self.accounts, &self.sinks).await;
         self.close_clients().await;
         self.close_journal().await;
@@ -263,6 +267,7 @@ impl Engine {
         let mut upkeep = JoinSet::new();
         upkeep.spawn(supervised("requests", self.shared.clone(), stop.clone(), serve_requests));
         upkeep.spawn(supervised("journal", self.shared.clone(), stop.clone(), keep_up));
+        upkeep.spawn(supervised("files", self.shared.clone(), stop.clone(), files::watch));
         if let Some((listener, view)) = self.admin.take() {
             let serve = move |_, stop| {
                 let (listener, view) = (listener.clone(), view.clone());

@@ -7,6 +7,8 @@ mod coverage;
 mod dead;
 mod deliverer;
 mod engine;
+mod faults;
+mod files;
 mod forget;
 mod intake;
 mod items;

@@ -96,7 +96,9 @@ impl Journal {
                 break;
             }
         }
-        done.wal_truncated = self.shorten_wal().await?;
+        let inner = self.inner.clone();
+        let shorten = move || inner.writer.as_ref().map_or(Ok(false), |writer| writer.shorten_wal());
+        done.wal_truncated = self.blocking(shorten).await?;
         Ok(done)
     }
 

@@ -19,6 +19,7 @@ mod day;
 mod engines;
 mod forms;
 mod inventory;
+mod journal_files;
 mod many_sites;
 mod names;
 mod normalize;
