@@ -87,6 +87,9 @@ impl AccountTask {
         #[cfg(test)]
         crate::diagnostic::planted::visit("connect", &self.config.name);
         let Some(source) = self.connect_patiently(shared, stop).await? else { return Ok(()) };
+        for stream in Stream::COLLECTED.into_iter().filter(|stream| self.interval(*stream).is_some()) {
+            source.status.expect(stream, shared.clock.now());
+        }
         let cut = source.cut(self.config.start).await?;
         if self.interval(Stream::Inventory).is_none() {
             let shown = tokio::select! {
@@ -234,6 +237,7 @@ impl AccountTask {
             ClientError::NotFound { .. }
             | ClientError::Failed { .. }
             | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. }
             | ClientError::Stopped => RETRY,
         }
     }

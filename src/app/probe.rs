@@ -104,7 +104,7 @@ impl Probe<'_> {
             }),
             Err(ClientError::Forbidden { .. }) => Ok(Shown::Other("403", Value::Null)),
             Err(ClientError::NotFound { .. }) => Ok(Shown::Other("404", Value::Null)),
-            Err(ClientError::Failed { .. } | ClientError::ForeignPage { .. }) => {
+            Err(ClientError::Failed { .. } | ClientError::ForeignPage { .. } | ClientError::Endless { .. }) => {
                 Ok(Shown::Other("no answer", Value::Null))
             }
             Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {

@@ -9,7 +9,7 @@ use crate::clock::Millis;
 use crate::collect::activity::list::WindowList;
 use crate::collect::activity::row::{Row, read};
 use crate::collect::activity::user_rows::{Missing, UserRows};
-use crate::collect::activity::window::{Reach, Window};
+use crate::collect::activity::window::{Reach, SLICE, Window};
 use crate::collect::source::{PassError, SharedSource, stored, stored_time};
 use crate::datto::lane;
 use crate::datto::model::activity::Entity;
@@ -38,6 +38,8 @@ pub struct ActivityStream {
     source: SharedSource,
     cut: Millis,
     reach: Reach,
+    /// The first slice of the next pass.
+    slice: Duration,
     /// Read from the journal by the first pass.
     user_rows: UserRows,
     is_loaded: bool,
@@ -58,7 +60,8 @@ pub struct PassReport {
 impl ActivityStream {
     /// A stream that starts at `cut` if the journal has no watermark yet.
     pub fn new(source: SharedSource, cut: Millis) -> Self {
-        Self { source, cut, reach: Reach::default(), user_rows: UserRows::default(), is_loaded: false, warned: None }
+        let (reach, user_rows) = (Reach::default(), UserRows::default());
+        Self { source, cut, reach, slice: SLICE, user_rows, is_loaded: false, warned: None }
     }
 
     /// Reads from the watermark less a margin up to now, in slices; the watermark moves behind each slice.
@@ -69,12 +72,13 @@ impl ActivityStream {
         self.load_user_rows().await?;
         let mut report = PassReport::default();
         let mut last_pages = None;
-        let mut slices = Window::since(watermark, margin, self.cut, now).slices();
+        let mut slices = Window::since(watermark, margin, self.cut, now).slices(self.slice);
         while let Some(slice) = slices.next(last_pages) {
             let list = self.read(slice).await?;
             last_pages = Some(list.pages);
             report.requests += list.requests;
         }
+        self.slice = SLICE;
         self.reach.done(margin, last_pages.unwrap_or(0));
         report.requests += self.settle_user_rows().await?;
         Ok(report)
@@ -87,7 +91,13 @@ impl ActivityStream {
     /// Reads one window to its end.
     async fn read(&mut self, window: Window) -> Result<WindowList, PassError> {
         let mut list = WindowList::new(window);
-        while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
+        loop {
+            let page = list.page(&self.source.client, lane::Lane::Activity).await;
+            if list.is_too_long() {
+                // The next pass reads less at once: the log may truly have that many rows.
+                self.slice = window.shorter();
+            }
+            let Some(page) = page? else { break };
             list.note(self.take(page.received_at, &page.items).await?);
         }
         let reached = (WATERMARK.to_owned(), window.until.0.to_string());

@@ -20,6 +20,8 @@ mod engines;
 mod forms;
 mod inventory;
 mod many_sites;
+#[cfg(target_os = "linux")]
+mod memory;
 mod once;
 mod outage;
 mod probe;

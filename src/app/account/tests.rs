@@ -1,6 +1,7 @@
 //! An account at its edges: records and tasks that panic, a full journal, a right that is missing.
 
 mod devices;
+mod endless;
 mod resolved;
 
 use std::collections::BTreeSet;

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::Malformed;
+use super::duplicates::has_too_many_values;
 use super::object::Object;
 use crate::clock::Millis;
 use crate::record::{DeviceRef, RecordKind, SiteRef};
@@ -72,7 +73,12 @@ impl ActivityRow {
 /// Decodes a row.
 pub fn decode(raw: &RawValue) -> Result<ActivityRow, Malformed> {
     let object = Object::parse(raw)?;
-    let id = object.id("id").ok_or(Malformed::NoId("id"))?;
+    let id = object.own_id("id")?;
+    let details = object.text("details");
+    // They are JSON of their own.
+    if details.as_deref().is_some_and(has_too_many_values) {
+        return Err(Malformed::TooManyValues);
+    }
     let (site, site_name) = site_of(&object);
     Ok(ActivityRow {
         id,
@@ -83,7 +89,7 @@ pub fn decode(raw: &RawValue) -> Result<ActivityRow, Malformed> {
         site,
         site_name,
         device: object.integer("deviceId").map_or(DeviceRef::None, DeviceRef::Id),
-        details: object.text("details"),
+        details,
     })
 }
 
