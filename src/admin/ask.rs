@@ -26,3 +26,30 @@ pub async fn status(address: SocketAddr) -> Option<Report> {
     }
     serde_json::from_slice(&body).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Whatever listens there may answer without end.
+    #[tokio::test]
+    async fn an_answer_without_end_is_none() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let sent = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+            let (blanks, mut sent) = (vec![b' '; 1 << 20], 0);
+            while sent < 4 * MAX_ANSWER && stream.write_all(&blanks).await.is_ok() {
+                sent += blanks.len();
+            }
+            sent
+        });
+        assert_eq!(status(address).await, None);
+        let sent = sent.await.unwrap();
+        assert!(sent < 2 * MAX_ANSWER, "{sent} bytes");
+    }
+}

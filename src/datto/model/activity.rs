@@ -124,6 +124,17 @@ mod tests {
     }
 
     #[test]
+    fn details_of_too_many_values_make_a_row_malformed() {
+        let row = |values: usize| {
+            let members: Vec<String> = (0..values).map(|n| format!(r#"\"key{n}\":{n}"#)).collect();
+            let json = format!(r#"{{"id":"a","details":"{{{}}}"}}"#, members.join(","));
+            decode(&RawValue::from_string(json).expect("valid JSON")).map(|row| row.id)
+        };
+        assert_eq!(row(crate::datto::model::MAX_VALUES), Ok("a".to_owned()));
+        assert_eq!(row(crate::datto::model::MAX_VALUES + 1), Err(Malformed::TooManyValues));
+    }
+
+    #[test]
     fn a_row_is_read() {
         let row = row(r#"{"id":"1f0a","entity":"DEVICE","category":"job","action":"deployment","date":1787645215.44,
             "site":{"id":218140,"name":"HQ"},"deviceId":42,"user":null,"details":"{\"job.id\":1}"}"#);

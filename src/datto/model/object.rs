@@ -191,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn an_id_is_no_longer_than_ids_are() {
+        let item = |length: usize| raw(&format!(r#"{{"uid":"{}"}}"#, "x".repeat(length)));
+        let own_id = |length| Object::parse(&item(length)).and_then(|object| object.own_id("uid"));
+        assert_eq!(own_id(MAX_ID_BYTES).map(|id| id.len()), Ok(MAX_ID_BYTES));
+        assert_eq!(own_id(MAX_ID_BYTES + 1), Err(Malformed::LongId("uid")));
+        assert_eq!(own_id(0), Err(Malformed::NoId("uid")));
+    }
+
+    #[test]
     fn odd_texts_are_still_texts() {
         let item = raw(r#"{"\ud83c\udf47":"a\ud800b","n":"\u00e9\n"}"#);
         let object = Object::parse(&item).expect("an object");

@@ -138,6 +138,20 @@ async fn a_list_of_ever_new_rows_ends_at_the_bound_on_pages() {
     }
 }
 
+/// The site list is kept whole while it is read, so that it is bounded in bytes too.
+#[tokio::test(start_paused = true)]
+async fn a_list_that_is_kept_whole_is_bounded_in_bytes() {
+    let fixture = Fixture::new("acme", world(837), "").await;
+    let sites = || Walk::new(PageRequest::list("/v2/account/sites", "sites"));
+    let mut list = sites().with_bytes(100);
+    assert!(list.page(&fixture.task.client, Lane::Lookup).await.unwrap().is_some());
+    let error = list.page(&fixture.task.client, Lane::Lookup).await.unwrap_err().to_string();
+    assert!(error.contains("at most 100 can be kept") && error.contains("limits.max_body"), "{error}");
+    let mut list = sites().with_bytes(1 << 20);
+    while list.page(&fixture.task.client, Lane::Lookup).await.unwrap().is_some() {}
+    assert_eq!(list.requests, 2);
+}
+
 /// A window of the log with too many rows for one pass is read in shorter ones from then on.
 #[tokio::test(start_paused = true)]
 #[ignore = "reads ten thousand pages: a minute"]
