@@ -73,6 +73,7 @@ fn a_page_of_ten_million_tiny_items_is_refused_within_bounds() {
     assert_eq!(output.status.code(), Some(1), "{}", log(&output));
     let count = BYTES / 3;
     assert!(log(&output).contains(&format!("`alerts` has {count} items in one page")), "{}", log(&output));
+    println!("tiny items: {most} MiB");
     assert!(most < 200, "{most} MiB");
 }
 
@@ -88,14 +89,19 @@ fn an_item_of_many_values_is_a_dead_letter_within_bounds() {
         let simulated = Simulated::start(&still_world());
         let place = Workplace::new(&simulated, "");
         // An item more, that is otherwise like the first: of its page only that is not taken.
-        let rule = json!({"kind": kind, "path": path, "bytes": BYTES, "times": 1});
+        let mut rule = json!({"kind": kind, "path": path, "bytes": BYTES, "times": 1});
+        if path.ends_with("activity-logs") {
+            // Many of its windows have no row.
+            rule["times"] = Value::Null;
+        }
         simulated.post("/sim/faults", &json!({ "rules": [rule] }));
         let (output, most) = measured(&place);
         assert_eq!(output.status.code(), Some(0), "{kind} {path}: {}", log(&output));
         assert_eq!(alert_steps(&events(&output.stdout)).len(), 18, "{kind} {path}");
         let letters = events(&place.run(&["dead-letters", "list", "--json"]).stdout);
-        assert_eq!(letters.len(), 1, "{kind} {path}: {letters:?}");
-        assert_eq!(letters[0]["reason"], "more than 50000 values", "{kind} {path}");
+        let is_one = |letter: &Value| letter["reason"] == "more than 50000 values" && letter["kind"] == "malformed";
+        assert!(!letters.is_empty() && letters.iter().all(is_one), "{kind} {path}: {} letters", letters.len());
+        println!("{kind} {path}: {most} MiB");
         assert!(most < 320, "{kind} {path}: {most} MiB");
     }
 }
