@@ -37,6 +37,7 @@ mod tests {
     /// Whatever listens there may answer without end.
     #[tokio::test]
     async fn an_answer_without_end_is_none() {
+        let _already_set = rustls::crypto::ring::default_provider().install_default();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let sent = tokio::spawn(async move {

@@ -25,6 +25,11 @@ pub fn is_excessive(item: &RawValue) -> bool {
     duplicates::has_too_many_values(item.get())
 }
 
+/// Whether an answer holds more than `most` values, for those who read it as a tree: that costs many times its bytes.
+pub fn has_more_values_than(body: &[u8], most: usize) -> bool {
+    std::str::from_utf8(body).is_ok_and(|text| duplicates::has_more_values_than(text, most))
+}
+
 /// Why no record can be made of an item.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {

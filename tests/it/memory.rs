@@ -74,7 +74,7 @@ fn a_page_of_ten_million_tiny_items_is_refused_within_bounds() {
     let count = BYTES / 3;
     assert!(log(&output).contains(&format!("`alerts` has {count} items in one page")), "{}", log(&output));
     println!("tiny items: {most} MiB");
-    assert!(most < 200, "{most} MiB");
+    assert!(most < 160, "{most} MiB");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn an_item_of_many_values_is_a_dead_letter_within_bounds() {
         let is_one = |letter: &Value| letter["reason"] == "more than 50000 values" && letter["kind"] == "malformed";
         assert!(!letters.is_empty() && letters.iter().all(is_one), "{kind} {path}: {} letters", letters.len());
         println!("{kind} {path}: {most} MiB");
-        assert!(most < 320, "{kind} {path}: {most} MiB");
+        assert!(most < 256, "{kind} {path}: {most} MiB");
     }
 }
 

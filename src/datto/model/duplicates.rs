@@ -20,8 +20,13 @@ enum Level<'a> {
 
 /// Whether `json` has more than [`MAX_VALUES`] values. It need not be valid JSON.
 pub(super) fn has_too_many_values(json: &str) -> bool {
+    has_more_values_than(json, MAX_VALUES)
+}
+
+/// Whether `json` has more than `most` values. It need not be valid JSON.
+pub(super) fn has_more_values_than(json: &str, most: usize) -> bool {
     // A value and the sign before it have two bytes at least.
-    if json.len() / 2 < MAX_VALUES {
+    if json.len() / 2 < most {
         return false;
     }
     let (mut values, mut rest) = (0_usize, json);
@@ -29,7 +34,7 @@ pub(super) fn has_too_many_values(json: &str) -> bool {
         let (_, here) = rest.split_at(at);
         let is_string = here.starts_with('"');
         values = values.saturating_add(usize::from(!is_string));
-        if values > MAX_VALUES {
+        if values > most {
             return true;
         }
         rest = here.get(if is_string { string_end(here) } else { 1 }..).unwrap_or_default();

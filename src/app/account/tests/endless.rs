@@ -97,6 +97,28 @@ async fn a_list_that_shows_the_same_rows_for_ever_ends_its_pass_and_is_seen() {
     }
 }
 
+/// A pass that fails now and then is no reason: the next one is seconds away.
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_not_ready_after_three_failed_passes_in_a_row() {
+    let mut fixture = Fixture::new("acme", world(838), "").await;
+    fixture.start();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    fixture.sim.set_faults(Faults { rules: stuck(OPEN, &[Fault::IgnoresPlace]) });
+    let mut seen = BTreeSet::new();
+    for _ in 0..60 {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let failures = || fixture.task.view.streams()[&Stream::Alerts].failures;
+        let (before, unready) = (failures(), fixture.unready().await.len());
+        // A pass may have ended meanwhile.
+        if before == failures() {
+            assert_eq!(unready, usize::from(before >= 3), "{before} failures");
+            seen.insert(before);
+        }
+    }
+    assert!(seen.is_superset(&BTreeSet::from([0, 1, 2, 3])), "{seen:?}");
+    fixture.end().await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn lag_counts_from_the_start_of_the_first_pass() {
     let mut fixture = Fixture::new("acme", world(831), "").await;
@@ -131,6 +153,7 @@ async fn a_list_of_ever_new_rows_ends_at_the_bound_on_pages() {
                 Ok(page) => assert!(page.is_some_and(|page| !page.items.is_empty()), "{path}"),
                 Err(error) => break error,
             }
+            assert!(list.requests < 20, "{path}: it is read without end");
         };
         assert_eq!(requests(&fixture, path), 9);
         assert!(list.is_too_long && matches!(&error, ClientError::Endless { .. }), "{error}");

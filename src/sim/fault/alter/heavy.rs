@@ -24,7 +24,9 @@ pub(crate) fn nested(bytes: Option<usize>) -> Vec<u8> {
 
 /// A member `details` whose value is a text with many keys.
 pub(crate) fn details(bytes: Option<usize>) -> Vec<u8> {
-    let object = String::from_utf8_lossy(&object_of_keys(bytes)).replace('"', "\\\"");
+    // Its quotes take two bytes each.
+    let inside = bytes.unwrap_or(USUAL_BYTES) / 4 * 3;
+    let object = String::from_utf8_lossy(&object_of_keys(Some(inside))).replace('"', "\\\"");
     format!("\"details\":\"{object}\"").into_bytes()
 }
 
