@@ -34,7 +34,7 @@ pub struct Gauges {
     pub backlog_age: Family<SinkLabel, Gauge>,
     /// 1 while a sink fails.
     pub sink_failing: Family<SinkLabel, Gauge>,
-    /// Seconds since a stream's last complete pass.
+    /// Seconds since a stream's last complete pass; before the first one since its account began to collect.
     pub lag: Family<StreamLabels, Gauge>,
     /// Requests of the last 60 s that this process sent.
     pub budget_used: Family<AccountLabel, Gauge>,
@@ -187,7 +187,11 @@ impl Gauges {
             self.backlog_age.clone(),
         );
         registry.register("sink_failing", "1 while a sink fails", self.sink_failing.clone());
-        registry.register("stream_lag_seconds", "Seconds since a stream's last complete pass", self.lag.clone());
+        registry.register(
+            "stream_lag_seconds",
+            "Seconds since a stream's last complete pass, before the first one since its account began to collect",
+            self.lag.clone(),
+        );
         registry.register("budget_used_requests", "Own requests of the last 60 s", self.budget_used.clone());
         registry.register(
             "budget_ceiling_requests",

@@ -88,8 +88,11 @@ pub struct StreamReport {
     pub panic: Option<String>,
     /// Begin of the last complete pass.
     pub last_pass: Option<Millis>,
-    /// Seconds since then.
+    /// Seconds since then; before the first complete pass since its account began to collect.
     pub lag_seconds: Option<u64>,
+    /// Passes in a row that failed.
+    #[serde(default)]
+    pub failures: u32,
     /// How long that pass took, in milliseconds.
     pub took_ms: u64,
     /// Requests that it cost.
@@ -119,7 +122,17 @@ pub struct UserRowsReport {
     pub newest_device: Option<Millis>,
 }
 
+/// Failed passes in a row after which a stream is not ready, if one was complete before.
+const FAILURES: u32 = 3;
+
 impl StreamReport {
+    /// Why it does not collect, if it does not: its task panicked, its first pass failed, or several in a row.
+    fn trouble(&self) -> Option<&str> {
+        let is_first = self.last_pass.is_none();
+        let fails = self.failures >= FAILURES || (self.failures > 0 && is_first);
+        self.panic.as_deref().or_else(|| self.reason.as_deref().filter(|_| fails))
+    }
+
     /// Why the stream's data is not all there, if it is not: USER rows are missing.
     pub fn lack(&self) -> Option<String> {
         let since = self.user_rows.as_ref()?.missing_since?;
@@ -252,10 +265,9 @@ impl Report {
             Some(format!("account {}: {problem}: nothing is removed for its age", account.name))
         });
         let streams = self.accounts.iter().flat_map(|account| {
-            let panic = |stream: &StreamReport| {
-                Some(format!("{} of {}: {}", stream.stream, account.name, stream.panic.as_ref()?))
-            };
-            account.streams.iter().filter_map(panic)
+            let line =
+                |stream: &StreamReport| Some(format!("{} of {}: {}", stream.stream, account.name, stream.trouble()?));
+            account.streams.iter().filter_map(line)
         });
         let sinks = self.sinks.iter().filter(|sink| sink.works == Some(false) || sink.failing_since.is_some());
         let sinks = sinks.map(|sink| match &sink.last_error {

@@ -89,6 +89,9 @@ impl AccountTask {
         #[cfg(test)]
         crate::diagnostic::planted::visit("connect", &self.config.name);
         let Some(source) = self.connect_patiently(shared, stop).await? else { return Ok(()) };
+        for stream in Stream::COLLECTED.into_iter().filter(|stream| self.interval(*stream).is_some()) {
+            source.status.expect(stream, shared.clock.now());
+        }
         let Some(cut) = self.cut_patiently(&source, stop).await? else { return Ok(()) };
         if self.interval(Stream::Inventory).is_none() {
             let shown = tokio::select! {
@@ -236,6 +239,7 @@ impl AccountTask {
             ClientError::NotFound { .. }
             | ClientError::Failed { .. }
             | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. }
             | ClientError::Stopped => RETRY,
         }
     }

@@ -130,7 +130,7 @@ impl List {
 async fn directory(task: &AccountTask, account: &Account, policy: &Policy) -> Result<Directory, ClientError> {
     let client: &Client = &task.client;
     let mut sites: Vec<Site> = Vec::new();
-    let mut list = Walk::new(PageRequest::list(SITES, "sites"));
+    let mut list = Walk::new(PageRequest::list(SITES, "sites")).with_bytes(client.max_body().saturating_mul(4));
     while let Some(page) = list.page(client, Lane::Alerts).await? {
         sites.extend(page.items.iter().filter_map(|item| site::decode(item, &account.uid).ok()));
     }

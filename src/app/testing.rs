@@ -147,15 +147,19 @@ impl Fixture {
 
     /// What keeps it from being ready.
     pub(crate) async fn unready(&self) -> Vec<String> {
-        let view = View {
+        self.view().report().await.unwrap().unready()
+    }
+
+    /// The account as the admin listener sees it.
+    pub(crate) fn view(&self) -> View {
+        View {
             journal: self.shared.journal.clone(),
             metrics: self.shared.metrics.clone(),
             clock: self.shared.clock.clone(),
             started: Some(START),
             accounts: vec![self.task.view.clone()],
             sinks: Vec::new(),
-        };
-        view.report().await.unwrap().unready()
+        }
     }
 
     /// Every record that was taken in.

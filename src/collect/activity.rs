@@ -9,7 +9,7 @@ use crate::clock::Millis;
 use crate::collect::activity::list::WindowList;
 use crate::collect::activity::row::{Row, read};
 use crate::collect::activity::user_rows::{Missing, UserRows};
-use crate::collect::activity::window::{Reach, Reached, Window};
+use crate::collect::activity::window::{Reach, Reached, SLICE, Window};
 use crate::collect::source::{PassError, SharedSource, stored, stored_time};
 use crate::datto::lane;
 use crate::datto::model::activity::Entity;
@@ -40,6 +40,8 @@ pub struct ActivityStream {
     reach: Reach,
     /// The stored watermark, and a moment when it had certainly come.
     reached: Option<(Millis, Instant)>,
+    /// The first slice of the next pass.
+    slice: Duration,
     /// Read from the journal by the first pass.
     user_rows: UserRows,
     is_loaded: bool,
@@ -65,6 +67,7 @@ impl ActivityStream {
             cut,
             reach: Reach::default(),
             reached: None,
+            slice: SLICE,
             user_rows: UserRows::default(),
             is_loaded: false,
             warned: None,
@@ -79,12 +82,13 @@ impl ActivityStream {
         self.load_user_rows().await?;
         let mut report = PassReport::default();
         let mut last_pages = None;
-        let mut slices = Window::since(watermark, margin, self.cut, time).slices();
+        let mut slices = Window::since(watermark, margin, self.cut, time).slices(self.slice);
         while let Some(slice) = slices.next(last_pages) {
             let list = self.read(slice).await?;
             last_pages = Some(list.pages);
             report.requests += list.requests;
         }
+        self.slice = SLICE;
         self.reach.done(margin, last_pages.unwrap_or(0));
         report.requests += self.settle_user_rows().await?;
         Ok(report)
@@ -108,8 +112,15 @@ impl ActivityStream {
 
     /// Reads one window to its end.
     async fn read(&mut self, window: Window) -> Result<WindowList, PassError> {
-        let (began, mut list) = (Instant::now(), WindowList::new(window));
-        while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
+        let began = Instant::now();
+        let mut list = WindowList::new(window);
+        loop {
+            let page = list.page(&self.source.client, lane::Lane::Activity).await;
+            if list.is_too_long() {
+                // The next pass reads less at once: the log may truly have that many rows.
+                self.slice = window.shorter();
+            }
+            let Some(page) = page? else { break };
             list.note(self.take(page.received_at, &page.items).await?);
         }
         let mut cursors = vec![self.user_rows.cursor()];

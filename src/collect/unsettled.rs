@@ -272,7 +272,12 @@ async fn look_up(source: &Source, device: &DeviceRef, uid: Option<&str>) -> Resu
             Ok(Found::Device(found))
         }
         Err(ClientError::NotFound { .. }) => Ok(Found::Nothing),
-        Err(error @ (ClientError::Failed { .. } | ClientError::Forbidden { .. } | ClientError::ForeignPage { .. })) => {
+        Err(
+            error @ (ClientError::Failed { .. }
+            | ClientError::Forbidden { .. }
+            | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. }),
+        ) => {
             let error = causes::line(&error);
             tracing::warn!(account = source.account.name, error, "device look-up failed: records wait for its site");
             Ok(Found::Failed)

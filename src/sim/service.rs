@@ -148,7 +148,9 @@ impl Service {
             return (Reply::json(401, &unauthorized()), Vec::new());
         }
         let used = self.quota.used(self.world.now, &self.world.options);
-        match route::answer(&self.world, endpoint, call, used) {
+        let ignores_place = rules.iter().any(|rule| rule.kind == Fault::IgnoresPlace);
+        let first = ignores_place.then(|| call.without("page").without("searchAfter"));
+        match route::answer(&self.world, endpoint, first.as_ref().unwrap_or(call), used) {
             Answer::Json(status, body) => (Reply::json(status, &body), Vec::new()),
             Answer::Record(body, shown) => (Reply::json(200, &body), vec![shown]),
             Answer::Page(mut page) => {

@@ -21,6 +21,8 @@ mod forms;
 mod inventory;
 mod journal_files;
 mod many_sites;
+#[cfg(target_os = "linux")]
+mod memory;
 mod names;
 mod normalize;
 mod once;

@@ -2,6 +2,7 @@
 
 mod clock;
 mod devices;
+mod endless;
 mod resolved;
 
 use std::collections::BTreeSet;

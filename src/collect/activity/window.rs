@@ -20,7 +20,7 @@ const USUAL_EVERY: Duration = Duration::from_secs(5 * 60);
 const DEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// A long absence is cut into slices, so that the watermark moves while it is made up for. The first is this long.
-const SLICE: Duration = Duration::from_secs(24 * 3600);
+pub const SLICE: Duration = Duration::from_secs(24 * 3600);
 /// The longest and the shortest slice.
 const LONGEST_SLICE: Duration = Duration::from_secs(32 * 24 * 3600);
 const SHORTEST_SLICE: Duration = Duration::from_secs(3600);
@@ -74,9 +74,16 @@ impl Window {
         self.certain.map(|certain| certain.min(self.until))
     }
 
-    /// The window in slices, oldest first.
-    pub fn slices(self) -> Slices {
-        Slices { rest: Some(self), length: SLICE }
+    /// The window in slices, oldest first; the first is `length` long. If that is less than usual, so are the others: the rows for
+    /// which it was made shorter may stand in any of them.
+    pub fn slices(self, length: Duration) -> Slices {
+        let longest = if length < SLICE { length } else { LONGEST_SLICE };
+        Slices { rest: Some(self), length, longest }
+    }
+
+    /// The length of the first slice of the next pass, after this one had more pages than a list may have.
+    pub fn shorter(self) -> Duration {
+        (self.until.since(self.from) / 4).clamp(MINUTE, SLICE)
     }
 }
 
@@ -85,6 +92,7 @@ impl Window {
 pub struct Slices {
     rest: Option<Window>,
     length: Duration,
+    longest: Duration,
 }
 
 impl Slices {
@@ -92,8 +100,8 @@ impl Slices {
     pub fn next(&mut self, pages: Option<u64>) -> Option<Window> {
         let rest = self.rest?;
         self.length = match pages {
-            Some(0..=CHEAP_PAGES) => (self.length * 2).min(LONGEST_SLICE),
-            Some(MANY_PAGES..) => (self.length / 2).max(SHORTEST_SLICE),
+            Some(0..=CHEAP_PAGES) => (self.length * 2).min(self.longest),
+            Some(MANY_PAGES..) => (self.length / 2).max(SHORTEST_SLICE.min(self.length)),
             Some(_) | None => self.length,
         };
         let end = rest.from.plus(self.length);
@@ -159,7 +167,7 @@ mod tests {
             let window = Window::since(Some(NOW.minus(DEEP * 2)), USUAL, Millis(i64::MIN), Reached { certain, latest });
             assert!(window.from <= NOW.minus(DEEP * 2).minus(USUAL) && window.until >= latest);
             assert_eq!(window.watermark(), certain);
-            let (mut slices, mut found) = (window.slices(), Vec::new());
+            let (mut slices, mut found) = (window.slices(SLICE), Vec::new());
             while let Some(slice) = slices.next(Some(0)) {
                 assert!(slice.watermark() <= certain);
                 found.push(slice);
@@ -173,7 +181,7 @@ mod tests {
     fn slices_cover_the_window_without_a_hole() {
         let window = Window::since(None, USUAL, NOW.minus(DEEP * 5), AT);
         for (pages, least, most) in [(0, 2, 4), (1, 2, 4), (10, 5, 6), (1000, 50, 200)] {
-            let (mut slices, mut cost, mut found) = (window.slices(), None, Vec::new());
+            let (mut slices, mut cost, mut found) = (window.slices(SLICE), None, Vec::new());
             while let Some(slice) = slices.next(cost) {
                 found.push(slice);
                 cost = Some(pages);
@@ -183,6 +191,22 @@ mod tests {
             assert!(found.windows(2).all(|pair| pair[0].until == pair[1].from));
             assert!((least..=most).contains(&found.len()), "{pages} pages: {} slices", found.len());
         }
+    }
+
+    #[test]
+    fn a_window_of_too_many_pages_is_followed_by_short_slices_only() {
+        let window = |length: Duration| Window { from: NOW.minus(length), until: NOW, certain: Some(NOW) };
+        assert_eq!(window(DEEP * 20).shorter(), SLICE);
+        assert_eq!(window(DEEP).shorter(), DEEP / 4);
+        assert_eq!(window(MINUTE).shorter(), MINUTE);
+        let mut slices = window(DEEP).slices(MINUTE * 90);
+        let mut found = 0;
+        let mut cost = None;
+        while let Some(slice) = slices.next(cost) {
+            assert!(slice.until.since(slice.from) <= MINUTE * 90, "{slice:?}");
+            (found, cost) = (found + 1, Some(if found % 2 == 0 { 0 } else { 1000 }));
+        }
+        assert!((16..=32).contains(&found), "{found} slices");
     }
 
     #[tokio::test(start_paused = true)]
