@@ -249,7 +249,7 @@ fn is_apart(ahead_ms: i64) -> bool {
 
 /// A span in its largest unit, for people.
 fn span(ms: u64) -> String {
-    match ms / 60_000 {
+    match ms.saturating_add(30_000) / 60_000 {
         minutes @ 2_880.. => format!("{} days", minutes / 1_440),
         minutes @ 120.. => format!("{} hours", minutes / 60),
         minutes => format!("{minutes} min"),

@@ -60,7 +60,8 @@ impl Window {
     /// or what the API still keeps. A watermark in the future is taken for now.
     pub fn since(watermark: Option<Millis>, margin: Duration, cut: Millis, time: Reached) -> Self {
         let Reached { certain, latest } = time;
-        let now = certain.unwrap_or(latest);
+        // No clock is certain: what the API still keeps is judged by the watermark, which only certain times moved.
+        let now = certain.or(watermark.map(|reached| reached.min(latest))).unwrap_or(latest);
         let from = watermark.map_or(cut, |reached| reached.min(now).minus(margin));
         let from = from.max(cut).max(now.minus(RETENTION));
         // Rounded outwards: the API takes whole seconds.
