@@ -1,3 +1,5 @@
+//! `vintner normalize` over threads: order, bad lines, organizations.
+
 use std::io::Cursor;
 use std::path::Path;
 
