@@ -1,6 +1,7 @@
 //! `vintner run`.
 
 use crate::app::running::Running;
+use crate::app::surroundings::Surroundings;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open};
 use crate::config::load::ProcessEnvironment;
@@ -21,7 +22,8 @@ impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (file, loaded) = open::loaded(&self.file, Purpose::Act)?;
         let (config, environment) = (loaded.config, ProcessEnvironment);
-        let running = Running { file, config, environment, accept_user_activity_org: self.accept_user_activity_org };
+        let surroundings = Surroundings::of_process(environment);
+        let running = Running { file, config, surroundings, accept_user_activity_org: self.accept_user_activity_org };
         if self.once {
             running.once().await?
         } else {
