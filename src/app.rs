@@ -22,11 +22,14 @@ pub mod prepare;
 pub mod probe;
 pub mod reload;
 pub mod running;
+#[cfg(test)]
+pub(crate) mod seams;
 pub mod simulated;
 pub mod sinks;
 pub mod stop;
 pub mod summary;
 pub mod supervise;
+pub mod surroundings;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -13,6 +13,7 @@ use crate::app::parts::{Accounts, Shared};
 use crate::app::prepare::Resources;
 use crate::app::sinks::Planned;
 use crate::app::stop::Control;
+use crate::app::surroundings::Surroundings;
 use crate::clock::Clock;
 use crate::collect::changes;
 use crate::config::secrets::{Environment, SecretRef};
@@ -50,7 +51,7 @@ impl CredentialSource for FromConfig {
 /// Builds the parts of a run on what it needs from outside. The journal says the same as before: [`install`] comes last.
 pub async fn from_config(
     config: Config,
-    environment: &(impl Environment + Clone + Send + Sync + 'static),
+    surroundings: &Surroundings<impl Environment + Clone + Send + Sync + 'static>,
     resources: &Resources,
     control: &Control,
     metrics: Metrics,
@@ -58,16 +59,20 @@ pub async fn from_config(
     // One clock for all, since it knows what the APIs show of theirs.
     let (clock, journal) = (resources.journal.clock().clone(), resources.journal.clone());
     let admin = resources.admin.clone().listener().await?;
-    let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
+    let transport = (surroundings.transport)()?;
     let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
     let mut accounts = Vec::new();
     let mut platforms = HashMap::new();
     for account in &config.accounts {
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
-        accounts.push(account_task(account, credentials(account, environment), &mut platforms, &parts).await?);
+        accounts.push(
+            account_task(account, credentials(account, &surroundings.environment), &mut platforms, &parts).await?,
+        );
     }
     let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
     let sinks = planned(&config);
+    #[cfg(test)]
+    let sinks = sinks.into_iter().map(|sink| sink.received_by(surroundings.receivers.clone())).collect();
     engine(&config, sinks, shared, accounts, admin, control)
 }
 

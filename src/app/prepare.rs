@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use crate::admin::listen::Listener;
 use crate::app::AppError;
-use crate::app::assemble::{ClientParts, account_task, credentials, http_transport};
+use crate::app::assemble::{ClientParts, account_task, credentials};
 use crate::app::sinks;
+use crate::app::surroundings::Surroundings;
 use crate::clock::Clock;
 use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config, SinkKind};
-use crate::datto::Transport;
 use crate::datto::memory::{Memory, ProcessMemory};
 use crate::journal::sqlite::{Journal, Options};
 
@@ -49,8 +49,8 @@ pub struct Prepared {
 
 impl Resources {
     /// For a start. The admin's port is taken after the journal's lock, so that a second instance hears of the journal first.
-    pub async fn take(config: &Config, accepted: &[String]) -> Result<Self, AppError> {
-        let journal = Journal::open(&config.journal.path, journal_options(config), Clock::system())?;
+    pub async fn take(config: &Config, accepted: &[String], clock: &Clock) -> Result<Self, AppError> {
+        let journal = Journal::open(&config.journal.path, journal_options(config), clock.clone())?;
         check_user_activity_orgs(&journal, &config.accounts, accepted).await?;
         let admin = match config.admin {
             Some(address) => Admin::Bound(bind(address).await?),
@@ -63,14 +63,14 @@ impl Resources {
     pub async fn prepare(
         &self,
         config: Config,
-        environment: &(impl Environment + Clone + Send + Sync + 'static),
+        surroundings: &Surroundings<impl Environment + Clone + Send + Sync + 'static>,
     ) -> Result<Prepared, AppError> {
         for sink in &config.sinks {
             if let SinkKind::File { path } = &sink.kind {
                 openable(&sink.name, path).await?;
             }
         }
-        try_clients(&config, environment).await?;
+        try_clients(&config, surroundings).await?;
         let admin = self.admin.succeed(config.admin).await?;
         let journal = if self.journal.is_at(&config.journal.path) {
             self.journal.clone()
@@ -160,14 +160,14 @@ pub async fn check_user_activity_orgs(
 /// Makes every client once, without the journal: what it was asked last is not known before the ones that run have ended.
 async fn try_clients(
     config: &Config,
-    environment: &(impl Environment + Clone + Send + Sync + 'static),
+    surroundings: &Surroundings<impl Environment + Clone + Send + Sync + 'static>,
 ) -> Result<(), AppError> {
-    let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
+    let transport = (surroundings.transport)()?;
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
-    let (clock, mut platforms) = (Clock::system(), HashMap::new());
+    let mut platforms = HashMap::new();
     for account in &config.accounts {
-        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
-        account_task(account, credentials(account, environment), &mut platforms, &parts).await?;
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &surroundings.clock };
+        account_task(account, credentials(account, &surroundings.environment), &mut platforms, &parts).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::app::AppError;
 use crate::app::held;
 use crate::app::prepare::{Prepared, Resources, check_user_activity_orgs};
+use crate::app::surroundings::Surroundings;
 use crate::collect::changes;
 use crate::config::files::Severities;
 use crate::config::load::{self, Loaded};
@@ -22,8 +23,8 @@ pub struct Reloader<E> {
     pub file: PathBuf,
     /// What runs.
     pub config: Config,
-    /// Where secrets are looked for.
-    pub environment: E,
+    /// What the run takes from the process.
+    pub surroundings: Surroundings<E>,
     /// Counts the asks.
     pub hangups: watch::Receiver<u64>,
     /// What the run has from outside.
@@ -84,7 +85,7 @@ impl<E: Environment + Clone + Send + Sync + 'static> Reloader<E> {
     }
 
     async fn prepare(&self, config: Config) -> Result<Prepared, Vec<String>> {
-        self.resources.prepare(config, &self.environment).await.map_err(|error| vec![causes::line(&error)])
+        self.resources.prepare(config, &self.surroundings).await.map_err(|error| vec![causes::line(&error)])
     }
 
     fn read(&self) -> Result<Asked, Vec<String>> {
@@ -106,7 +107,7 @@ impl<E: Environment + Clone + Send + Sync + 'static> Reloader<E> {
 
     fn problems(&self, loaded: &Loaded) -> Vec<Diagnostic> {
         let files = loaded.files(Severities::RELOAD, &self.config.sinks);
-        [loaded.unbuilt(), loaded.secrets(&self.environment), loaded.certificates(), files].concat()
+        [loaded.unbuilt(), loaded.secrets(&self.surroundings.environment), loaded.certificates(), files].concat()
     }
 
     /// Puts another mapping in force.

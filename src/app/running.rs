@@ -10,6 +10,7 @@ use crate::app::names;
 use crate::app::prepare::{Admin, Prepared, Resources, journal_options};
 use crate::app::reload::{Change, Reloader, refused};
 use crate::app::stop::Control;
+use crate::app::surroundings::Surroundings;
 use crate::config::secrets::Environment;
 use crate::config::settings::Config;
 use crate::diagnostic::causes;
@@ -22,8 +23,8 @@ pub struct Running<E> {
     pub file: PathBuf,
     /// What it said at the start.
     pub config: Config,
-    /// Where secrets are looked for.
-    pub environment: E,
+    /// What it takes from the process.
+    pub surroundings: Surroundings<E>,
     /// Accounts whose `user_activity_org` may be another than the stored one.
     pub accept_user_activity_org: Vec<String>,
     /// Whether this machine's clock is right though an API's is a day or more away, or unknown.
@@ -40,15 +41,19 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
 
     /// Runs until it is asked to stop. A reloaded configuration that changes more than the mapping stops the parts and starts them
     /// anew; if they do not start with it, they do with the one before it.
-    pub async fn until_stopped(mut self) -> Result<(), AppError> {
-        let (control, metrics) = (control()?, Metrics::default());
+    pub async fn until_stopped(self) -> Result<(), AppError> {
+        self.steered_by(control()?, Metrics::default()).await
+    }
+
+    /// The same with signals and counters from outside.
+    pub(crate) async fn steered_by(mut self, control: Control, metrics: Metrics) -> Result<(), AppError> {
         let (mut engine, mut resources) = self.first(&control, &metrics).await?;
         let mut hangups = control.hangups.clone();
         loop {
             let reloader = Reloader {
                 file: self.file.clone(),
                 config: self.config.clone(),
-                environment: self.environment.clone(),
+                surroundings: self.surroundings.clone(),
                 hangups,
                 resources: resources.clone(),
                 metrics: metrics.clone(),
@@ -102,7 +107,7 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
         for name in accepted {
             names::account(&self.config, name)?;
         }
-        let mut resources = Resources::take(&self.config, accepted).await?;
+        let mut resources = Resources::take(&self.config, accepted, &self.surroundings.clock).await?;
         if self.accept_clock {
             resources.journal.clock().accept();
         }
@@ -125,7 +130,7 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
             None => Admin::Off,
         };
         let engine =
-            assemble::from_config(config.clone(), &self.environment, resources, control, metrics.clone()).await?;
+            assemble::from_config(config.clone(), &self.surroundings, resources, control, metrics.clone()).await?;
         assemble::install(&resources.journal, config, accepted).await?;
         Ok(engine)
     }

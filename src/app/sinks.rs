@@ -9,6 +9,8 @@ use uuid::Uuid;
 
 use crate::app::AppError;
 use crate::app::parts::Shared;
+#[cfg(test)]
+use crate::app::seams::receiver;
 use crate::app::supervise::Supervised;
 use crate::clock::Clock;
 use crate::config::settings::kafka::Delivery;
@@ -29,7 +31,7 @@ use crate::sink::kafka::exactly_once::ExactlyOnce;
 use crate::sink::kafka::{MissingTopics, Settings, probe};
 use crate::sink::otlp::OtlpSink;
 use crate::sink::stdout::{OnError, Stdout};
-use crate::sink::{Delivered, Sink, SinkError, Trouble};
+use crate::sink::{Delivered, Sink, SinkError, TransactionalSink, Trouble};
 use crate::telemetry::Metrics;
 
 pub(crate) mod file;
@@ -47,6 +49,10 @@ pub enum AnySink {
     Kafka(Box<AtLeastOnce>),
     /// An OTLP receiver.
     Otlp(Box<OtlpSink>),
+    /// A receiver of a simulation.
+    #[cfg(test)]
+    #[expect(private_interfaces, reason = "only the crate's own tests make one")]
+    Simulated(Box<receiver::Plain>),
 }
 
 /// A sink's deliverer, by who keeps the position.
@@ -56,6 +62,10 @@ pub enum Deliverer {
     Plain(Box<Runner<AnySink>>),
     /// The sink, in one transaction with the events.
     Transactional(Box<Runner<ExactlyOnce>>),
+    /// A receiver of a simulation that keeps the position itself.
+    #[cfg(test)]
+    #[expect(private_interfaces, reason = "only the crate's own tests make one")]
+    Simulated(Box<Runner<receiver::Transactional>>),
 }
 
 /// A sink before it runs.
@@ -74,6 +84,9 @@ pub struct Planned {
     pub most: Option<u64>,
     /// What all sinks tell alike.
     told: Options,
+    /// Receivers of a simulation.
+    #[cfg(test)]
+    receivers: Option<receiver::Receivers>,
 }
 
 impl Planned {
@@ -81,7 +94,17 @@ impl Planned {
     pub fn new(config: SinkConfig) -> Self {
         let (name, start, told) = (config.name.clone(), config.from, Options::default());
         let (status, config) = (SinkStatus::default(), Arc::new(config));
-        Self { name, start, status, config, reserved: Vec::new(), most: None, told }
+        Self {
+            name,
+            start,
+            status,
+            config,
+            reserved: Vec::new(),
+            most: None,
+            told,
+            #[cfg(test)]
+            receivers: None,
+        }
     }
 
     /// The same, which keeps away from the files of the journal at `path`.
@@ -96,8 +119,20 @@ impl Planned {
         Self { told, ..self }
     }
 
+    /// The same with receivers of a simulation.
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn received_by(self, receivers: Option<receiver::Receivers>) -> Self {
+        Self { receivers, ..self }
+    }
+
     /// Builds the sink's deliverer.
     pub fn deliverer(&self, journal: Journal, clock: Clock, metrics: Metrics) -> std::io::Result<Deliverer> {
+        #[cfg(test)]
+        if let Some(receivers) = self.receivers.as_ref().filter(|_| self.is_exactly_once()) {
+            let sink = receivers.transactional(&self.config)?;
+            return Ok(Deliverer::Simulated(Box::new(self.runner(sink, journal, clock, metrics))));
+        }
         if let Some(settings) = self.kafka(journal.id(), &clock).filter(|_| self.is_exactly_once()) {
             let sink = ExactlyOnce::new(settings)?;
             return Ok(Deliverer::Transactional(Box::new(self.runner(sink, journal, clock, metrics))));
@@ -121,6 +156,10 @@ impl Planned {
 
     /// Builds the sink alone.
     fn sink(&self, journal: Uuid, clock: &Clock) -> std::io::Result<AnySink> {
+        #[cfg(test)]
+        if let Some(receivers) = &self.receivers {
+            return receivers.sink(&self.config, &self.reserved);
+        }
         Ok(match &self.config.kind {
             SinkKind::Stdout => AnySink::Stdout(Stdout::new(OnError::Wait)?.closing_after(self.most)),
             SinkKind::File { path } => AnySink::File(FileSink::new(path.clone(), self.reserved.clone())),
@@ -180,6 +219,8 @@ impl Sink for AnySink {
             Self::File(sink) => sink.deliver(events).await,
             Self::Kafka(sink) => sink.deliver(events).await,
             Self::Otlp(sink) => sink.deliver(events).await,
+            #[cfg(test)]
+            Self::Simulated(sink) => sink.deliver(events).await,
         }
     }
 
@@ -189,6 +230,8 @@ impl Sink for AnySink {
             Self::File(sink) => sink.healthcheck().await,
             Self::Kafka(sink) => sink.healthcheck().await,
             Self::Otlp(sink) => sink.healthcheck().await,
+            #[cfg(test)]
+            Self::Simulated(sink) => sink.healthcheck().await,
         }
     }
 
@@ -198,6 +241,8 @@ impl Sink for AnySink {
             Self::File(sink) => sink.reopen(),
             Self::Kafka(sink) => sink.reopen(),
             Self::Otlp(sink) => sink.reopen(),
+            #[cfg(test)]
+            Self::Simulated(sink) => sink.reopen(),
         }
     }
 
@@ -207,6 +252,8 @@ impl Sink for AnySink {
             Self::File(sink) => sink.trouble(),
             Self::Kafka(sink) => sink.trouble(),
             Self::Otlp(sink) => sink.trouble(),
+            #[cfg(test)]
+            Self::Simulated(sink) => sink.trouble(),
         }
     }
 }
@@ -240,12 +287,14 @@ async fn run(deliverer: Deliverer, stop: CancellationToken, reopen: watch::Recei
     match deliverer {
         Deliverer::Plain(runner) => run_plain(*runner, stop, reopen).await,
         Deliverer::Transactional(runner) => run_transactional(*runner, stop, reopen).await,
+        #[cfg(test)]
+        Deliverer::Simulated(runner) => run_transactional(*runner, stop, reopen).await,
     }
 }
 
 /// A stopped sink stays stopped until the operator asks for another look (SIGHUP).
 async fn run_transactional(
-    mut runner: Runner<ExactlyOnce>,
+    mut runner: Runner<impl TransactionalSink>,
     stop: CancellationToken,
     mut reopen: watch::Receiver<u64>,
 ) -> Result<(), RunnerError> {

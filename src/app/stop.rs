@@ -29,6 +29,12 @@ impl Control {
         watching.spawn(signals.watch(stop.clone(), hangup));
         Ok(Self { stop, hangups, _watching: watching })
     }
+
+    /// Steered by a simulation instead of by signals.
+    #[cfg(test)]
+    pub(crate) fn by(stop: CancellationToken, hangups: watch::Receiver<u64>) -> Self {
+        Self { stop, hangups, _watching: JoinSet::new() }
+    }
 }
 
 /// Signals of this process, from the moment this is built.

@@ -1,6 +1,7 @@
 //! `vintner run`.
 
 use crate::app::running::Running;
+use crate::app::surroundings::Surroundings;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open};
 use crate::config::load::ProcessEnvironment;
@@ -24,10 +25,11 @@ impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (file, loaded) = open::loaded(&self.file, Purpose::Act)?;
         let (config, environment) = (loaded.config, ProcessEnvironment);
+        let surroundings = Surroundings::of_process(environment);
         let running = Running {
             file,
             config,
-            environment,
+            surroundings,
             accept_user_activity_org: self.accept_user_activity_org,
             accept_clock: self.accept_clock,
         };

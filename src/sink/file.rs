@@ -50,6 +50,16 @@ impl FileSink {
         Self { file: Arc::new(Named { path, reserved, append }), open: Arc::default(), is_stale: false }
     }
 
+    /// The same with another way to append: tests write a part, or fail.
+    #[cfg(test)]
+    pub(crate) fn appending(
+        path: PathBuf,
+        reserved: Vec<PathBuf>,
+        append: impl Fn(&mut File, &[u8]) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        Self::with(path, reserved, Box::new(append))
+    }
+
     /// Works on the file in a thread that may block. After an error the file is opened anew, which cuts a torn line off.
     async fn blocking(
         &mut self,

@@ -53,6 +53,12 @@ impl Stdout {
         Ok(Self { owner: Owner::start(writer)?, on_error: OnError::Wait, most: None })
     }
 
+    /// Another sink on the same writer, as [`Stdout::new`] makes one: its lines queue behind those of this one.
+    #[cfg(test)]
+    pub(crate) fn beside(&self) -> Self {
+        Self { owner: self.owner.clone(), on_error: self.on_error, most: None }
+    }
+
     /// The same sink, which takes `most` events and then says that it is closed.
     #[must_use]
     pub fn closing_after(self, most: Option<u64>) -> Self {

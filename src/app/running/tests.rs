@@ -125,8 +125,13 @@ impl World {
         let text = text.write(folder.path());
         let file = folder.path().join("vintner.toml");
         let config = load::from_text(&file, &text).unwrap_or_else(|found| panic!("{found:?}\n{text}")).config;
-        let running =
-            Running { file, config, environment: Variables, accept_user_activity_org: Vec::new(), accept_clock: false };
+        let running = Running {
+            file,
+            config,
+            surroundings: Surroundings::of_process(Variables),
+            accept_user_activity_org: Vec::new(),
+            accept_clock: false,
+        };
         let (control, metrics) = (control().unwrap(), Metrics::default());
         let (engine, resources) = running.first(&control, &metrics).await.unwrap();
         let in_force = running.config.clone();
@@ -194,7 +199,7 @@ impl World {
         let mut reloader = Reloader {
             file: self.running.file.clone(),
             config: self.in_force.clone(),
-            environment: Variables,
+            surroundings: self.running.surroundings.clone(),
             hangups: self.control.hangups.clone(),
             resources: self.resources.clone(),
             metrics: self.metrics.clone(),

@@ -1,0 +1,229 @@
+//! Items: what the platforms showed is there or accounted for, and nothing else is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::app::seams::oracle::{Oracle, Raw, SETTLED};
+use crate::app::seams::orgs::Verdict;
+use crate::app::seams::watched::List;
+use crate::clock::Millis;
+use crate::sim::alerts::Change;
+use crate::sim::truth::AlertTruth;
+
+impl Oracle<'_> {
+    /// Every record is of an item that an answer showed, in a state that an answer showed.
+    pub(super) fn invented(&mut self) {
+        let mut texts = Vec::new();
+        let book = self.run.watched.book();
+        for record in self.records.iter().filter(|record| !record.kind.starts_with("vintner.")) {
+            let Some(states) = book.get(&(record.account.clone(), record.native_id.clone())) else {
+                texts.push(format!("{} {} was never shown", record.kind, record.native_id));
+                continue;
+            };
+            let keys: &[&str] = match record.kind.as_str() {
+                "alert" => &["priority", "muted", "ticketNumber", "timestamp", "resolvedOn", "diagnostics"],
+                "device" => &["hostname", "siteUid", "id"],
+                "site" => &["name", "id"],
+                "device.posture" => &[],
+                _ => &["date", "category", "action", "entity", "deviceId"],
+            };
+            let is_it = |item: &Value| {
+                keys.iter().all(|key| item[*key] == record.record[*key] || is_redacted(&record.record[*key]))
+            };
+            if !states.iter().any(|state| is_it(&state.item)) {
+                texts.push(format!(
+                    "{} {} ({}) was never shown like that",
+                    record.kind, record.native_id, record.marker
+                ));
+            }
+        }
+        drop(book);
+        texts.into_iter().for_each(|text| self.problem(text));
+    }
+
+    /// Whether a record of this site, shown since `from`, may be nowhere: filtered, ignored, or dropped as unmapped.
+    pub(super) fn may_be_missing(&self, account: &str, site: Option<&str>, from: Instant) -> bool {
+        let Some(site) = site else { return false };
+        let verdicts = self.sites.verdicts(account, site, from, Instant::now());
+        verdicts.contains(&Verdict::Ignored)
+            || verdicts.contains(&Verdict::Dropped)
+            || self.sites.may_be_filtered(account, site, from, Instant::now())
+    }
+
+    /// Every row of the activity log is there, or accounted for.
+    pub(super) fn activity(&mut self) {
+        let there: BTreeSet<(&str, &str)> = self
+            .records
+            .iter()
+            .filter(|record| record.kind.starts_with("activity."))
+            .map(|record| (record.account.as_str(), record.native_id.as_str()))
+            .collect();
+        let mut texts = Vec::new();
+        for (account, sim) in &self.run.platforms {
+            let truth = sim.truth();
+            let settled = truth.now.minus(SETTLED);
+            for row in truth.activities.iter().filter(|row| row.visible_from < settled) {
+                if there.contains(&(account, &row.id)) || self.given_up.contains(&row.id) {
+                    continue;
+                }
+                let first = self.first_shown(account, &row.id).unwrap_or(self.run.began);
+                if self.may_be_missing(account, row.site.as_deref(), first) || self.is_planted(account, &row.id) {
+                    continue;
+                }
+                // A row that names only a device belongs to its site, one of a move to the site that the device came from.
+                let any_site = (row.site.is_none() || self.is_move(account, &row.id))
+                    && truth.sites.iter().any(|site| self.may_be_missing(account, Some(&site.uid), first));
+                if !any_site {
+                    let site = row.site.as_deref().unwrap_or_default();
+                    let verdicts = self.sites.verdicts(account, site, first, Instant::now());
+                    let first = first.duration_since(self.run.began);
+                    texts.push(format!("{account}: {row:?}, shown since {first:?}, is lost; may be {verdicts:?}"));
+                }
+            }
+        }
+        texts.into_iter().for_each(|text| self.problem(text));
+    }
+
+    fn is_move(&self, account: &str, id: &str) -> bool {
+        let book = self.run.watched.book();
+        let states = book.get(&(account.to_owned(), id.to_owned()));
+        states.into_iter().flatten().any(|state| state.item["action"] == "move.device")
+    }
+
+    pub(super) fn first_shown(&self, account: &str, id: &str) -> Option<Instant> {
+        let book = self.run.watched.book();
+        let states = book.get(&(account.to_owned(), id.to_owned()))?;
+        states.first().map(|state| state.first)
+    }
+
+    /// Every alert that was shown was emitted as opened, and as closed once that is true.
+    pub(super) fn alerts(&mut self) {
+        let mut markers: BTreeMap<(&str, &str), Vec<&Raw>> = BTreeMap::new();
+        for record in self.records.iter().filter(|record| record.kind == "alert") {
+            markers.entry((&record.account, &record.native_id)).or_default().push(record);
+        }
+        let mut texts = Vec::new();
+        for (account, sim) in &self.run.platforms {
+            let truth = sim.truth();
+            let settled = truth.now.minus(SETTLED);
+            for alert in truth.alerts.iter().filter(|alert| alert.opened < settled) {
+                let records = markers.get(&(account.as_str(), alert.uid.as_str())).map_or(&[][..], Vec::as_slice);
+                if let Err(why) = self.judge_alert(account, alert, records, settled) {
+                    let markers: Vec<&str> = records.iter().map(|record| record.marker.as_str()).collect();
+                    texts.push(format!("{account}: alert {} {why}: {markers:?} {alert:?}", alert.uid));
+                }
+            }
+        }
+        texts.into_iter().for_each(|text| self.problem(text));
+    }
+
+    fn judge_alert(
+        &self,
+        account: &str,
+        alert: &AlertTruth,
+        records: &[&Raw],
+        settled: Millis,
+    ) -> Result<(), &'static str> {
+        let shown: Vec<(List, Instant, Value)> = {
+            let book = self.run.watched.book();
+            let states = book.get(&(account.to_owned(), alert.uid.clone()));
+            states.into_iter().flatten().map(|state| (state.list, state.first, state.item.clone())).collect()
+        };
+        let Some((_, first, _)) = shown.first() else {
+            // One that vanished before any answer showed it leaves no trace.
+            return if alert.vanished.is_some() { Ok(()) } else { Err("was never asked for") };
+        };
+        let sites = shown.iter().filter_map(|(_, _, item)| item["alertSourceInfo"]["siteUid"].as_str());
+        let sites: BTreeSet<&str> = sites.chain([alert.site.as_str()]).collect();
+        let has_least = self
+            .sites
+            .epochs(*first, Instant::now())
+            .any(|epoch| epoch.draft.account(account).is_some_and(|account| account.min_priority.is_some()));
+        let may_be_missing = has_least
+            || sites.iter().any(|site| self.may_be_missing(account, Some(site), *first))
+            || self.is_planted(account, &alert.uid)
+            || self.given_up.contains(&alert.uid);
+        if may_be_missing {
+            return Ok(());
+        }
+        if records.is_empty() {
+            // What was shown just before a kill need not have been kept, and may be gone afterwards.
+            let is_lost_again = |at: Instant| {
+                self.run.disturbed.iter().any(|(from, until)| at + Duration::from_secs(120) >= *from && at <= *until)
+            };
+            let may_be_gone = alert.vanished.is_some() && shown.iter().all(|(_, at, _)| is_lost_again(*at));
+            return if may_be_gone { Ok(()) } else { Err("is lost") };
+        }
+        let last = records.last().map_or("", |record| record.marker.as_str());
+        if alert.resolved.is_some_and(|at| at < settled) && !last.starts_with("resolved") {
+            return Err("was never closed");
+        }
+        if alert.vanished.is_some_and(|at| at < settled) && !last.starts_with("vanished") {
+            let was_reopened = alert.history.iter().any(|step| step.what == Change::Reopened);
+            if !(was_reopened && last.starts_with("resolved")) {
+                return Err("was not closed though it vanished");
+            }
+        }
+        let is_open = alert.resolved.is_none() && alert.vanished.is_none();
+        let last_step = alert.history.last().map_or(alert.opened, |step| step.at);
+        if is_open && last_step < settled {
+            let now = &shown.last().map(|(_, _, item)| item.clone()).unwrap_or_default();
+            let told = &records.last().map(|record| record.record.clone()).unwrap_or_default();
+            let watched = ["priority", "muted", "ticketNumber"];
+            if last.starts_with("resolved") || watched.iter().any(|key| now[*key] != told[*key]) {
+                return Err("is open in a state that was not emitted");
+            }
+        }
+        Ok(())
+    }
+
+    /// Sites and devices: states are counted without a gap, and the last one is the one that is true.
+    pub(super) fn inventory(&mut self) {
+        let mut texts = Vec::new();
+        let mut items: BTreeMap<(&str, &str, &str), Vec<&Raw>> = BTreeMap::new();
+        for record in self.records.iter().filter(|record| record.kind == "device" || record.kind == "site") {
+            items.entry((&record.account, &record.kind, &record.native_id)).or_default().push(record);
+        }
+        let book = self.run.watched.book().clone();
+        for ((account, id), states) in &book {
+            // A look-up of a device settles its site and is no state of it.
+            let states: Vec<_> = states.iter().filter(|state| state.list != List::LookedUp).collect();
+            let kind = match states.last().map(|state| state.list) {
+                Some(List::Devices) => "device",
+                Some(List::Sites) => "site",
+                _ => continue,
+            };
+            let (Some(first), Some(last)) = (states.first(), states.last()) else { continue };
+            let sites =
+                states.iter().filter_map(|state| state.item[if kind == "site" { "uid" } else { "siteUid" }].as_str());
+            let sites: BTreeSet<&str> = sites.collect();
+            if sites.iter().any(|site| self.may_be_missing(account, Some(site), first.first))
+                || self.is_planted(account, id)
+                || self.given_up.contains(id)
+            {
+                continue;
+            }
+            let Some(records) = items.get(&(account.as_str(), kind, id.as_str())) else {
+                texts.push(format!("{account}: {kind} {id} is lost"));
+                continue;
+            };
+            let keys: &[&str] = if kind == "site" { &["name", "id"] } else { &["hostname", "siteUid", "id"] };
+            let told = &records.last().map(|record| record.record.clone()).unwrap_or_default();
+            if keys.iter().any(|key| last.item[*key] != told[*key]) {
+                let shown = keys.iter().map(|key| (&last.item[*key], &told[*key]));
+                let shown: Vec<_> = shown.collect();
+                texts
+                    .push(format!("{account}: the last state of {kind} {id} was not emitted (shown, told): {shown:?}"));
+            }
+        }
+        texts.into_iter().for_each(|text| self.problem(text));
+    }
+}
+
+/// Secrets are taken out of what is kept.
+fn is_redacted(value: &Value) -> bool {
+    value.as_str().is_some_and(|text| text.contains("(removed)"))
+}

@@ -1,0 +1,47 @@
+//! What a run takes from the process around it: environment variables, the time, and how the API is reached.
+//!
+//! Start and reload get all of it from here, so that a simulation runs the same code with a time and a platform of its own.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::app::AppError;
+use crate::app::assemble::http_transport;
+use crate::clock::Clock;
+use crate::datto::Transport;
+
+/// Makes what carries requests to the API; called at each start and reload.
+pub type MakeTransport = Arc<dyn Fn() -> Result<Arc<dyn Transport>, AppError> + Send + Sync>;
+
+/// Everything outside of configuration and journal that a run needs.
+#[derive(Clone)]
+pub struct Surroundings<E> {
+    /// Where secrets are looked for.
+    pub environment: E,
+    /// Wall time.
+    pub clock: Clock,
+    /// How the API is reached.
+    pub transport: MakeTransport,
+    /// Receivers of a simulation, which take the place of the configured ones.
+    #[cfg(test)]
+    pub(crate) receivers: Option<crate::app::seams::receiver::Receivers>,
+}
+
+impl<E> Surroundings<E> {
+    /// Those of this process.
+    pub fn of_process(environment: E) -> Self {
+        Self {
+            environment,
+            clock: Clock::system(),
+            transport: Arc::new(|| Ok(Arc::new(http_transport()?))),
+            #[cfg(test)]
+            receivers: None,
+        }
+    }
+}
+
+impl<E> fmt::Debug for Surroundings<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Surroundings").field("clock", &self.clock).finish_non_exhaustive()
+    }
+}
