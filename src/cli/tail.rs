@@ -100,7 +100,7 @@ impl Tail {
             return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")).into());
         }
         let journal = open::reader(&config.journal.path)?;
-        let (clock, options) = (Clock::system(), told(&config));
+        let (clock, options) = (Clock::system(), told(&config)?);
         let begin = match self.since {
             Some(moment) => Begin::Since(moment.millis(clock.now())),
             None => Begin::Last(self.lines.unwrap_or(LINES)),
@@ -145,6 +145,7 @@ impl Tail {
                     Severity::Critical => 5,
                     Severity::Fatal => 6,
                 }),
+                labels: None,
             },
             account: self.account,
             held: if self.held { HeldToo::Yes } else { HeldToo::No },

@@ -17,4 +17,5 @@ mod schema;
 mod sent;
 mod spellings;
 mod tenancy;
+mod users;
 mod world;

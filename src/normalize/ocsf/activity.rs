@@ -32,9 +32,9 @@ pub(crate) fn draft<'a>(
     let mut row = Row::open(scope, fields, details, notes);
     row.name_site(scope, notes);
     let event_code = row.event_code(notes);
-    let (hits, acting) = (row.hits(scope), row.acting());
+    let hits = row.hits(scope);
     let mut draft = rules::apply(&mut row, scope, notes).unwrap_or_else(|| base(&row, scope, notes));
-    draft.tags.extend(lens::all_tags(&hits, acting));
+    lens::mark(&mut draft, &hits, scope);
     draft.event_code = event_code;
     draft.original_time = row.original_time.clone();
     row.leave(&mut draft.residue, notes);

@@ -150,21 +150,21 @@ fn a_file_monitor_whose_kind_and_condition_are_null_still_says_what_it_is_about(
     };
     let nulls =
         of(json!({"@class": "fs_object_ctx", "path": "C:\\a", "objectType": null, "condition": null, "sample": 1.5}));
-    assert_eq!(nulls["finding_info"]["title"], "C:\\a on Contoso Dental - HQ");
+    assert_eq!(nulls["message"], "C:\\a on Contoso Dental - HQ");
     let file = of(json!({"@class": "fs_object_ctx", "path": "C:\\a", "objectType": "FILE", "condition": "REMOVED"}));
     assert_eq!(
-        (&file["finding_info"]["title"], &file["evidences"][0]["file"]["type_id"]),
-        (&json!("C:\\a: REMOVED on Contoso Dental - HQ"), &json!(1))
+        (&file["message"], &file["evidences"][0]["file"]["type_id"]),
+        (&json!("C:\\a on Contoso Dental - HQ is removed"), &json!(1))
     );
 }
 
 /// The portal gives such an alert no text, so the context has to.
 #[test]
-fn a_service_usage_monitor_has_a_title_of_its_context() {
+fn a_service_usage_monitor_has_a_message_of_its_context() {
     let source = r#"{"alertUid":"id-1","priority":"Low","diagnostics":null,
         "alertContext":{"@class":"srvc_resource_usage_ctx","serviceName":"MSSQLSERVER","type":"CPU","sample":93.5}}"#;
     let event = event_of(RecordKind::Alert, source, Format::Ocsf);
-    assert_eq!(event["finding_info"]["title"], "MSSQLSERVER CPU 93.5 on Contoso Dental - HQ");
+    assert_eq!(event["message"], "MSSQLSERVER uses 93.5 CPU on Contoso Dental - HQ");
 }
 
 /// The contract types it as text; a number keeps its digits.

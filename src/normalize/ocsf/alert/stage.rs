@@ -63,6 +63,7 @@ impl<'a> Stage<'a> {
                 activity: Choice::of(activities, 3),
                 status: Choice::other(Text::Borrowed("Vanished")),
                 time: polled,
+                detail: Some("gone from both lists".to_owned()),
                 prefix: "Vanished: ",
                 ..open
             },
