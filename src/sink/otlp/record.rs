@@ -32,9 +32,9 @@ const OCSF_PATHS: [&str; 9] = [
 ];
 /// Attributes of the conventions, each with the paths of which the first that exists is taken.
 const CONVENTIONS: [(&str, &[&str]); 10] = [
-    ("host.id", &["device.uid"]),
-    ("host.name", &["device.hostname", "device.name"]),
-    ("host.ip", &["device.ip"]),
+    ("host.id", &["device.uid", "entity.device.uid"]),
+    ("host.name", &["device.hostname", "device.name", "entity.device.hostname"]),
+    ("host.ip", &["device.ip", "entity.device.ip"]),
     ("user.id", &["actor.user.uid", "user.uid"]),
     ("user.name", &["actor.user.name", "user.name"]),
     ("user.email", &["actor.user.email_addr", "user.email_addr"]),
@@ -188,6 +188,17 @@ mod tests {
         assert_eq!((shown("host.id"), shown("host.name")), (Some("d1"), Some("pc")));
         assert!(matches!(attribute(&record, "host.ip").unwrap().value, Some(Value::ArrayValue(_))));
         assert!(matches!(record.body.unwrap().value, Some(Value::KvlistValue(_))));
+    }
+
+    #[test]
+    fn a_managed_device_is_the_host() {
+        let event = event(
+            r#"{"class_uid":3004,"severity_id":1,"message":"x","entity":{"type_id":1,"device":{"uid":"d1","hostname":"pc","ip":"10.0.0.1"}},"metadata":{"version":"1.8.0"}}"#,
+        );
+        let record = log_record(&event, &Fields::of(&event), Body::Structured);
+        let shown = |key: &str| attribute(&record, key).and_then(as_text);
+        assert_eq!((shown("host.id"), shown("host.name")), (Some("d1"), Some("pc")));
+        assert!(matches!(attribute(&record, "host.ip").unwrap().value, Some(Value::ArrayValue(_))));
     }
 
     #[test]
