@@ -10,7 +10,7 @@ use crate::event::Pivots;
 use crate::org::directory::Tenant;
 use crate::record::{EventId, Record, RecordKind};
 
-mod activity;
+pub(crate) mod activity;
 mod alert;
 #[rustfmt::skip]
 mod captions;

@@ -8,6 +8,7 @@ mod hostile;
 mod inventory;
 mod judge;
 mod lens;
+mod listed;
 mod options;
 mod pairs;
 mod property;

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::app::fetch::What;
 use crate::clock::Millis;
+use crate::collect::activity::derived;
 use crate::collect::activity::row::{self, Row};
 use crate::collect::alerts::look::Sighting;
 use crate::collect::alerts::page::{self, Shown};
@@ -26,7 +27,7 @@ pub(crate) fn of_page(
         What::ResolvedAlerts => {
             alerts(account, "/v2/account/alerts/resolved", Seen::Resolved, items, received_at, since)
         }
-        What::Activity => items.iter().filter_map(|item| activity(account, item, received_at)).collect(),
+        What::Activity => items.iter().flat_map(|item| activity(account, item, received_at)).collect(),
         What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
         What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at, udfs)).collect(),
     }
@@ -49,12 +50,17 @@ fn alerts(
     recent.map(|sighting| sighting.record_as_listed(account)).collect()
 }
 
-fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {
+/// A row, and the record about the roles of the user to whom it does more. Records about listed devices need a journal, which
+/// knows where each of them was.
+fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Vec<Record> {
     match row::read(account, item, received_at) {
-        Row::Record(dated, _) => Some(dated.record),
+        Row::Record(dated, _) => {
+            let roles = derived::roles_of(&dated.record);
+            std::iter::once(dated.record).chain(roles).collect()
+        }
         Row::Rejected(item) => {
             left_out(&item.reason);
-            None
+            Vec::new()
         }
     }
 }

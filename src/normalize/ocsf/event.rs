@@ -36,6 +36,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) severity: Choice<'a>,
     pub(crate) status: Option<Choice<'a>>,
     pub(crate) status_detail: Option<String>,
+    pub(crate) status_code: Option<String>,
     pub(crate) message: String,
     pub(crate) start_time: Option<i64>,
     pub(crate) end_time: Option<i64>,
@@ -91,6 +92,8 @@ pub(crate) struct OcsfEvent<'a> {
     pub(crate) status: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status_detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status_code: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,6 +158,7 @@ impl<'a> Draft<'a> {
             severity,
             status: None,
             status_detail: None,
+            status_code: None,
             message: String::new(),
             start_time: None,
             end_time: None,
@@ -247,6 +251,7 @@ impl<'a> Draft<'a> {
             status_id: self.status.as_ref().map(|status| status.id),
             status: self.status.map(|status| status.caption),
             status_detail: self.status_detail,
+            status_code: self.status_code,
             message,
             start_time: self.start_time,
             end_time: self.end_time,

@@ -32,6 +32,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         | Marker::Resolved(_)
         | Marker::Vanished(_)
         | Marker::Once
+        | Marker::Derived(_)
         | Marker::Item(..)
         | Marker::Own(..) => ("posture", "", scope.polled_at()),
     };

@@ -285,8 +285,8 @@ fn jobs_patches_and_sessions() {
     assert_eq!(kind(&opened), json!(["event", ["session"], ["start"], "remote-jrto", "success"]));
     assert_eq!(opened["destination"], json!({ "address": "10.20.0.5", "ip": "10.20.0.5" }));
     assert_eq!((&opened["source"]["ip"], &opened["host"]["name"]), (&json!("::1"), &json!("cdhq-fs01")));
-    let ended = user("agent", "shot", json!({ "data.device_uid": SERVER, "data.end": 1_795_214_060_000_i64 }));
-    assert_eq!(kind(&ended), json!(["event", ["session"], ["end"], "remote-shot", "success"]));
+    let ended = user("agent", "rs", json!({ "data.device_uid": SERVER, "data.end": 1_795_214_060_000_i64 }));
+    assert_eq!(kind(&ended), json!(["event", ["session"], ["start"], "remote-rs", "success"]));
 }
 
 #[test]

@@ -123,20 +123,20 @@ fn only_a_patch_that_says_so_is_installed() {
         )
     };
     let of = |action, details| state(&patch(action, details));
-    assert_eq!(of("run", json!({})), (0, 0, "CDHQ-FS01: KB1 patch run, outcome unknown".into()));
+    assert_eq!(of("run", json!({})), (0, 0, "KB1: run on CDHQ-FS01, outcome unknown".into()));
     assert_eq!(
         of("install", json!({"patch_activity.result": "0"})),
-        (1, 1, "CDHQ-FS01: KB1 installed".into()),
+        (1, 1, "KB1 installed on CDHQ-FS01".into()),
         "the published example has no flag either"
     );
-    assert_eq!(of("install", json!({"patch_activity.success": true})), (1, 1, "CDHQ-FS01: KB1 installed".into()));
-    assert_eq!(of("install", json!({"patch_activity.success": "true"})), (1, 1, "CDHQ-FS01: KB1 installed".into()));
+    assert_eq!(of("install", json!({"patch_activity.success": true})), (1, 1, "KB1 installed on CDHQ-FS01".into()));
+    assert_eq!(of("install", json!({"patch_activity.success": "true"})), (1, 1, "KB1 installed on CDHQ-FS01".into()));
     assert_eq!(
         of("install", json!({"patch_activity.success": false})),
-        (2, 2, "CDHQ-FS01: KB1 failed to install".into())
+        (2, 2, "KB1 failed to install on CDHQ-FS01".into())
     );
     let uninstall = json!({"patch_activity.success": true, "patch_activity.action": "UNINSTALL"});
-    assert_eq!(of("run", uninstall), (1, 2, "CDHQ-FS01: KB1 uninstalled".into()));
+    assert_eq!(of("run", uninstall), (1, 2, "KB1 uninstalled from CDHQ-FS01".into()));
     let without_patch = patch("run", json!({"patch_update.uid": null}));
     assert_eq!((&without_patch["class_uid"], &without_patch["status_id"]), (&json!(3004), &json!(0)));
     assert_eq!(patch("audit", json!({}))["status_id"], 1, "an audit is done once it is logged");

@@ -34,7 +34,7 @@ const OCSF_PATHS: [&str; 10] = [
 /// Attributes of the conventions, each with the paths of which the first that exists is taken.
 const CONVENTIONS: [(&str, &[&str]); 8] = [
     ("host.id", &["device.uid", "entity.device.uid"]),
-    ("host.name", &["device.hostname", "entity.device.hostname"]),
+    ("host.name", &["device.hostname", "device.name", "entity.device.hostname"]),
     ("host.ip", &["device.ip", "entity.device.ip"]),
     ("source.address", &["src_endpoint.ip"]),
     ("source.port", &["src_endpoint.port"]),
@@ -272,6 +272,17 @@ mod tests {
         assert_eq!(of(3001, ""), Vec::<String>::new(), "the user who was acted on did not act");
         assert_eq!(of(3001, r#""actor":{"user":{"name":"jane"}},"#), ["jane"]);
         assert_eq!((of(3002, ""), of(4014, "")), (vec!["sam".to_owned()], vec!["sam".to_owned()]));
+    }
+
+    #[test]
+    fn a_managed_device_is_the_host() {
+        let event = event(
+            r#"{"class_uid":3004,"severity_id":1,"message":"x","entity":{"type_id":1,"device":{"uid":"d1","hostname":"pc","ip":"10.0.0.1"}},"metadata":{"version":"1.8.0"}}"#,
+        );
+        let record = log_record(&event, &Fields::of(&event), Body::Structured);
+        let shown = |key: &str| attribute(&record, key).and_then(as_text);
+        assert_eq!((shown("host.id"), shown("host.name")), (Some("d1"), Some("pc")));
+        assert!(matches!(attribute(&record, "host.ip").unwrap().value, Some(Value::ArrayValue(_))));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::normalize::lens::{Facts, details};
 use crate::normalize::number;
 use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::scope::Scope;
-use crate::record::{SiteRef, Stream};
+use crate::record::{Part, SiteRef, Stream};
 
 /// A detail that vintner adds for rules: the organization that a device moves to, if it is another one.
 const TO_TENANT: &str = "vintner.to_tenant";
@@ -17,12 +17,13 @@ impl<'a> Row<'a> {
     /// The rules of the lens that fit.
     pub(super) fn hits(&self, scope: &Scope<'a>) -> Vec<&'a Rule> {
         let action = self.record.peek("action").map(|text| text.to_lowercase()).unwrap_or_default();
+        let words = self.words_of_lens();
         let facts = Facts {
             stream: Stream::Activity,
             entity: &self.entity,
             category: &self.category,
             action: &action,
-            words: &self.tokens,
+            words,
             class: "",
             users: self.user_names(scope),
             details: &|name| match name {
@@ -58,5 +59,10 @@ impl<'a> Row<'a> {
         let by_id = || number::whole(&self.details.peek_id("data.to_site_id")?).map(SiteRef::Id);
         let by_uid = self.details.peek("data.to_site_uid").map(|uid| SiteRef::Uid(uid.into_owned()));
         scope.moved_to(&by_uid.or_else(by_id)?).map(|tag| tag.value)
+    }
+
+    /// The words of the action. A record about the roles of a row is not about what else the row did.
+    fn words_of_lens(&self) -> &[String] {
+        if self.part == Some(Part::Roles) { &[] } else { &self.tokens }
     }
 }

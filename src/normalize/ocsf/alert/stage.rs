@@ -67,7 +67,12 @@ impl<'a> Stage<'a> {
                 prefix: "Vanished: ",
                 ..open
             },
-            Marker::Open | Marker::Once | Marker::Item(..) | Marker::Posture(..) | Marker::Own(..) => open,
+            Marker::Open
+            | Marker::Once
+            | Marker::Derived(_)
+            | Marker::Item(..)
+            | Marker::Posture(..)
+            | Marker::Own(..) => open,
         }
     }
 }
