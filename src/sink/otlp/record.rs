@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn a_managed_device_is_the_host() {
-        let event = event(
+        let event = event_of(
             r#"{"class_uid":3004,"severity_id":1,"message":"x","entity":{"type_id":1,"device":{"uid":"d1","hostname":"pc","ip":"10.0.0.1"}},"metadata":{"version":"1.8.0"}}"#,
         );
         let record = log_record(&event, &Fields::of(&event), Body::Structured);
