@@ -10,10 +10,13 @@ pub mod demo;
 pub mod engine;
 pub mod explain;
 pub mod fetch;
+pub mod files;
 pub mod held;
 pub mod keep;
+pub mod names;
 pub mod online;
 pub mod parts;
+pub mod pipe;
 pub mod plan;
 pub mod prepare;
 pub mod probe;
@@ -27,6 +30,7 @@ pub mod supervise;
 pub mod tail;
 #[cfg(test)]
 pub(crate) mod testing;
+mod upkeep;
 pub mod verify;
 
 /// Why the program ended, by its exit code (contract.md section 1).

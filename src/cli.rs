@@ -6,10 +6,12 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::AppError;
+use crate::cli::color::Output;
 use crate::cli::logging::Reader;
 
 mod ask;
 mod check;
+mod color;
 mod completions;
 mod dead_letters;
 mod demo;
@@ -18,6 +20,7 @@ mod explain;
 mod fetch;
 mod init;
 mod logging;
+mod normalize;
 mod open;
 mod orgs;
 mod plain;
@@ -35,8 +38,17 @@ mod verify;
 #[command(name = "vintner", version, arg_required_else_help = true)]
 struct Arguments {
     /// Form of the log on stderr; without it: `human` on a terminal, else `json`
-    #[arg(long, global = true, value_enum)]
+    #[arg(long, global = true, value_enum, help_heading = "Output")]
     log_format: Option<logging::LogFormat>,
+    /// Color of logs, help, tables and errors
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "WHEN", help_heading = "Output")]
+    color: color::Color,
+    /// Log more: `-v` debug, `-vv` trace. Beats VINTNER_LOG
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Output")]
+    verbose: u8,
+    /// Log warnings and errors only; `-qq`: errors only. Beats VINTNER_LOG
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, help_heading = "Output")]
+    quiet: u8,
     #[command(subcommand)]
     command: Command,
 }
@@ -53,6 +65,8 @@ enum Command {
     Run(run::Run),
     /// Fetch one list once, for pipes: no configuration, no journal
     Fetch(fetch::Fetch),
+    /// Turn raw records on stdin into events on stdout: no configuration, no journal, no network
+    Normalize(normalize::Normalize),
     /// Show which site goes to which organization, and why
     Orgs(orgs::Orgs),
     /// Show what a running vintner is doing, or what the journal says
@@ -78,7 +92,7 @@ enum Command {
 /// Which configuration a command reads.
 #[derive(Clone, Debug, clap::Args)]
 struct ConfigFile {
-    /// Configuration file [default: ./vintner.toml, then /etc/vintner/vintner.toml]
+    /// Configuration file [default: VINTNER_CONFIG, else ./vintner.toml, ~/.config/vintner/vintner.toml or /etc/vintner/vintner.toml]
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -91,11 +105,14 @@ pub fn main() -> ExitCode {
 }
 
 fn run() -> ExitCode {
+    color::set_from(std::env::args_os());
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return usage(&error),
     };
-    if let Err(error) = logging::start(arguments.log_format, arguments.command.reader()) {
+    color::set(arguments.color);
+    let level = logging::Level { verbose: arguments.verbose, quiet: arguments.quiet };
+    if let Err(error) = logging::start(arguments.log_format, level, arguments.command.reader()) {
         return fail(&error);
     }
     // The one TLS provider of this process; a second installation changes nothing.
@@ -108,7 +125,9 @@ fn run() -> ExitCode {
 
 /// Help and version go to stdout with code 0, usage errors to stderr with code 2.
 fn usage(error: &clap::Error) -> ExitCode {
-    let text = error.render().to_string();
+    let output = if error.use_stderr() { Output::Stderr } else { Output::Stdout };
+    let styled = error.render();
+    let text = if color::is_on(output) { styled.ansi().to_string() } else { styled.to_string() };
     if error.use_stderr() {
         logging::complain(text.trim_end());
         return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
@@ -129,6 +148,7 @@ impl Command {
             | Self::DeadLetters(_)
             | Self::Verify(_)
             | Self::Explain(_)
+            | Self::Normalize(_)
             | Self::Schema(_)
             | Self::Completions(_) => Reader::Awaited,
         }
@@ -142,6 +162,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Check(command) => on_runtime(command.run()),
         Command::Run(command) => on_runtime(command.run()),
         Command::Fetch(command) => on_runtime(command.run()),
+        Command::Normalize(command) => command.run(),
         Command::Orgs(command) => on_runtime(command.run()),
         Command::Status(command) => on_runtime(command.run()),
         Command::Tail(command) => on_runtime(command.run()),

@@ -4,21 +4,28 @@
 //! [`Clock`] derives its wall time from the same instant, so that both always agree.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+
+use crate::clock::api::Apis;
+
+pub mod api;
 
 /// A point in time: milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Millis(pub i64);
 
-/// Where wall time comes from. Cheap to clone.
+/// Where wall time comes from, and what is known of the APIs' clocks. Cheap to clone; clones share it.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock {
+    source: Source,
+    apis: Arc<Mutex<Apis>>,
+}
 
 #[derive(Clone, Debug)]
 enum Source {
@@ -36,17 +43,21 @@ struct Manual {
 impl Clock {
     /// The machine's clock.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self::of(Source::System)
     }
 
     /// A clock that shows `start` now and from then on follows tokio's (possibly paused) time.
     pub fn manual(start: Millis) -> Self {
-        Self(Source::Manual(Arc::new(Manual { start, base: Instant::now(), skew_ms: AtomicI64::new(0) })))
+        Self::of(Source::Manual(Arc::new(Manual { start, base: Instant::now(), skew_ms: AtomicI64::new(0) })))
+    }
+
+    fn of(source: Source) -> Self {
+        Self { source, apis: Arc::default() }
     }
 
     /// Wall time now.
     pub fn now(&self) -> Millis {
-        match &self.0 {
+        match &self.source {
             #[expect(clippy::disallowed_methods, reason = "this is the one place that reads wall time")]
             Source::System => Millis(jiff::Timestamp::now().as_millisecond()),
             Source::Manual(manual) => {
@@ -59,9 +70,15 @@ impl Clock {
 
     /// Makes a manual clock jump by `ms` (negative: back), as a stepped system clock would. No effect on the system clock.
     pub fn jump(&self, ms: i64) {
-        if let Source::Manual(manual) = &self.0 {
+        if let Source::Manual(manual) = &self.source {
             manual.skew_ms.fetch_add(ms, Ordering::Relaxed);
         }
+    }
+}
+
+impl Clock {
+    fn apis(&self) -> MutexGuard<'_, Apis> {
+        self.apis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,9 +5,11 @@
 
 mod check;
 pub mod files;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod load;
 mod mapping;
-mod nearest;
+pub mod nearest;
 mod places;
 mod raw;
 mod read;

@@ -13,6 +13,8 @@ pub mod credential;
 pub mod endpoint;
 pub mod error;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub mod lane;
 mod login;
 pub mod memory;
@@ -22,7 +24,7 @@ mod redact;
 mod retry;
 mod saver;
 mod session;
-mod skew;
+pub mod skew;
 pub mod state;
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,6 @@
 //! What is wrong, where, and what mends it: the form in which every problem of a file is told.
 //!
-//! Colour carries no meaning here: severity and hint are words.
+//! Color carries no meaning here: severity and hint are words.
 
 use std::error::Error;
 use std::fmt;

@@ -29,10 +29,14 @@ pub mod check;
 mod counters;
 pub mod coverage;
 pub mod dead;
+mod dead_requests;
 pub mod drift;
 mod fail;
 pub mod files;
 pub mod full;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
+mod guard;
 pub mod held;
 mod holes;
 mod intake;
@@ -41,6 +45,7 @@ pub mod inventory;
 pub mod items;
 pub mod lists;
 mod lock;
+mod log;
 mod look;
 mod memory;
 #[cfg(test)]
@@ -49,8 +54,10 @@ mod pack;
 mod partitions;
 pub mod policy;
 mod readers;
+mod rejected;
 mod replay;
 pub mod requests;
+mod rescue;
 mod schema;
 mod seen;
 mod settle;
@@ -65,6 +72,8 @@ pub mod tail;
 mod tests;
 pub mod trim;
 mod tx;
+mod wait;
+mod work;
 mod writer;
 
 /// The lane in which an account's records wait for the sinks.

@@ -13,6 +13,9 @@ pub mod datto;
 pub mod deliver;
 pub mod diagnostic;
 pub mod event;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod inventory;
 pub mod journal;
 pub mod normalize;

@@ -23,6 +23,8 @@ pub mod derive {
 pub mod drift;
 mod ecs;
 pub mod explain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 pub(crate) mod json;
 pub mod known;
 pub mod lens;

@@ -10,6 +10,7 @@ mod auth;
 mod call;
 pub mod command;
 mod control;
+pub mod date;
 mod dice;
 mod estate;
 pub mod failure;
@@ -40,6 +41,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::{Clock, Millis};
 use crate::sim::command::{Applied, Command, CommandError};
+use crate::sim::date::DateHeader;
 use crate::sim::fault::{Faults, Rule};
 use crate::sim::reply::Reply;
 use crate::sim::service::Service;
@@ -114,6 +116,11 @@ impl Sim {
     /// Adds faults.
     pub fn add_faults(&self, rules: Vec<Rule>) {
         self.lock().injector.add(rules);
+    }
+
+    /// Changes what the `Date` header of answers says.
+    pub fn set_date(&self, date: DateHeader) {
+        self.lock().set_date(date);
     }
 
     fn current(&self) -> MutexGuard<'_, Service> {

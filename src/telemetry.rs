@@ -34,7 +34,7 @@ pub struct Gauges {
     pub backlog_age: Family<SinkLabel, Gauge>,
     /// 1 while a sink fails.
     pub sink_failing: Family<SinkLabel, Gauge>,
-    /// Seconds since a stream's last complete pass.
+    /// Seconds since a stream's last complete pass; before the first one since its account began to collect.
     pub lag: Family<StreamLabels, Gauge>,
     /// Requests of the last 60 s that this process sent.
     pub budget_used: Family<AccountLabel, Gauge>,
@@ -42,6 +42,10 @@ pub struct Gauges {
     pub budget_ceiling: Family<AccountLabel, Gauge>,
     /// Requests of the last 60 s that others sent, as far as the API said.
     pub budget_foreign: Family<AccountLabel, Gauge>,
+    /// Seconds that the API's clock is ahead of this machine's.
+    pub clock_ahead: Family<AccountLabel, Gauge>,
+    /// 1 while the clocks do not agree, so that no first start is fixed and nothing is removed for its age.
+    pub clock_refused: Family<AccountLabel, Gauge>,
     /// 1 while the activity log shows DEVICE rows and no USER row.
     pub user_rows_missing: Family<AccountLabel, Gauge>,
     /// Rows that a list lacks by the API's own counts; 0 if it is whole.
@@ -56,6 +60,8 @@ pub struct Gauges {
     pub journal_limit: Gauge,
     /// Bytes of what collectors know, which do not count for the limit.
     pub journal_state: Gauge,
+    /// Dead letters of unreadable items that left for newer ones; the journal counts them, so that a restart does not begin anew.
+    pub dead_letters_dropped: Counter,
     /// 1 if the last reload was taken over (or there was none), 0 if it was refused and the configuration before it runs on.
     pub reload_ok: Gauge,
 }
@@ -181,7 +187,11 @@ impl Gauges {
             self.backlog_age.clone(),
         );
         registry.register("sink_failing", "1 while a sink fails", self.sink_failing.clone());
-        registry.register("stream_lag_seconds", "Seconds since a stream's last complete pass", self.lag.clone());
+        registry.register(
+            "stream_lag_seconds",
+            "Seconds since a stream's last complete pass, before the first one since its account began to collect",
+            self.lag.clone(),
+        );
         registry.register("budget_used_requests", "Own requests of the last 60 s", self.budget_used.clone());
         registry.register(
             "budget_ceiling_requests",
@@ -192,6 +202,16 @@ impl Gauges {
             "budget_foreign_requests",
             "Requests of others in the last 60 s",
             self.budget_foreign.clone(),
+        );
+        registry.register(
+            "api_clock_ahead_seconds",
+            "Seconds that the API's clock is ahead of this machine's; negative: behind",
+            self.clock_ahead.clone(),
+        );
+        registry.register(
+            "clock_refused",
+            "1 while the clocks are a day or more apart or the API's is unknown: nothing is removed for its age",
+            self.clock_refused.clone(),
         );
         registry.register(
             "activity_user_rows_missing",
@@ -208,6 +228,11 @@ impl Gauges {
         registry.register("journal_used_bytes", "Bytes of the journal in use", self.journal_bytes.clone());
         registry.register("journal_limit_bytes", "Size at which collectors pause", self.journal_limit.clone());
         registry.register("journal_state_bytes", "Bytes of collector state", self.journal_state.clone());
+        registry.register(
+            "dead_letters_dropped",
+            "Dead letters of unreadable items that left for newer ones",
+            self.dead_letters_dropped.clone(),
+        );
         registry.register(
             "config_reload_ok",
             "0 while a refused configuration waits to be mended",

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("admin", 7),
     ("config", 7),
     ("app", 8),
+    ("fuzzing", 9),
     ("cli", 9),
     ("main", 9),
     ("lib", 9),
@@ -227,4 +228,67 @@ fn a_field_that_clashes_is_seen() {
     for bad in ["message, \"x\"", "level = ?level, \"x\"", "a = 1, a = 2, \"x\"", "%target, \"x\""] {
         assert!(!clashes(&fields(&format!("tracing::info!({bad})"))).is_empty(), "{bad}");
     }
+}
+
+/// The path of a source's module as `cargo test` prints it; of the tests in `tests/it` with `it::` before it.
+fn module_path(path: &Path) -> Vec<String> {
+    let relative = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).unwrap().with_extension("");
+    let parts = relative.components().map(|part| part.as_os_str().to_string_lossy().into_owned());
+    parts.skip_while(|part| part == "src" || part == "tests").filter(|part| part != "lib" && part != "main").collect()
+}
+
+/// The names of the tests in a source: functions with an attribute that makes them tests, with the module that they stand in.
+fn tests_of(text: &str) -> Vec<String> {
+    let (mut names, mut inner, mut is_test) = (Vec::new(), None, false);
+    for line in text.lines() {
+        let declared = line.trim_start_matches("pub(crate) ").strip_prefix("mod ");
+        if let Some(name) = declared.and_then(|rest| rest.strip_suffix(" {")) {
+            inner = Some(name);
+        }
+        if line == "}" {
+            inner = None;
+        }
+        let line = line.trim_start();
+        is_test |= line.starts_with("#[") && (line.contains("test]") || line.contains("test("));
+        let name = line.trim_start_matches("async ").strip_prefix("fn ").and_then(|rest| rest.split('(').next());
+        if let Some(name) = name.filter(|_| std::mem::take(&mut is_test)) {
+            names.push(inner.map_or_else(|| name.to_owned(), |inner| format!("{inner}::{name}")));
+        }
+    }
+    names
+}
+
+/// What a page names as a test: code with `::` in it.
+fn named_tests(page: &str) -> Vec<&str> {
+    let is_path = |code: &&str| {
+        code.contains("::") && code.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_:".contains(c))
+    };
+    page.split('`').skip(1).step_by(2).filter(is_path).collect()
+}
+
+#[test]
+fn every_test_that_a_page_names_exists() {
+    let mut all = BTreeSet::new();
+    for path in sources("src").into_iter().chain(sources("tests/it")) {
+        let module = module_path(&path);
+        for name in tests_of(&fs::read_to_string(&path).unwrap()) {
+            all.insert([module.join("::"), name].join("::"));
+        }
+    }
+    assert!(all.len() > 900, "only {} tests were found", all.len());
+    let mut missing = Vec::new();
+    for (page, least) in [("docs/reliability.md", 100), ("docs/security.md", 20)] {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(page)).unwrap();
+        let named = named_tests(&text);
+        assert!(named.len() >= least, "{page} names only {} tests", named.len());
+        missing.extend(named.into_iter().filter(|name| !all.contains(*name)).map(|name| format!("{page}: {name}")));
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn a_test_is_known_by_its_attribute_and_its_module() {
+    let source = "#[cfg(test)]\nmod tests {\n    fn helper() {}\n\n    /// Says.\n    #[tokio::test(start_paused = true)]\n    #[ignore = \"slow\"]\n    async fn one() {}\n}\n\n#[test]\nfn two() {}\n";
+    assert_eq!(tests_of(source), ["tests::one", "two"]);
+    assert_eq!(named_tests("| `a::b` and `x` | `c::d_1`, `E::F` |"), ["a::b", "c::d_1"]);
 }

@@ -35,10 +35,28 @@ pub struct AccountReport {
     pub platform: String,
     /// Why it is not connected, if it is not.
     pub problem: Option<String>,
+    /// How its API's clock and this machine's compare; absent when no instance runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<ClockReport>,
     /// Its request budget.
     pub budget: Option<BudgetReport>,
     /// Its streams.
     pub streams: Vec<StreamReport>,
+}
+
+/// The API's clock, as the `Date` of its answers shows it, and this machine's.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockReport {
+    /// `unknown` (no answer yet), `undated` (answers without a `Date`), `agrees`, `differs` (a minute or more), `apart` (a day or more).
+    pub state: String,
+    /// Seconds that the API's clock is ahead of this machine's; negative: behind.
+    pub ahead_seconds: i64,
+    /// Whether an operator accepted this machine's clock.
+    pub accepted: bool,
+    /// Whether no first start is fixed and nothing is removed for its age.
+    pub refuses: bool,
+    /// The difference in words, from a minute on.
+    pub problem: Option<String>,
 }
 
 /// Requests of the last 60 s.
@@ -70,8 +88,11 @@ pub struct StreamReport {
     pub panic: Option<String>,
     /// Begin of the last complete pass.
     pub last_pass: Option<Millis>,
-    /// Seconds since then.
+    /// Seconds since then; before the first complete pass since its account began to collect.
     pub lag_seconds: Option<u64>,
+    /// Passes in a row that failed.
+    #[serde(default)]
+    pub failures: u32,
     /// How long that pass took, in milliseconds.
     pub took_ms: u64,
     /// Requests that it cost.
@@ -101,7 +122,17 @@ pub struct UserRowsReport {
     pub newest_device: Option<Millis>,
 }
 
+/// Failed passes in a row after which a stream is not ready, if one was complete before.
+const FAILURES: u32 = 3;
+
 impl StreamReport {
+    /// Why it does not collect, if it does not: its task panicked, its first pass failed, or several in a row.
+    fn trouble(&self) -> Option<&str> {
+        let is_first = self.last_pass.is_none();
+        let fails = self.failures >= FAILURES || (self.failures > 0 && is_first);
+        self.panic.as_deref().or_else(|| self.reason.as_deref().filter(|_| fails))
+    }
+
     /// Why the stream's data is not all there, if it is not: USER rows are missing.
     pub fn lack(&self) -> Option<String> {
         let since = self.user_rows.as_ref()?.missing_since?;
@@ -202,6 +233,9 @@ pub struct JournalReport {
     pub held_bytes: u64,
     /// Dead letters waiting for an operator.
     pub dead_letters: u64,
+    /// Dead letters of unreadable items that left for newer ones, since the journal was made.
+    #[serde(default)]
+    pub dead_letters_dropped: u64,
     /// Bytes that dead letters keep.
     #[serde(default)]
     pub dead_bytes: u64,
@@ -224,11 +258,16 @@ impl Report {
             (None, None) => Some(format!("account {}: not connected yet", account.name)),
             (None, Some(_)) => None,
         });
+        // Clocks that are not known yet are no reason: the account is not connected then.
+        let clocks = self.accounts.iter().filter_map(|account| {
+            let clock = account.clock.as_ref().filter(|clock| clock.refuses && account.problem.is_none())?;
+            let problem = clock.problem.as_ref()?;
+            Some(format!("account {}: {problem}: nothing is removed for its age", account.name))
+        });
         let streams = self.accounts.iter().flat_map(|account| {
-            let panic = |stream: &StreamReport| {
-                Some(format!("{} of {}: {}", stream.stream, account.name, stream.panic.as_ref()?))
-            };
-            account.streams.iter().filter_map(panic)
+            let line =
+                |stream: &StreamReport| Some(format!("{} of {}: {}", stream.stream, account.name, stream.trouble()?));
+            account.streams.iter().filter_map(line)
         });
         let sinks = self.sinks.iter().filter(|sink| sink.works == Some(false) || sink.failing_since.is_some());
         let sinks = sinks.map(|sink| match &sink.last_error {
@@ -236,6 +275,6 @@ impl Report {
             None => format!("sink {}: not proven yet", sink.name),
         });
         let journal = self.journal.full.then(|| "the journal is full".to_owned());
-        accounts.chain(streams).chain(sinks).chain(journal).collect()
+        accounts.chain(clocks).chain(streams).chain(sinks).chain(journal).collect()
     }
 }

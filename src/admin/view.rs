@@ -1,11 +1,12 @@
 //! The running program as the admin listener sees it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
-    AccountReport, BudgetReport, DriftReport, JournalReport, ListReport, PositionReport, Report, SinkReport,
-    StreamReport, UserRowsReport,
+    AccountReport, BudgetReport, ClockReport, DriftReport, JournalReport, ListReport, PositionReport, Report,
+    SinkReport, StreamReport, UserRowsReport,
 };
 use crate::clock::{Clock, Millis};
 use crate::collect::activity::user_rows::{self, UserRows};
@@ -108,6 +109,7 @@ impl AccountView {
             uid: connection.uid.clone(),
             platform: self.platform.clone(),
             problem: connection.problem.clone(),
+            clock: connection.client.as_ref().map(clock),
             budget: connection.client.as_ref().map(budget),
             streams: streams.iter().map(|(stream, state)| stream_report(*stream, state, now)).collect(),
         }
@@ -150,7 +152,8 @@ impl View {
             journal: JournalReport { full: self.journal.is_full(), ..JournalReport::default() },
             ..Report::default()
         };
-        report.unready()
+        let trouble = self.journal.trouble().map(|trouble| format!("journal: {trouble}"));
+        trouble.into_iter().chain(report.unready()).collect()
     }
 
     async fn journal_report(&self) -> Result<JournalReport, JournalError> {
@@ -163,6 +166,7 @@ impl View {
             held_records: usage.held_records,
             held_bytes: usage.held_bytes,
             dead_letters: usage.dead_letters,
+            dead_letters_dropped: usage.rejected_dropped,
             dead_bytes: usage.dead_bytes,
             state_bytes: usage.state_bytes,
             cause: causes.as_ref().map(ToString::to_string),
@@ -226,6 +230,10 @@ fn set(gauges: &Gauges, report: &Report) {
     }
     for account in &report.accounts {
         let label = AccountLabel { account: account.name.clone() };
+        if let Some(clock) = &account.clock {
+            gauges.clock_ahead.get_or_create(&label).set(clock.ahead_seconds);
+            gauges.clock_refused.get_or_create(&label).set(i64::from(clock.refuses));
+        }
         if let Some(budget) = &account.budget {
             gauges.budget_used.get_or_create(&label).set(i64::from(budget.used));
             gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
@@ -261,6 +269,18 @@ fn set(gauges: &Gauges, report: &Report) {
     gauges.journal_bytes.set(clamp(report.journal.used_bytes));
     gauges.journal_limit.set(clamp(report.journal.limit_bytes));
     gauges.journal_state.set(clamp(report.journal.state_bytes));
+    gauges.dead_letters_dropped.inner().store(report.journal.dead_letters_dropped, Ordering::Relaxed);
+}
+
+fn clock(client: &Client) -> ClockReport {
+    let clocks = client.clocks();
+    ClockReport {
+        state: clocks.agreement.as_str().to_owned(),
+        ahead_seconds: clocks.ahead_ms / 1000,
+        accepted: clocks.is_accepted,
+        refuses: clocks.refuses(),
+        problem: clocks.problem(),
+    }
 }
 
 fn budget(client: &Client) -> BudgetReport {
@@ -281,7 +301,8 @@ fn stream_report(stream: Stream, state: &StreamState, now: Millis) -> StreamRepo
         reason: state.reason.clone(),
         panic: state.panic.clone(),
         last_pass: state.completed,
-        lag_seconds: state.completed.map(|at| whole_seconds(now.since(at))),
+        lag_seconds: state.completed.or(state.since).map(|at| whole_seconds(now.since(at))),
+        failures: state.failures,
         took_ms: u64::try_from(state.took.as_millis()).unwrap_or(u64::MAX),
         requests: state.requests,
         stretched_to_seconds: state.stretched_to.map(whole_seconds),

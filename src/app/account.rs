@@ -34,6 +34,8 @@ use crate::inventory::Account;
 use crate::journal::accounts::OpenAccountError;
 use crate::record::Stream;
 
+mod start;
+
 /// A first connection that failed for no lasting reason is tried again after this.
 const RETRY: Duration = Duration::from_secs(30);
 
@@ -87,7 +89,10 @@ impl AccountTask {
         #[cfg(test)]
         crate::diagnostic::planted::visit("connect", &self.config.name);
         let Some(source) = self.connect_patiently(shared, stop).await? else { return Ok(()) };
-        let cut = source.cut(self.config.start).await?;
+        for stream in Stream::COLLECTED.into_iter().filter(|stream| self.interval(*stream).is_some()) {
+            source.status.expect(stream, shared.clock.now());
+        }
+        let Some(cut) = self.cut_patiently(&source, stop).await? else { return Ok(()) };
         if self.interval(Stream::Inventory).is_none() {
             let shown = tokio::select! {
                 shown = source.show_sites() => shown,
@@ -153,7 +158,7 @@ impl AccountTask {
     /// One complete pass of every stream: the inventory first, since names and organizations hang on it.
     pub async fn once(self, source: SharedSource) -> Result<(), AppError> {
         let name = self.config.name.clone();
-        let cut = source.cut(self.config.start).await?;
+        let cut = self.cut_once(&source).await?;
         if self.interval(Stream::Inventory).is_none() {
             source.show_sites().await.map_err(|error| self.ended(error))?;
         }
@@ -234,6 +239,7 @@ impl AccountTask {
             ClientError::NotFound { .. }
             | ClientError::Failed { .. }
             | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. }
             | ClientError::Stopped => RETRY,
         }
     }

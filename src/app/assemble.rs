@@ -57,7 +57,8 @@ pub async fn from_config(
     control: &Control,
     metrics: Metrics,
 ) -> Result<Engine, AppError> {
-    let (clock, journal) = (Clock::system(), resources.journal.clone());
+    // One clock for all, since it knows what the APIs show of theirs.
+    let (clock, journal) = (resources.journal.clock().clone(), resources.journal.clone());
     let admin = resources.admin.clone().listener().await?;
     let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
     let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));

@@ -15,18 +15,11 @@ use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
 use crate::app::sinks::{self, Deliverer, Planned};
 use crate::app::supervise::Supervised;
-use crate::app::{held, summary};
+use crate::app::upkeep::{keep_up, serve_requests};
+use crate::app::{files, held, summary};
 use crate::clock::Millis;
 use crate::collect::sites::end_wait;
 use crate::diagnostic::panics::why_ended;
-use crate::journal::JournalError;
-use crate::journal::requests::Served;
-
-/// Requests of commands beside a running instance are taken within this.
-const REQUEST_EVERY: Duration = Duration::from_secs(1);
-
-/// Trimming, expiry of held records and the journal's size are looked after this often.
-const UPKEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How often `--once` looks whether a full journal gets room.
 const STUCK_LOOK: Duration = Duration::from_secs(1);
@@ -114,6 +107,9 @@ impl Engine {
         let stopped = stopped.await.unwrap_or(Err(AppError::Deadline));
         collectors.shutdown().await;
         background.abort().await;
+        if !matches!(ended, Ok(Ended::Changed(_))) {
+            self.shared.journal.stop_waiting();
+        }
         self.close_clients().await;
         let outcome = match (ended, stopped) {
             // What could not be finished in time stays in the journal, and the next run delivers it.
@@ -144,6 +140,7 @@ impl Engine {
         // A sink that does not answer and for which nothing waits leaves nothing undone.
         let finished = finished.unwrap_or(if is_over { Err(AppError::Deadline) } else { Ok(()) });
         background.abort().await;
+        self.shared.journal.stop_waiting();
         let summarized = summary::log(&self.shared.journal, &self.accounts, &self.sinks).await;
         self.close_clients().await;
         self.close_journal().await;
@@ -270,6 +267,7 @@ impl Engine {
         let mut upkeep = JoinSet::new();
         upkeep.spawn(supervised("requests", self.shared.clone(), stop.clone(), serve_requests));
         upkeep.spawn(supervised("journal", self.shared.clone(), stop.clone(), keep_up));
+        upkeep.spawn(supervised("files", self.shared.clone(), stop.clone(), files::watch));
         if let Some((listener, view)) = self.admin.take() {
             let serve = move |_, stop| {
                 let (listener, view) = (listener.clone(), view.clone());
@@ -327,40 +325,6 @@ async fn supervised<F: Future<Output = Result<(), AppError>>>(
     let (metrics, name) = (shared.metrics.clone(), name.to_owned());
     let supervised = Supervised { kind: "upkeep", name, metrics, stop: stop.clone() };
     supervised.run(|| task(shared.clone(), stop.clone()), |_| ()).await.unwrap_or(Ok(()))
-}
-
-async fn serve_requests(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
-    while !stop.is_cancelled() {
-        for (number, _) in shared.journal.requests().await? {
-            match shared.journal.serve(number).await {
-                Ok(Served::Refused(reason)) => tracing::warn!(request = number, reason, "request refused"),
-                Ok(served) => tracing::info!(request = number, ?served, "request done"),
-                // It was taken back, or what it is about changed meanwhile: the next look finds out.
-                Err(JournalError::Conflict) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        pause(REQUEST_EVERY, &stop).await;
-    }
-    Ok(())
-}
-
-async fn keep_up(shared: Shared, stop: CancellationToken) -> Result<(), AppError> {
-    while !stop.is_cancelled() {
-        let done = shared.journal.maintain().await?;
-        for (account, site, count) in &done.expired {
-            tracing::warn!(%account, %site, count, "records of a site that nobody mapped were held longer than hold_for: dropped");
-        }
-        pause(UPKEEP_EVERY, &stop).await;
-    }
-    Ok(())
-}
-
-async fn pause(duration: Duration, stop: &CancellationToken) {
-    tokio::select! {
-        () = tokio::time::sleep(duration) => {}
-        () = stop.cancelled() => {}
-    }
 }
 
 fn stopped_early() -> AppError {

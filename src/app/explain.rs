@@ -110,7 +110,7 @@ async fn surroundings(config: Option<Config>) -> Result<(Directory, AccountUid, 
 }
 
 /// What events are made by when nothing is configured.
-fn defaults() -> Options {
+pub(crate) fn defaults() -> Options {
     Options { lens: Arc::new(Lens::shipped()), ..Options::default() }
 }
 

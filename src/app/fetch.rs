@@ -11,7 +11,7 @@ use crate::app::fetch::printer::Printer;
 use crate::app::fetch::target::Target;
 use crate::clock::{Clock, Millis};
 use crate::collect::activity::list::WindowList;
-use crate::collect::activity::window::Window;
+use crate::collect::activity::window::{Reached, Window};
 use crate::collect::inventory::sight::{DEVICES, SITES};
 use crate::collect::walk::Walk;
 use crate::datto::Transport;
@@ -51,14 +51,14 @@ pub enum What {
 }
 
 impl What {
-    fn list(self, since: Option<Millis>, now: Millis) -> List {
+    fn list(self, since: Option<Millis>, now: Millis, reached: Reached) -> List {
         let numbered = |path, array| List::Numbered(Walk::new(PageRequest::list(path, array)));
         match self {
             Self::OpenAlerts => numbered("/v2/account/alerts/open", "alerts"),
             Self::ResolvedAlerts => numbered("/v2/account/alerts/resolved", "alerts"),
             Self::Activity => {
                 let from = since.unwrap_or(now.minus(ACTIVITY_REACH));
-                List::Window(WindowList::new(Window::since(None, Duration::ZERO, from, now)))
+                List::Window(WindowList::new(Window::since(None, Duration::ZERO, from, reached)))
             }
             Self::Sites => numbered(SITES, "sites"),
             Self::Devices => numbered(DEVICES, "devices"),
@@ -80,10 +80,11 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     // No journal keeps what is printed here, so the source's text goes with it.
     let options = Options { format, raw_data: RawData::Findings, ..target.told.clone() };
     let udfs = &target.config.inventory.udfs;
-    let now = task.client.api_time();
+    let time = task.client.source_time();
+    let now = time.now.unwrap_or(time.latest);
     let mut printer = Printer { directory, clock, options, stdout, left_out: 0 };
     let least = since.map(|reach| now.minus(reach));
-    let mut list = what.list(least, now);
+    let mut list = what.list(least, now, Reached { certain: time.earliest, latest: time.latest });
     let mut seen = HashSet::new();
     while let Some(page) = list.page(&task.client).await.map_err(failed)? {
         let records = records::of_page(&account.uid, what, &page.items, page.received_at, least, udfs);
@@ -130,7 +131,7 @@ impl List {
 async fn directory(task: &AccountTask, account: &Account, policy: &Policy) -> Result<Directory, ClientError> {
     let client: &Client = &task.client;
     let mut sites: Vec<Site> = Vec::new();
-    let mut list = Walk::new(PageRequest::list(SITES, "sites"));
+    let mut list = Walk::new(PageRequest::list(SITES, "sites")).with_bytes(client.max_body().saturating_mul(4));
     while let Some(page) = list.page(client, Lane::Alerts).await? {
         sites.extend(page.items.iter().filter_map(|item| site::decode(item, &account.uid).ok()));
     }

@@ -18,6 +18,7 @@ use crate::datto::lane::Lane;
 use crate::datto::memory::{Memory, ProcessMemory};
 use crate::datto::model::activity::Entity;
 use crate::datto::page::PageRequest;
+use crate::datto::skew::APART_HINT;
 use crate::diagnostic::causes;
 
 /// What a check found.
@@ -59,6 +60,10 @@ pub async fn check(
             outcome = probe(&task, clock.now()).await.map(|lines| {
                 found.probes.push(Probed { number, platform: task.platform.clone(), lines });
             });
+        }
+        let clocks = task.client.clocks();
+        if let Some(problem) = clocks.problem().filter(|_| clocks.refuses()) {
+            found.problems.push(format!("account {}: {problem}. {APART_HINT}", account.name));
         }
         if let Err(problem) = outcome {
             found.problems.push(format!("account {}: {}", account.name, causes::line(&problem)));

@@ -83,7 +83,7 @@ async fn undelivered(
     }
     let mut from = backlog.position.saturating_add(1);
     loop {
-        let records = journal.records(&backlog.partition, from, AT_ONCE).await?;
+        let records = journal.some_records(&backlog.partition, from, AT_ONCE).await?;
         let Some((last, ..)) = records.last() else { return Ok(counts) };
         from = last.saturating_add(1);
         for (_, _, record) in &records {

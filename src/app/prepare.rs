@@ -75,7 +75,7 @@ impl Resources {
         let journal = if self.journal.is_at(&config.journal.path) {
             self.journal.clone()
         } else {
-            Journal::open(&config.journal.path, journal_options(&config), Clock::system())?
+            Journal::open(&config.journal.path, journal_options(&config), self.journal.clock().clone())?
         };
         let prepared = Prepared { config, resources: Self { journal, admin } };
         let checked = check_user_activity_orgs(&prepared.resources.journal, &prepared.config.accounts, &[]).await;

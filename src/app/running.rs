@@ -6,6 +6,7 @@ use crate::app::AppError;
 use crate::app::assemble;
 use crate::app::engine::{Ended, Engine};
 use crate::app::held;
+use crate::app::names;
 use crate::app::prepare::{Admin, Prepared, Resources, journal_options};
 use crate::app::reload::{Change, Reloader, refused};
 use crate::app::stop::Control;
@@ -25,6 +26,8 @@ pub struct Running<E> {
     pub environment: E,
     /// Accounts whose `user_activity_org` may be another than the stored one.
     pub accept_user_activity_org: Vec<String>,
+    /// Whether this machine's clock is right though an API's is a day or more away, or unknown.
+    pub accept_clock: bool,
 }
 
 impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
@@ -96,11 +99,13 @@ impl<E: Environment + Clone + Send + Sync + 'static> Running<E> {
     /// Starts for the first time.
     async fn first(&self, control: &Control, metrics: &Metrics) -> Result<(Engine, Resources), AppError> {
         let accepted = &self.accept_user_activity_org;
-        let is_configured = |name: &String| self.config.accounts.iter().any(|account| account.name == *name);
-        if let Some(name) = accepted.iter().find(|name| !is_configured(name)) {
-            return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")));
+        for name in accepted {
+            names::account(&self.config, name)?;
         }
         let mut resources = Resources::take(&self.config, accepted).await?;
+        if self.accept_clock {
+            resources.journal.clock().accept();
+        }
         let engine = self.start(&self.config, &mut resources, accepted, control, metrics).await?;
         Ok((engine, resources))
     }

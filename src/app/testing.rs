@@ -1,6 +1,6 @@
 //! One account against a simulated Datto RMM in simulated time, for tests that need what only the crate's own tests can plant.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,19 @@ pub(crate) struct Fixture {
     pub(crate) shared: Shared,
     pub(crate) stop: CancellationToken,
     running: JoinSet<()>,
-    _folder: TempDir,
+    setup: Setup,
+    folder: TempDir,
+}
+
+/// What an account is made of, at each start anew.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    pub(crate) name: String,
+    /// Lines of its configuration besides the platform and the key.
+    pub(crate) text: String,
+    pub(crate) journal: Options,
+    /// How far this machine's clock is ahead of the world's, in milliseconds.
+    pub(crate) ahead_ms: i64,
 }
 
 impl Fixture {
@@ -49,33 +61,72 @@ impl Fixture {
 
     /// The same with a journal of at most `max_bytes`.
     pub(crate) async fn with_journal(name: &str, world: World, text: &str, max_bytes: u64) -> Self {
-        let (clock, folder) = (Clock::manual(START), tempfile::tempdir().unwrap());
-        let text = format!(
-            "[accounts.{name}]\nplatform = \"vidal\"\napi_key = {{ env = \"K\" }}\napi_secret = {{ env = \"S\" }}\nstart = \"all\"\n\
-             user_activity_org = \"msp\"\n{text}\n[sinks.stdout.console]\n"
-        );
-        let loaded = load::from_text(Path::new("test.toml"), &text);
-        let config = loaded.unwrap_or_else(|problems| panic!("{problems:?}")).config;
         let day = Duration::from_secs(86_400);
-        let options = Options { retain: 30 * day, max_bytes, hold_for: 30 * day };
-        let journal = Journal::open(&folder.path().join("test.db"), options, clock.clone()).unwrap();
-        journal.set_policy(config.policy.clone()).await.unwrap();
-        let credentials = Credentials { key: world.api_key.clone(), secret: world.api_secret.clone() };
-        let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
-        let sim = Sim::new(world, clock.clone());
-        let transport: Arc<dyn Transport> = Arc::new(Simulated(sim.clone()));
-        let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
-        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
-        let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
-        let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
-        let (stop, running) = (CancellationToken::new(), JoinSet::new());
-        Self { sim, task, shared, stop, running, _folder: folder }
+        let journal = Options { retain: 30 * day, max_bytes, hold_for: 30 * day };
+        let text = format!("start = \"all\"\nuser_activity_org = \"msp\"\n{text}");
+        Self::of(world, Setup { name: name.to_owned(), text, journal, ahead_ms: 0 }).await
     }
 
+    /// An account as `setup` describes it.
+    pub(crate) async fn of(world: World, setup: Setup) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let credentials = Credentials { key: world.api_key.clone(), secret: world.api_secret.clone() };
+        let sim = Sim::new(world, Clock::manual(START));
+        let (task, shared) = assembled(&setup, folder.path(), credentials, &sim).await;
+        let (stop, running) = (CancellationToken::new(), JoinSet::new());
+        Self { sim, task, shared, stop, running, setup, folder }
+    }
+
+    /// Ends, and begins anew on the same journal as a new process would, with this machine's clock `ahead_ms` ahead of the world's.
+    pub(crate) async fn restart(&mut self, ahead_ms: i64) {
+        self.end().await;
+        self.task.client.close().await;
+        self.journal().close().await.unwrap();
+        self.setup.ahead_ms = ahead_ms;
+        let world = World::default();
+        let credentials = Credentials { key: world.api_key, secret: world.api_secret };
+        (self.task, self.shared) = assembled(&self.setup, self.folder.path(), credentials, &self.sim).await;
+        self.stop = CancellationToken::new();
+        self.start();
+    }
+}
+
+async fn assembled(setup: &Setup, folder: &Path, credentials: Credentials, sim: &Sim) -> (AccountTask, Shared) {
+    let Setup { name, text, journal, ahead_ms } = setup;
+    let now = sim.truth().now.0;
+    let clock = Clock::manual(Millis(now + ahead_ms));
+    let text = format!(
+        "[accounts.{name}]\nplatform = \"vidal\"\napi_key = {{ env = \"K\" }}\napi_secret = {{ env = \"S\" }}\n\
+             {text}\n[sinks.stdout.console]\n"
+    );
+    let loaded = load::from_text(Path::new("test.toml"), &text);
+    let config = loaded.unwrap_or_else(|problems| panic!("{problems:?}")).config;
+    let journal = Journal::open(&folder.join("test.db"), journal.clone(), clock.clone()).unwrap();
+    journal.set_policy(config.policy.clone()).await.unwrap();
+    let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
+    let transport: Arc<dyn Transport> = Arc::new(Simulated(sim.clone()));
+    let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
+    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+    let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
+    let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
+    (task, shared)
+}
+
+impl Fixture {
     /// Begins to poll.
     pub(crate) fn start(&mut self) {
         let (task, shared, stop) = (self.task.clone(), self.shared.clone(), self.stop.clone());
+        let (journal, upkeep_stop) = (shared.journal.clone(), stop.clone());
         self.running.spawn(async move { task.run(shared, stop).await.unwrap() });
+        self.running.spawn(async move {
+            while !upkeep_stop.is_cancelled() {
+                journal.maintain().await.unwrap();
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_secs(30)) => {}
+                    () = upkeep_stop.cancelled() => {}
+                }
+            }
+        });
     }
 
     /// Stops polling, and waits for it.
@@ -96,15 +147,19 @@ impl Fixture {
 
     /// What keeps it from being ready.
     pub(crate) async fn unready(&self) -> Vec<String> {
-        let view = View {
+        self.view().report().await.unwrap().unready()
+    }
+
+    /// The account as the admin listener sees it.
+    pub(crate) fn view(&self) -> View {
+        View {
             journal: self.shared.journal.clone(),
             metrics: self.shared.metrics.clone(),
             clock: self.shared.clock.clone(),
             started: Some(START),
             accounts: vec![self.task.view.clone()],
             sinks: Vec::new(),
-        };
-        view.report().await.unwrap().unready()
+        }
     }
 
     /// Every record that was taken in.
@@ -112,6 +167,11 @@ impl Fixture {
         let partition = Partition { account: self.account(), lane: Lane::Live };
         let found = self.journal().records(&partition, 1, usize::MAX).await.unwrap();
         found.into_iter().map(|(_, _, record)| record).collect()
+    }
+
+    /// The places of all held records.
+    pub(crate) async fn held_ids(&self) -> BTreeSet<u64> {
+        self.journal().held_seqs().await.unwrap().into_iter().collect()
     }
 
     /// Every dead letter.

@@ -1,4 +1,4 @@
-//! `vintner verify`: what a Kafka sink's topics hold, against what the journal says was sent.
+//! `vintner verify`: what a Kafka sink's topics hold, against what the journal says was sent. Its memory does not grow with either.
 
 mod address;
 pub mod compare;
@@ -9,6 +9,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use self::address::{Moves, Surroundings};
 use self::compare::remains::Remains;
+use self::compare::store::StoreError;
 use self::compare::{Comparison, Entry, Report};
 use crate::app::AppError;
 use crate::app::assemble::told;
@@ -16,6 +17,7 @@ use crate::app::sinks::Planned;
 use crate::clock::Clock;
 use crate::config::settings::{Config, SinkConfig};
 use crate::deliver::route::Route;
+use crate::journal::coverage::{Delivered, DeliveredMark};
 use crate::journal::sqlite::Journal;
 use crate::journal::{Lane, Partition};
 use crate::normalize::known::KnownDevice;
@@ -29,6 +31,10 @@ use crate::sink::kafka::read::{Reader, Seen, TopicPartition};
 const AT_ONCE: usize = 2_000;
 /// The same where only some of them are wanted: those of one batch.
 const SOME_AT_ONCE: usize = 512;
+/// Ranges of delivered records read from the journal at once.
+const RANGES_AT_ONCE: usize = 512;
+/// Devices that are remembered at once.
+const DEVICES_AT_ONCE: usize = 1_024;
 
 /// What was compared, and what came of it.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -58,14 +64,16 @@ pub async fn verify(
     })?;
     let directory = journal.directory().await?;
     let accounts = directory.accounts().map(|account| account.uid.to_string()).collect();
-    let mut known = Known {
-        comparison: Comparison::new(accounts, settings.timestamp, directory.version),
-        moves: Moves::default(),
-        route: planned.route(),
-        directory: &directory,
-    };
+    let comparison = Comparison::new(accounts, settings.timestamp, directory.version)?;
+    let mut known = Known { comparison, moves: Moves::default(), route: planned.route(), directory: &directory };
     // First what was sent, then what is there: what is sent meanwhile is not missed.
-    let ranges = journal.delivered(&sink.name).await?;
+    let mut behind = DeliveredMark::default();
+    loop {
+        let (ranges, next) = journal.delivered(&sink.name, behind, RANGES_AT_ONCE).await?;
+        ranges.iter().try_for_each(|range| known.comparison.keep_range(range))?;
+        let Some(next) = next else { break };
+        behind = next;
+    }
     let mut backlog = journal.backlog(&sink.name).await?;
     backlog.retain(|entry| entry.partition.lane != Lane::Replayed);
     backlog.sort_by(|a, b| a.partition.cmp(&b.partition));
@@ -84,10 +92,14 @@ pub async fn verify(
     let options = Options { format: Format::Raw, raw_data: RawData::Off, ..told(config)? };
     let (route, directory) = (&route, directory.as_ref());
     let surroundings = Surroundings { settings: &settings, route, options: &options, directory, moves: &moves };
-    let remains = comparison.remains(&topics);
-    let missing = comparison.missing(&ranges, &remains);
-    place(journal, missing, &surroundings, &mut comparison, &remains).await?;
-    let report = comparison.report(&ranges, &remains);
+    let remains = comparison.remains(&topics)?;
+    let (mut report, mut after) = (Report::default(), 0);
+    while let Some((number, range)) = comparison.next_range(after)? {
+        place(journal, &range, &surroundings, &mut comparison, &remains).await?;
+        comparison.judge(&range, &remains, &mut report)?;
+        after = number;
+    }
+    comparison.conclude(&mut report)?;
     drop(remains);
     let mut topics: Vec<String> = topics.into_iter().map(|partition| partition.topic).collect();
     topics.dedup();
@@ -107,46 +119,47 @@ impl Known<'_> {
     async fn learn(&mut self, journal: &Journal, partition: &Partition, from: u64) -> Result<u64, AppError> {
         let (mut next, mut last) = (from, from.saturating_sub(1));
         loop {
-            let records = journal.records(partition, next, AT_ONCE).await?;
+            let records = journal.some_records(partition, next, AT_ONCE).await?;
             let Some((end, ..)) = records.last() else { return Ok(last) };
             (last, next) = (*end, end.saturating_add(1));
             for (seq, _, record) in records {
                 let envelope = &record.envelope;
                 self.moves.learn(envelope);
-                self.comparison.know(Entry {
+                self.comparison.know(&Entry {
                     id: envelope.event_id().0,
                     partition: partition.clone(),
                     seq,
                     alert: alert(envelope),
                     received_at: envelope.received_at,
                     is_wanted: is_wanted(&self.route, self.directory, envelope),
-                });
+                })?;
             }
         }
     }
 }
 
-/// Finds out where the missing records went. Only these are read again, since most often there are none.
+/// Finds out where the missing records of a range went. Only these are read again, since most often there are none.
 async fn place(
     journal: &Journal,
-    missing: Vec<(Partition, u64)>,
+    range: &Delivered,
     surroundings: &Surroundings<'_>,
     comparison: &mut Comparison,
     remains: &Remains<'_>,
 ) -> Result<(), AppError> {
     let mut devices: HashMap<(AccountUid, DeviceRef), Option<KnownDevice>> = HashMap::new();
-    let mut missing = missing.into_iter().peekable();
-    while let Some((partition, first)) = missing.peek().cloned() {
-        let records = journal.records(&partition, first, SOME_AT_ONCE).await?;
+    let mut after = range.from.saturating_sub(1);
+    loop {
+        let wanted = comparison.missing(range, remains, after, SOME_AT_ONCE)?;
+        let Some(first) = wanted.first().copied() else { return Ok(()) };
+        let records = journal.some_records(&range.partition, first, SOME_AT_ONCE).await?;
         // One that was trimmed meanwhile is passed over.
-        let last = records.last().map_or(first, |(last, ..)| *last);
-        let mut wanted = Vec::new();
-        while let Some((_, seq)) = missing.next_if(|(of, seq)| *of == partition && *seq <= last) {
-            wanted.push(seq);
-        }
+        after = records.last().map_or(first, |(last, ..)| *last);
         for (seq, _, record) in records {
             if wanted.binary_search(&seq).is_err() {
                 continue;
+            }
+            if devices.len() >= DEVICES_AT_ONCE {
+                devices.clear();
             }
             let Envelope { account, device, .. } = &record.envelope;
             let device = match devices.entry((account.clone(), device.clone())) {
@@ -157,10 +170,15 @@ async fn place(
                 }
             };
             let (address, is_wanted) = surroundings.address(&record, device.as_ref());
-            comparison.place(record.envelope.event_id().0, &address, is_wanted, remains);
+            comparison.place(record.envelope.event_id().0, &address, is_wanted, remains)?;
         }
     }
-    Ok(())
+}
+
+impl From<StoreError> for AppError {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 fn alert(envelope: &Envelope) -> Option<u64> {
@@ -189,7 +207,7 @@ async fn read(
     let read = move || {
         let reader = Reader::new(&settings)?;
         let topics = reader.partitions(&settings, &earlier)?;
-        reader.read(&topics, |seen: Seen| comparison.see(&seen))?;
+        reader.read(&topics, |seen: Seen| comparison.see(&seen).map_err(|error| error.to_string()))?;
         Ok((topics, comparison))
     };
     let outcome: Result<Result<_, String>, _> = tokio::task::spawn_blocking(read).await;

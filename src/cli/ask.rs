@@ -42,8 +42,7 @@ async fn hand_over(config: &Config, request: Request) -> anyhow::Result<()> {
     let number = journal.ask(request).await.map_err(AppError::Journal)?;
     let began = tokio::time::Instant::now();
     while began.elapsed() < PATIENCE {
-        let waiting = journal.requests().await.map_err(AppError::Journal)?;
-        if waiting.iter().all(|(waits, _)| *waits != number) {
+        if !journal.is_waiting(number).await.map_err(AppError::Journal)? {
             let answer = journal.answer(number).await.map_err(AppError::Journal)?;
             let gone =
                 || AppError::Failed(format!("the running instance has taken request {number}; its log says more"));

@@ -2,16 +2,21 @@
 
 use serde_json::{Value, json};
 
-use crate::app::AppError;
+use crate::app::{AppError, names};
 use crate::cli::open::Purpose;
 use crate::cli::plain::{self, Layout};
-use crate::cli::{ConfigFile, ask, open, table};
+use crate::cli::{ConfigFile, ask, logging, open, table};
+use crate::config::settings::Config;
 use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters as Letters, Request};
+use crate::journal::sqlite::Journal;
 
 /// Characters of a reason that a table has room for.
 const MOST_CHARS: usize = 160;
+/// Letters that are in memory at once: each has its record.
+const AT_ONCE: usize = 64;
+const HEADINGS: [&str; 6] = ["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"];
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeadLetters {
@@ -77,9 +82,23 @@ enum Form {
 impl Chosen {
     async fn have_done(self, request: fn(Letters) -> Request) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Look)?;
+        if let Some(sink) = &self.sink {
+            known_sink(&open::reader(&config.journal.path)?, &config, sink).await?;
+        }
         let letters = self.sink.map_or(Letters::Ids(self.ids), Letters::Sink);
         ask::have_done(&config, request(letters)).await
     }
+}
+
+/// Checks a sink that an option names. One that is configured no longer may still have dead letters.
+async fn known_sink(journal: &Journal, config: &Config, name: &str) -> anyhow::Result<()> {
+    if let Err(error) = names::sink(config, name) {
+        let filter = DeadFilter { sink: Some(name.to_owned()), limit: Some(1), ..DeadFilter::default() };
+        if journal.dead_letters(filter).await.map_err(AppError::Journal)?.is_empty() {
+            return Err(error.into());
+        }
+    }
+    Ok(())
 }
 
 async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
@@ -94,26 +113,40 @@ async fn show(file: &ConfigFile, id: u64) -> anyhow::Result<()> {
 async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> anyhow::Result<()> {
     let config = open::configuration(file, Purpose::Look)?;
     let journal = open::reader(&config.journal.path)?;
-    let filter = DeadFilter { sink, ..DeadFilter::default() };
-    let letters = journal.dead_letters(filter).await.map_err(AppError::Journal)?;
-    if form.is_some() {
-        return table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>());
+    if let Some(sink) = &sink {
+        known_sink(&journal, &config, sink).await?;
     }
-    let rows: Vec<Vec<String>> = letters
-        .iter()
-        .map(|letter| {
-            vec![
-                letter.id.to_string(),
-                letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
-                letter.account.to_string(),
-                word(letter.kind).to_owned(),
-                letter.at.to_string(),
-                // `show` has all of it.
-                plain::cropped(&letter.reason, MOST_CHARS),
-            ]
-        })
-        .collect();
-    table::print(&table::table(&["ID", "SINK", "ACCOUNT", "KIND", "SINCE", "REASON"], &rows))
+    let mut widths = vec![0; HEADINGS.len()];
+    let mut filter = DeadFilter { sink, limit: Some(AT_ONCE), ..DeadFilter::default() };
+    loop {
+        let letters = journal.dead_letters(filter.clone()).await.map_err(AppError::Journal)?;
+        let is_first = filter.after == 0;
+        if is_first && letters.is_empty() {
+            logging::complain("there is no dead letter");
+        }
+        match form {
+            Some(Form::Json) => table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>())?,
+            None => {
+                let rows: Vec<_> = letters.iter().map(row).collect();
+                let headings = if is_first { Some(&HEADINGS[..]) } else { None };
+                table::print(&table::part(headings, &rows, &mut widths))?;
+            }
+        }
+        let Some(last) = letters.last().filter(|_| letters.len() >= AT_ONCE) else { return Ok(()) };
+        filter.after = last.id;
+    }
+}
+
+fn row(letter: &DeadLetter) -> Vec<String> {
+    vec![
+        letter.id.to_string(),
+        letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
+        letter.account.to_string(),
+        word(letter.kind).to_owned(),
+        letter.at.to_string(),
+        // `show` has all of it.
+        plain::cropped(&letter.reason, MOST_CHARS),
+    ]
 }
 
 fn as_json(letter: &DeadLetter) -> Value {

@@ -9,7 +9,6 @@ use crate::app::explain::{self, Given};
 use crate::app::{AppError, explain::of_event, explain::of_event_alone};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, logging, open, table};
-use crate::config::load;
 use crate::config::settings::DEFAULT_JOURNAL;
 use crate::normalize::explain::{Explained, Explanation, How};
 use crate::record::EventId;
@@ -81,7 +80,7 @@ impl Explain {
     /// The journal, if there is one and no configuration.
     fn journal_alone(&self) -> Option<&'static Path> {
         let journal = Path::new(DEFAULT_JOURNAL);
-        let has_none = self.file.config.is_none() && load::find(None).is_err();
+        let has_none = self.file.config.is_none() && open::find(&self.file).is_err();
         (has_none && journal.exists()).then_some(journal)
     }
 }

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::JsonFields;
 
+use crate::app::AppError;
+use crate::cli::color::{self, Output};
 use crate::cli::environment;
 use crate::diagnostic::panics;
 use crate::output::log;
@@ -36,19 +38,47 @@ pub(crate) enum Reader {
     Unneeded,
 }
 
-/// Starts logging; a filter that cannot be read is an error that names the variable.
-pub(crate) fn start(format: Option<LogFormat>, reader: Reader) -> anyhow::Result<()> {
+/// How much is logged, by the number of `-v` and `-q`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Level {
+    /// Each one level more than `info`.
+    pub(crate) verbose: u8,
+    /// Each one level less than `info`.
+    pub(crate) quiet: u8,
+}
+
+impl Level {
+    /// The level that the options name, if they name one.
+    fn directive(self) -> Option<&'static str> {
+        match (self.verbose, self.quiet) {
+            (0, 0) => None,
+            (0, 1) => Some("warn"),
+            (0, _) => Some("error"),
+            (1, _) => Some("debug"),
+            _ => Some("trace"),
+        }
+    }
+}
+
+/// Starts logging; a filter that cannot be read is a usage error that names the variable.
+pub(crate) fn start(format: Option<LogFormat>, level: Level, reader: Reader) -> anyhow::Result<()> {
     IS_PATIENT.store(reader == Reader::Awaited, Ordering::Relaxed);
     let log = log::stderr().ok_or_else(|| anyhow::anyhow!("logging cannot start: no thread can be had"))?;
-    let directives = environment::variable(FILTER).unwrap_or_else(|| "info".to_owned());
-    let filter = EnvFilter::try_new(directives).map_err(|error| anyhow::anyhow!("{FILTER}: {error}"))?;
+    let filter = match level.directive() {
+        Some(level) => level.to_owned(),
+        None => environment::variable(FILTER).unwrap_or_else(|| "info".to_owned()),
+    };
+    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+        let hint = "a level (error, warn, info, debug, trace), or directives such as `info,vintner::datto=debug`";
+        AppError::Configuration(format!("{FILTER} = {filter:?}: {error}; expected {hint}"))
+    })?;
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Human } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_writer(move || log.clone()).with_env_filter(filter);
     // An error of the formatter would be printed past the queue.
     let builder = builder.log_internal_errors(false);
     let started = match format {
-        LogFormat::Human => builder.with_ansi(is_terminal).with_target(false).try_init(),
+        LogFormat::Human => builder.with_ansi(color::is_on(Output::Stderr)).with_target(false).try_init(),
         LogFormat::Json => builder.fmt_fields(JsonFields::new()).event_format(json::JsonLine).try_init(),
     };
     started.map_err(|error| anyhow::anyhow!("logging cannot start: {error}"))?;

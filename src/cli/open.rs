@@ -2,14 +2,18 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::app::AppError;
-use crate::cli::{ConfigFile, Reported, logging};
+use crate::app::{AppError, names};
+use crate::cli::{ConfigFile, Reported, environment, logging};
 use crate::clock::Clock;
 use crate::config::files::Severities;
 use crate::config::load::{self, Loaded, ProcessEnvironment};
 use crate::config::settings::Config;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::journal::sqlite::Journal;
+use crate::org::directory::Directory;
+
+/// The variable that names the configuration file where no option does.
+const CONFIG: &str = "VINTNER_CONFIG";
 
 /// What the command is about to do with the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,9 +31,15 @@ pub(crate) fn configuration(file: &ConfigFile, purpose: Purpose) -> anyhow::Resu
     Ok(loaded(file, purpose)?.1.config)
 }
 
+/// The configuration file that the options, the environment or the known places name.
+pub(crate) fn find(file: &ConfigFile) -> Result<PathBuf, Box<Diagnostic>> {
+    let named = file.config.clone().or_else(|| environment::variable(CONFIG).map(PathBuf::from));
+    load::find(named.as_deref(), environment::user_folder().as_deref())
+}
+
 /// The same, with the file that was read and the places of what it says.
 pub(crate) fn loaded(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(PathBuf, Loaded)> {
-    let path = load::find(file.config.as_deref()).map_err(|problem| {
+    let path = find(file).map_err(|problem| {
         logging::complain(&problem.to_string());
         Reported(2)
     })?;
@@ -66,6 +76,21 @@ fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {
             loaded.unbuilt().into_iter().chain(secrets).chain(others).collect()
         }
     }
+}
+
+/// Accounts and sites of the journal under the mapping of the file, also where no instance has taken it over yet.
+pub(crate) async fn directory(journal: &Journal, config: &Config) -> anyhow::Result<Directory> {
+    let stored = journal.directory().await.map_err(AppError::Journal)?;
+    Ok(stored.under(config.policy.clone()))
+}
+
+/// Checks an organization that an option names: by the mapping in force, or by that of the file.
+pub(crate) async fn organization(journal: &Journal, config: &Config, id: &str) -> anyhow::Result<()> {
+    let stored = journal.directory().await.map_err(AppError::Journal)?;
+    if names::organization(&stored, id).is_err() {
+        names::organization(&stored.under(config.policy.clone()), id)?;
+    }
+    Ok(())
 }
 
 /// Opens the journal to look at, beside a running instance or not.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::app::names;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, ask, open};
 use crate::clock::{Clock, Millis};
@@ -38,6 +39,11 @@ pub(super) enum Moment {
 impl Replay {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Look)?;
+        names::sink(&config, &self.sink)?;
+        if let Some(id) = &self.org {
+            let journal = open::reader(&config.journal.path)?;
+            open::organization(&journal, &config, id).await?;
+        }
         let now = Clock::system().now();
         let request = Request::Replay {
             sink: self.sink,

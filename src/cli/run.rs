@@ -15,13 +15,22 @@ pub(crate) struct Run {
     /// Let records that name no site of this account go to the `user_activity_org` that is configured now, though data exists
     #[arg(long, value_name = "ACCOUNT")]
     accept_user_activity_org: Vec<String>,
+    /// This machine's clock is right: go by it where the API's is a day or more away or unknown, for this run
+    #[arg(long)]
+    accept_clock: bool,
 }
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (file, loaded) = open::loaded(&self.file, Purpose::Act)?;
         let (config, environment) = (loaded.config, ProcessEnvironment);
-        let running = Running { file, config, environment, accept_user_activity_org: self.accept_user_activity_org };
+        let running = Running {
+            file,
+            config,
+            environment,
+            accept_user_activity_org: self.accept_user_activity_org,
+            accept_clock: self.accept_clock,
+        };
         if self.once {
             running.once().await?
         } else {

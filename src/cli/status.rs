@@ -113,6 +113,17 @@ fn human(report: &Report) -> String {
     let streams: Vec<Vec<String>> = report.accounts.iter().flat_map(stream_rows).collect();
     text += &table::table(&["ACCOUNT", "STREAM", "STATE", "LAST PASS", "LAG", "TAKEN", "HELD", "WHY"], &streams);
     text.push('\n');
+    for account in &report.accounts {
+        let Some(clock) = &account.clock else { continue };
+        if let Some(problem) = &clock.problem {
+            let what = if clock.refuses {
+                "no first start is fixed, nothing is removed for its age"
+            } else {
+                "the API's counts"
+            };
+            text += &format!("account {}: {problem}: {what}\n\n", account.name);
+        }
+    }
     let budgets: Vec<Vec<String>> = report.accounts.iter().filter_map(budget_row).collect();
     if !budgets.is_empty() {
         text += &table::table(&["ACCOUNT", "REQUESTS/MIN", "CEILING", "OTHERS", "LIMIT", "PAUSED UNTIL"], &budgets);
@@ -122,8 +133,12 @@ fn human(report: &Report) -> String {
     text += &table::table(&["SINK", "STATE", "BACKLOG", "OLDEST", "LAST ERROR"], &sinks);
     let journal = &report.journal;
     let full = if journal.full { ", FULL: collectors wait" } else { "" };
+    let dropped = match journal.dead_letters_dropped {
+        0 => String::new(),
+        dropped => format!(" ({dropped} of unreadable items dropped)"),
+    };
     text += &format!(
-        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters; {} bytes of state besides\n",
+        "\njournal: {} of {} bytes used{full}; {} records held, {} dead letters{dropped}; {} bytes of state besides\n",
         journal.used_bytes, journal.limit_bytes, journal.held_records, journal.dead_letters, journal.state_bytes
     );
     if let Some(cause) = &journal.cause {

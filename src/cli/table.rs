@@ -28,15 +28,21 @@ pub(crate) fn print_lines(rows: &[impl serde::Serialize]) -> anyhow::Result<()> 
 
 /// Rows under headings, each column as wide as its widest cell.
 pub(crate) fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
-    let headings: Vec<String> = headings.iter().map(|heading| (*heading).to_owned()).collect();
-    let width = |column: usize| {
-        let cells = std::iter::once(&headings).chain(rows).filter_map(|row| row.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..headings.len()).map(width).collect();
+    part(Some(headings), rows, &mut vec![0; headings.len()])
+}
+
+/// A part of a long table; the first has the headings. A column is as wide as its widest cell so far, which `widths` keeps.
+pub(crate) fn part(headings: Option<&[&str]>, rows: &[Vec<String>], widths: &mut [usize]) -> String {
+    let headings: Option<Vec<String>> =
+        headings.map(|headings| headings.iter().map(|heading| (*heading).to_owned()).collect());
+    for row in headings.iter().chain(rows) {
+        for (cell, width) in row.iter().zip(&mut *widths) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
     let mut text = String::new();
-    for row in std::iter::once(&headings).chain(rows) {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| {
+    for row in headings.iter().chain(rows) {
+        let cells = row.iter().zip(&*widths).map(|(cell, width)| {
             let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
             format!("{}{padding}", printable(cell))
         });

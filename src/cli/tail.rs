@@ -1,21 +1,21 @@
 //! `vintner tail`: new events of the journal as they come, for people; as JSON; or the records behind them.
 
 use std::fs::File;
-use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
-use crate::app::AppError;
 use crate::app::assemble::told;
 use crate::app::stop::Signals;
 use crate::app::tail::{Begin, BrokenToo, Shown, Step, Tail as Reader, Wanted, What};
+use crate::app::{AppError, names};
+use crate::cli::color::{self, Output};
 use crate::cli::open::Purpose;
 use crate::cli::replay::{Moment, moment};
-use crate::cli::tail::line::{Colour, human, one_line, raw};
-use crate::cli::{ConfigFile, environment, logging, open, table};
+use crate::cli::tail::line::{Color, human, one_line, raw};
+use crate::cli::{ConfigFile, logging, open, table};
 use crate::clock::Clock;
 use crate::deliver::route::Route;
 use crate::journal::tail::HeldToo;
@@ -79,7 +79,7 @@ enum Severity {
 /// What is printed of each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    Human(Colour),
+    Human(Color),
     Json,
     Raw,
 }
@@ -96,10 +96,13 @@ impl Tail {
 
     async fn follow(self) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Look)?;
-        if let Some(name) = self.account.as_ref().filter(|name| config.accounts.iter().all(|a| a.name != **name)) {
-            return Err(AppError::Configuration(format!("there is no account `{name}` in the configuration")).into());
+        if let Some(name) = &self.account {
+            names::account(&config, name)?;
         }
         let journal = open::reader(&config.journal.path)?;
+        if let Some(id) = &self.org {
+            open::organization(&journal, &config, id).await?;
+        }
         let (clock, options) = (Clock::system(), told(&config)?);
         let begin = match self.since {
             Some(moment) => Begin::Since(moment.millis(clock.now())),
@@ -107,28 +110,35 @@ impl Tail {
         };
         let (form, follows) = (self.form(), !self.no_follow);
         let mut reader = Reader::open(journal, clock, options.clone(), self.wanted(), begin).await?;
+        let mut is_empty = true;
         loop {
             let step = reader.step().await?;
             complain(&step);
             let text: String = step.shown.iter().filter_map(|shown| line(shown, form, &options)).collect();
             if !text.is_empty() {
+                is_empty = false;
                 write(text).await?;
             }
             match (step.is_end, follows) {
                 (true, true) => tokio::time::sleep(LOOK).await,
-                (true, false) => return Ok(()),
+                (true, false) => {
+                    if is_empty {
+                        logging::complain("no event in the journal fits");
+                    }
+                    return Ok(());
+                }
                 (false, _) => {}
             }
         }
     }
 
     fn form(&self) -> Form {
-        let has_colour = std::io::stdout().is_terminal() && environment::variable("NO_COLOR").is_none();
+        let has_colour = color::is_on(Output::Stdout);
         match (self.json, self.raw) {
             (true, _) => Form::Json,
             (_, true) => Form::Raw,
-            _ if has_colour => Form::Human(Colour::Ansi),
-            _ => Form::Human(Colour::None),
+            _ if has_colour => Form::Human(Color::Ansi),
+            _ => Form::Human(Color::None),
         }
     }
 
@@ -156,7 +166,7 @@ impl Tail {
 
 fn line(shown: &Shown, form: Form, options: &Options) -> Option<String> {
     let text = match (form, &shown.what) {
-        (Form::Human(colour), _) => human(shown, colour),
+        (Form::Human(color), _) => human(shown, color),
         (Form::Raw, _) => raw(shown, options)?,
         (Form::Json, What::Event(event)) => one_line(&event.json),
         (Form::Json, What::Broken(_) | What::Held(_)) => return None,

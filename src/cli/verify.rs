@@ -1,7 +1,7 @@
 //! `vintner verify`: compares a Kafka topic with the journal.
 
-use crate::app::AppError;
 use crate::app::verify::{Verified, verify};
+use crate::app::{AppError, names};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open, table};
 use crate::config::settings::{Config, SinkConfig, SinkKind};
@@ -42,8 +42,7 @@ impl Verify {
 fn chosen<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c SinkConfig, AppError> {
     let is_kafka = |sink: &&SinkConfig| matches!(sink.kind, SinkKind::Kafka(_));
     if let Some(name) = name {
-        let named = config.sinks.iter().find(|sink| sink.name == name);
-        return named.ok_or_else(|| AppError::Configuration(format!("there is no sink `{name}` in the configuration")));
+        return names::sink(config, name);
     }
     match config.sinks.iter().filter(is_kafka).collect::<Vec<_>>().as_slice() {
         [one] => Ok(one),

@@ -9,7 +9,7 @@ use crate::clock::Millis;
 use crate::collect::activity::list::WindowList;
 use crate::collect::activity::row::{Row, read};
 use crate::collect::activity::user_rows::{Missing, UserRows};
-use crate::collect::activity::window::{Reach, Window};
+use crate::collect::activity::window::{Reach, Reached, SLICE, Window};
 use crate::collect::source::{PassError, SharedSource, stored, stored_time};
 use crate::datto::lane;
 use crate::datto::model::activity::Entity;
@@ -39,6 +39,10 @@ pub struct ActivityStream {
     source: SharedSource,
     cut: Millis,
     reach: Reach,
+    /// The stored watermark, and a moment when it had certainly come.
+    reached: Option<(Millis, Instant)>,
+    /// The first slice of the next pass.
+    slice: Duration,
     /// Read from the journal by the first pass.
     user_rows: UserRows,
     is_loaded: bool,
@@ -59,26 +63,48 @@ pub struct PassReport {
 impl ActivityStream {
     /// A stream that starts at `cut` if the journal has no watermark yet.
     pub fn new(source: SharedSource, cut: Millis) -> Self {
-        Self { source, cut, reach: Reach::default(), user_rows: UserRows::default(), is_loaded: false, warned: None }
+        Self {
+            source,
+            cut,
+            reach: Reach::default(),
+            reached: None,
+            slice: SLICE,
+            user_rows: UserRows::default(),
+            is_loaded: false,
+            warned: None,
+        }
     }
 
     /// Reads from the watermark less a margin up to now, in slices; the watermark moves behind each slice.
     pub async fn pass(&mut self) -> Result<PassReport, PassError> {
-        let now = self.source.api_now();
         let watermark = self.watermark().await?;
+        let time = self.time(watermark);
         let margin = self.reach.margin();
         self.load_user_rows().await?;
         let mut report = PassReport::default();
         let mut last_pages = None;
-        let mut slices = Window::since(watermark, margin, self.cut, now).slices();
+        let mut slices = Window::since(watermark, margin, self.cut, time).slices(self.slice);
         while let Some(slice) = slices.next(last_pages) {
             let list = self.read(slice).await?;
             last_pages = Some(list.pages);
             report.requests += list.requests;
         }
+        self.slice = SLICE;
         self.reach.done(margin, last_pages.unwrap_or(0));
         report.requests += self.settle_user_rows().await?;
         Ok(report)
+    }
+
+    /// How far time has come, by the API's clock. While no clock can be trusted, monotonic time goes on from the watermark.
+    fn time(&mut self, watermark: Option<Millis>) -> Reached {
+        let time = self.source.client.source_time();
+        let since = |watermark: Millis| match self.reached {
+            Some((reached, at)) if reached == watermark => (reached, at),
+            Some(_) | None => (watermark, Instant::now()),
+        };
+        self.reached = watermark.map(since);
+        let passed = self.reached.map(|(reached, at)| reached.plus(at.elapsed()));
+        Reached { certain: time.earliest.or(passed), latest: time.latest }
     }
 
     async fn watermark(&self) -> Result<Option<Millis>, PassError> {
@@ -87,24 +113,35 @@ impl ActivityStream {
 
     /// Reads one window to its end.
     async fn read(&mut self, window: Window) -> Result<WindowList, PassError> {
+        let began = Instant::now();
         let mut list = WindowList::new(window);
-        while let Some(page) = list.page(&self.source.client, lane::Lane::Activity).await? {
+        loop {
+            let page = list.page(&self.source.client, lane::Lane::Activity).await;
+            if list.is_too_long() {
+                // The next pass reads less at once: the log may truly have that many rows.
+                self.slice = window.shorter();
+            }
+            let Some(page) = page? else { break };
             list.note(self.take(page.received_at, &page.items).await?);
         }
-        let reached = (WATERMARK.to_owned(), window.until.0.to_string());
-        self.put_cursors(vec![reached, self.user_rows.cursor()]).await?;
+        let mut cursors = vec![self.user_rows.cursor()];
+        if let Some(reached) = window.watermark() {
+            self.reached = Some((reached, began));
+            cursors.push((WATERMARK.to_owned(), reached.0.to_string()));
+        }
+        self.put_cursors(cursors).await?;
         Ok(list)
     }
 
     /// Commits one page; gives id and date of its rows.
     async fn take(&mut self, received_at: Millis, items: &[Box<RawValue>]) -> Result<Vec<(String, Millis)>, PassError> {
-        let account = self.source.account.uid.clone();
+        let (account, shown_at) = (self.source.account.uid.clone(), self.source.api_now());
         let (mut records, mut rejected) = (Vec::new(), Vec::new());
         for item in items {
             match read(&account, item, received_at) {
                 Row::Record(record, entity) => {
                     if let Some(entity) = entity {
-                        self.user_rows.note(entity, Some(record.dated).filter(|dated| *dated != UNDATED), received_at);
+                        self.user_rows.note(entity, Some(record.dated).filter(|dated| *dated != UNDATED), shown_at);
                     }
                     records.push(*record);
                 }
@@ -164,7 +201,7 @@ impl ActivityStream {
 
     /// Judges what a complete pass showed; gives the number of requests that it took.
     async fn settle_user_rows(&mut self) -> Result<u64, PassError> {
-        let now = self.source.clock.now();
+        let now = self.source.api_now();
         let is_due = self.user_rows.is_question_due(now);
         if is_due {
             let answer = user_rows::ask(&self.source.client, lane::Lane::Activity, Entity::User, now).await;
@@ -186,6 +223,7 @@ impl ActivityStream {
     /// The log shows USER rows again: what it hid until now is read from where it last showed one.
     async fn catch_up(&mut self, hidden: Missing) -> Result<(), PassError> {
         let from = hidden.shown_before.unwrap_or(self.cut).max(self.cut);
+        let from = self.watermark().await?.map_or(from, |reached| reached.min(from));
         self.user_rows.hidden = None;
         self.put_cursors(vec![(WATERMARK.to_owned(), from.0.to_string()), self.user_rows.cursor()]).await?;
         tracing::info!(

@@ -119,9 +119,9 @@ impl InventoryStream {
         let mut list = Walk::new(PageRequest::list(sight::DEVICES, "devices"));
         let (mut listed, mut unusable) = (Listed::default(), 0);
         loop {
-            let sent = source.api_now();
+            let sent = source.api_time();
             let Some(page) = list.page(&source.client, Lane::Lookup).await? else { break };
-            let received = source.api_now();
+            let received = source.api_time();
             let origin = Origin { account: &source.account.uid, path: sight::DEVICES, received_at: page.received_at };
             let (mut sights, mut rejected, mut here) = (Vec::new(), Vec::new(), HashSet::new());
             for item in &page.items {

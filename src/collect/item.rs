@@ -18,8 +18,8 @@ pub fn rejected(path: &str, reason: &str, item: &RawValue) -> Rejected {
     Rejected { path: path.to_owned(), reason: reason.to_owned(), content }
 }
 
-/// Identifies an item from which secrets cannot be removed, so that it cannot be kept.
-fn stand_in(item: &RawValue) -> String {
+/// Identifies an item that cannot be kept: secrets cannot be removed from it, or it is too large.
+pub fn stand_in(item: &RawValue) -> String {
     let hash: String = Sha256::digest(item.get()).iter().map(|byte| format!("{byte:02x}")).collect();
     serde_json::json!({ "bytes": item.get().len(), "sha256": hash }).to_string()
 }

@@ -79,7 +79,8 @@ pub async fn find(source: &Source, path: &str) -> Result<Option<Answer>, PassErr
             error @ (ClientError::NotFound { .. }
             | ClientError::Failed { .. }
             | ClientError::Forbidden { .. }
-            | ClientError::ForeignPage { .. }),
+            | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. }),
         ) => {
             tracing::debug!(account = source.account.name, %error, "known item not found");
             Ok(None)

@@ -152,6 +152,7 @@ impl AnyStream {
     async fn observed_pass(&mut self, source: &Source, thoroughness: Thoroughness) -> Result<Passed, PassError> {
         let (stream, account) = (self.stream(), &source.account.name);
         let (began, clock) = (source.clock.now(), Instant::now());
+        source.status.expect(stream, began);
         source.status.begin(stream);
         #[cfg(test)]
         crate::diagnostic::planted::visit("pass", &format!("{account}/{stream}"));
@@ -195,6 +196,7 @@ fn retry_after(source: &Source, error: &ClientError, interval: Duration) -> Dura
         ClientError::NotFound { .. }
         | ClientError::Failed { .. }
         | ClientError::ForeignPage { .. }
+        | ClientError::Endless { .. }
         | ClientError::Stopped => interval,
     }
 }
@@ -208,7 +210,12 @@ fn report(source: &Source, stream: Stream, error: &PassError) {
         PassError::Client(_) | PassError::Journal(_) => Phase::Failing,
     };
     let is_news = source.status.get().get(&stream).is_none_or(|state| state.reason.as_deref() != Some(&chain));
-    source.status.enter(stream, phase, &chain);
+    match phase {
+        Phase::Failing => source.status.failed(stream, &chain),
+        Phase::Starting | Phase::Polling | Phase::Idle | Phase::Waiting | Phase::Forbidden => {
+            source.status.enter(stream, phase, &chain);
+        }
+    }
     if is_news {
         tracing::warn!(
             account = source.account.name,

@@ -88,7 +88,7 @@ impl Source {
         let holds = directory.policy().orgs.as_ref().is_none_or(|rules| rules.unmapped == Unmapped::Hold);
         match error {
             ClientError::Forbidden { .. } | ClientError::NotFound { .. } => true,
-            ClientError::Failed { .. } | ClientError::ForeignPage { .. } => holds,
+            ClientError::Failed { .. } | ClientError::ForeignPage { .. } | ClientError::Endless { .. } => holds,
             ClientError::Rejected { .. } | ClientError::Blocked { .. } | ClientError::Stopped => false,
         }
     }
@@ -132,8 +132,11 @@ impl Source {
 
     /// All pages are stored at once: a name that two sites share must not map the first before the second is known.
     async fn read_all(&self, list: &mut SiteList) -> Result<Listed, PassError> {
+        #[cfg(test)]
+        crate::diagnostic::planted::visit("sites", &self.account.name);
         list.asked_at = Some(Instant::now());
-        let mut walk = Walk::new(PageRequest::list(sight::SITES, "sites"));
+        let mut walk =
+            Walk::new(PageRequest::list(sight::SITES, "sites")).with_bytes(self.client.max_body().saturating_mul(4));
         let (mut sights, mut rejected) = (BTreeMap::new(), Vec::new());
         let mut devices = BTreeMap::new();
         while let Some(page) = walk.page(&self.client, Lane::Lookup).await? {

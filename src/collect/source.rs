@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
 
+use crate::clock::api::NOTABLE;
 use crate::clock::{Clock, Millis};
 use crate::collect::alerts::closed::Closed;
 use crate::collect::changes;
@@ -183,26 +184,39 @@ impl Source {
         );
     }
 
-    /// The time by the API's clock: what its records and lists are compared with.
+    /// The time by the API's clock, what its records and lists are compared with; by this machine's while no clock can be trusted, so
+    /// only for what may be wrong for a while.
     pub fn api_now(&self) -> Millis {
-        self.client.api_time()
+        self.client.source_time().now.unwrap_or_else(|| self.clock.now())
     }
 
-    /// The account's cut time: what is older is not told on a first start. Fixed at the first call, read from the journal ever after.
-    pub async fn cut(&self, start: Start) -> Result<Cut, JournalError> {
+    /// The time by the API's clock, for what is stored and compared later; `None` while no clock can be trusted.
+    pub fn api_time(&self) -> Option<Millis> {
+        self.client.source_time().now
+    }
+
+    /// The account's cut time: what is older is not emitted on a first start. Fixed at the first call, read from the journal ever after.
+    /// `None` while no clock can be trusted to fix it.
+    pub async fn cut(&self, start: Start) -> Result<Option<Cut>, JournalError> {
         const NAME: &str = "start.cut";
         let uid = &self.account.uid;
-        if let Some(at) = stored_time(&self.journal, uid, NAME).await? {
-            return Ok(Cut { at, is_new: false });
+        let time = self.client.source_time();
+        let stored = stored_time(&self.journal, uid, NAME).await?;
+        if let Some(at) = stored.filter(|at| time.earliest.is_none() || *at <= time.latest.plus(NOTABLE)) {
+            return Ok(Some(Cut { at, is_new: false }));
         }
-        let now = self.clock.now();
-        let at = match start {
-            Start::Now => now,
-            Start::Ago(reach) => now.minus(reach),
-            Start::All => Millis(i64::MIN),
+        let at = match (start, time.earliest) {
+            (Start::All, _) => Millis(i64::MIN),
+            (Start::Now | Start::Ago(_), None) => return Ok(None),
+            (Start::Now, Some(now)) => now,
+            (Start::Ago(reach), Some(now)) => now.minus(reach),
         };
+        if let Some(future) = stored {
+            let account = &self.account.name;
+            tracing::warn!(account, stored = %future, start = %at, "the stored start lies in the future: it is fixed anew");
+        }
         self.journal.put_cursors(uid, vec![(NAME.to_owned(), at.0.to_string())]).await?;
-        Ok(Cut { at, is_new: true })
+        Ok(Some(Cut { at, is_new: true }))
     }
 }
 

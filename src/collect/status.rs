@@ -25,6 +25,10 @@ pub struct StreamState {
     pub reason: Option<String>,
     /// The panic that ended the stream's task, until a pass is complete again.
     pub panic: Option<String>,
+    /// When its account began to collect; of a stream that is polled.
+    pub since: Option<Millis>,
+    /// Passes in a row that failed.
+    pub failures: u32,
     /// Begin of the last complete pass.
     pub completed: Option<Millis>,
     /// How long that pass took.
@@ -102,6 +106,17 @@ impl Status {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The stream is polled from now on: its lag counts from here until its first pass is complete.
+    pub fn expect(&self, stream: Stream, now: Millis) {
+        self.change(stream, |state| state.since = state.since.or(Some(now)));
+    }
+
+    /// A pass failed because of `reason`.
+    pub fn failed(&self, stream: Stream, reason: &str) {
+        self.enter(stream, Phase::Failing, reason);
+        self.change(stream, |state| state.failures = state.failures.saturating_add(1));
+    }
+
     /// A pass begins.
     pub fn begin(&self, stream: Stream) {
         self.change(stream, |state| state.phase = Phase::Polling);
@@ -113,6 +128,7 @@ impl Status {
             state.phase = Phase::Idle;
             state.reason = None;
             state.panic = None;
+            state.failures = 0;
             state.completed = Some(began);
             state.took = took;
             state.requests = requests;

@@ -21,7 +21,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::org::directory::Directory;
 
 /// Where a configuration is looked for, in this order.
-const SEARCHED: [&str; 2] = ["./vintner.toml", "/etc/vintner/vintner.toml"];
+const HERE: &str = "./vintner.toml";
+const OF_SYSTEM: &str = "/etc/vintner/vintner.toml";
 /// Largest file; a hundred thousand organizations with their sites take about a tenth of it.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -38,17 +39,20 @@ pub struct Loaded {
     places: Problems,
 }
 
-/// The configuration file to read: the one given, else the first that exists of `./vintner.toml` and
-/// `/etc/vintner/vintner.toml`.
-pub fn find(given: Option<&Path>) -> Result<PathBuf, Box<Diagnostic>> {
+/// The configuration file to read: the one given, else the first that exists of `./vintner.toml`, the user's own
+/// `vintner/vintner.toml` in the folder `user`, and `/etc/vintner/vintner.toml`.
+pub fn find(given: Option<&Path>, user: Option<&Path>) -> Result<PathBuf, Box<Diagnostic>> {
     if let Some(path) = given {
         return Ok(path.to_owned());
     }
-    let found = SEARCHED.iter().map(Path::new).find(|path| path.exists());
-    let hint = "`vintner init` writes one; -c names another place";
-    found.map(Path::to_owned).ok_or_else(|| {
-        let message = format!("no configuration here, nor at {}", SEARCHED[1]);
-        Box::new(Diagnostic::of_file(SEARCHED[0], &message, Some(hint)))
+    let of_user = user.map(|folder| folder.join("vintner").join("vintner.toml"));
+    let searched = [Some(HERE.into()), of_user, Some(OF_SYSTEM.into())];
+    let found = searched.iter().flatten().find(|path: &&PathBuf| path.exists());
+    let hint = "`vintner init` writes one; -c or VINTNER_CONFIG names another place";
+    found.cloned().ok_or_else(|| {
+        let others: Vec<String> = searched.iter().flatten().skip(1).map(|path| path.display().to_string()).collect();
+        let message = format!("no configuration here, nor at {}", others.join(" or "));
+        Box::new(Diagnostic::of_file(HERE, &message, Some(hint)))
     })
 }
 

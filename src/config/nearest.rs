@@ -1,7 +1,7 @@
 //! The known word that a misspelt one was meant to be.
 
 /// The nearest of `known` to `word`, without regard to case, if it is near enough to be meant.
-pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let longest = word.chars().count();
     let distances = known.into_iter().map(|candidate| (distance(&word, &candidate.to_lowercase()), candidate));

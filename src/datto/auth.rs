@@ -168,7 +168,10 @@ pub(super) fn read_grant(body: &[u8]) -> Result<Grant, &'static str> {
     let raw: &RawValue = serde_json::from_slice(body).map_err(|_| "the login's answer is not JSON")?;
     let object = Object::parse(raw).map_err(|error| match error {
         Malformed::NotAnObject => "the login's answer is not an object",
-        Malformed::DuplicateKey { .. } | Malformed::NoId(_) => "the login's answer names a key twice",
+        Malformed::TooManyValues => "the login's answer holds too many values",
+        Malformed::DuplicateKey { .. } | Malformed::LongId(_) | Malformed::NoId(_) => {
+            "the login's answer names a key twice"
+        }
     })?;
     let token = object.text("access_token").ok_or("the login's answer holds no token")?;
     if token.is_empty() || token.len() > MAX_TOKEN_BYTES || !token.bytes().all(|b| b.is_ascii_graphic()) {

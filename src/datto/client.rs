@@ -18,13 +18,13 @@ use super::error::{ClientError, OpenError};
 use super::exchange::{Answered, BlockedUntil, Link, Outcome};
 use super::lane::Lane;
 use super::memory::Memory;
-use super::page::{ListPage, PageRequest, slice};
+use super::page::{Flaw, ListPage, PageRequest, slice};
 use super::retry::waits;
 use super::saver::Saver;
 use super::session::Session;
-use super::skew::Skew;
 use super::state::{ClientState, Counters, Rate};
 use super::{Auth, Transport};
+use crate::clock::api::{Comparison, SourceTime};
 use crate::clock::{Clock, Millis};
 
 pub mod look;
@@ -99,7 +99,6 @@ impl Client {
             saver,
             clock,
             counters: Counters::default(),
-            skew: Skew::default(),
         };
         let session = Session::new(link, settings.platform, settings.credentials);
         Ok(Self(Arc::new(Inner { session, stop: watch::Sender::new(false) })))
@@ -112,7 +111,7 @@ impl Client {
     pub async fn get(&self, lane: Lane, path: &str, query: &[(String, String)]) -> Result<Answer, ClientError> {
         let read = |body: &str| {
             serde_json::from_str::<Box<RawValue>>(body)
-                .map_err(|error| format!("the answer is not whole JSON: {error}"))
+                .map_err(|error| format!("the answer is not whole JSON: {error}").into())
         };
         let (json, received_at) = self.0.call(lane, path, query, read).await?;
         Ok(Answer { json, received_at })
@@ -130,16 +129,32 @@ impl Client {
         Ok(ListPage { items: slice.items, next: slice.next, total_count: slice.total_count, received_at })
     }
 
+    /// The configured name of its account.
+    pub fn account(&self) -> &str {
+        &self.0.session.link.account
+    }
+
+    /// Largest body that is taken, in bytes.
+    pub fn max_body(&self) -> u64 {
+        self.0.session.link.max_body
+    }
+
     /// The budget now.
     pub fn rate(&self) -> Rate {
         let link = &self.0.session.link;
         link.budget.rate(link.clock.now())
     }
 
-    /// The time by the API's clock, as its last answer showed it.
-    pub fn api_time(&self) -> Millis {
+    /// The time by the API's clock, as its answers showed it.
+    pub fn source_time(&self) -> SourceTime {
         let link = &self.0.session.link;
-        link.skew.api_time(link.clock.now())
+        link.clock.source_time(&link.account)
+    }
+
+    /// How the API's clock and this machine's compare.
+    pub fn clocks(&self) -> Comparison {
+        let link = &self.0.session.link;
+        link.clock.compare(&link.account)
     }
 
     /// The client now.
@@ -167,7 +182,7 @@ impl Inner {
         lane: Lane,
         path: &str,
         query: &[(String, String)],
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, Flaw>,
     ) -> Result<(T, Millis), ClientError> {
         let mut stop = self.stop.subscribe();
         tokio::select! {
@@ -183,7 +198,7 @@ impl Inner {
         lane: Lane,
         path: &str,
         query: &[(String, String)],
-        read: impl Fn(&str) -> Result<T, String>,
+        read: impl Fn(&str) -> Result<T, Flaw>,
     ) -> Result<(T, Millis), ClientError> {
         let session = &self.session;
         let failed = |reason: String, attempts| ClientError::Failed { path: path.to_owned(), reason, attempts };
@@ -239,7 +254,7 @@ impl Inner {
         path: &str,
         answered: &Answered,
         attempts: usize,
-        read: &impl Fn(&str) -> Result<T, String>,
+        read: &impl Fn(&str) -> Result<T, Flaw>,
     ) -> Try<T> {
         match self.session.meaning(answered) {
             Meaning::Success => match read(&self.text(path, &answered.response.body)) {
@@ -247,7 +262,13 @@ impl Inner {
                     self.session.succeeded().await;
                     Try::Done(value, answered.received_at)
                 }
-                Err(reason) => Try::Again(self.session.excerpt(&reason)),
+                Err(flaw) => {
+                    let reason = self.session.excerpt(&flaw.reason);
+                    match flaw.is_lasting {
+                        true => Try::Over(ClientError::Failed { path: path.to_owned(), reason, attempts }),
+                        false => Try::Again(reason),
+                    }
+                }
             },
             Meaning::Unauthorized => Try::Renew,
             Meaning::NotFound => Try::Over(ClientError::NotFound { path: path.to_owned() }),

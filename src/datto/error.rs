@@ -59,6 +59,15 @@ pub enum ClientError {
         /// Where it pointed, without its query.
         target: String,
     },
+    /// A list has no end: it shows the same rows again and again, or more than any list may have. The pass fails, the next one
+    /// starts anew.
+    #[error("the list `{path}` cannot be read to its end: {reason}")]
+    Endless {
+        /// The list.
+        path: String,
+        /// What was seen.
+        reason: String,
+    },
     /// The client was told to stop.
     #[error("stopping")]
     Stopped,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::warn;
 use url::Url;
 
@@ -14,7 +14,7 @@ use super::endpoint::{STATUS_PATH, api_url};
 use super::lane::Lane;
 use super::retry::pause_of;
 use super::saver::Saver;
-use super::skew::Skew;
+use super::skew;
 use super::state::Counters;
 use super::{Auth, Request, Response, Transport, TransportError};
 use crate::clock::{Clock, Millis};
@@ -31,7 +31,6 @@ pub(super) struct Link {
     pub(super) saver: Saver,
     pub(super) clock: Clock,
     pub(super) counters: Counters,
-    pub(super) skew: Skew,
 }
 
 /// What became of a request.
@@ -113,11 +112,11 @@ impl Link {
     async fn send(&self, request: Request, slot: Slot) -> (Result<Response, TransportError>, Span) {
         Counters::add(&self.counters.requests);
         self.saver.note();
-        let (limit, sent_at) = (request.timeout, self.clock.now());
+        let (limit, sent_at) = (request.timeout, Instant::now());
         let result = timeout(limit, self.transport.send(request)).await;
         let span = slot.answered();
         if let Ok(Ok(response)) = &result {
-            self.skew.note(&self.account, response.date.as_deref(), sent_at, self.clock.now());
+            skew::note(&self.clock, &self.account, response.date.as_deref(), sent_at);
         }
         (result.unwrap_or(Err(TransportError::Timeout(limit))), span)
     }

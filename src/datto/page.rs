@@ -10,6 +10,8 @@ use super::endpoint::{API_ROOT, is_platform};
 use super::model::object::{Fields, text_of};
 use crate::clock::Millis;
 
+pub(crate) mod items;
+
 /// Largest page that the API gives (datto-rmm-api.md section 5.1).
 const PAGE_SIZE: u32 = 250;
 /// The parameters that move through a list; all others stay as they were asked.
@@ -17,6 +19,8 @@ const PAGE: &str = "page";
 const SEARCH_AFTER: &str = "searchAfter";
 /// Longest part of an address that a message shows, in characters.
 const MAX_SHOWN: usize = 200;
+/// Longest address of a next page, and most bytes of the parameters of a request; a cursor has less than a hundred.
+const MAX_ADDRESS: usize = 8 * 1024;
 
 /// One page to ask for. Make the first with [`PageRequest::list`] or [`PageRequest::activity`]; each page names the next.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +83,20 @@ impl PageRequest {
         Self { path, array: "activities", query, paging: Paging::Cursor, foreign: None }
     }
 
+    /// The field that identifies an item of the list.
+    pub fn id_field(&self) -> &'static str {
+        match self.array {
+            "alerts" => "alertUid",
+            "activities" => "id",
+            _ => "uid",
+        }
+    }
+
+    /// Whether pages have numbers, so that the first one can be asked for again at any time.
+    pub fn is_numbered(&self) -> bool {
+        self.paging == Paging::Offset
+    }
+
     /// The same with a filter more, e.g. `("entities", "user")`.
     #[must_use]
     pub fn with(mut self, name: &str, value: &str) -> Self {
@@ -116,6 +134,12 @@ impl PageRequest {
     /// that were never asked for count, since it drops some (datto-rmm-api.md section 5.1) and a changed one would make the
     /// list another. Numbered pages are simply counted on, so that no address can skip a page or lead back.
     fn following(&self, root: &Url, address: &str) -> Result<Self, String> {
+        if address.len() > MAX_ADDRESS {
+            return Err(format!(
+                "the next page's address has {} bytes, at most {MAX_ADDRESS} are taken",
+                address.len()
+            ));
+        }
         let Ok(url) = root.join(address) else { return Err("the next page's address cannot be read".to_owned()) };
         let mut next = self.clone();
         if !self.is_same_list(root, &url) {
@@ -128,6 +152,10 @@ impl PageRequest {
         let added =
             given.into_iter().filter(|(name, _)| !moves(name) && !self.query.iter().any(|(known, _)| known == name));
         next.query.extend(added);
+        let bytes: usize = next.query.iter().map(|(name, value)| name.len().saturating_add(value.len())).sum();
+        if bytes > MAX_ADDRESS {
+            return Err(format!("the next page's address adds parameters without end: {bytes} bytes of them"));
+        }
         Ok(next)
     }
 
@@ -165,19 +193,35 @@ impl PageRequest {
     }
 }
 
+/// Why an answer cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Flaw {
+    /// What is wrong with it.
+    pub(super) reason: String,
+    /// Whether another answer would have it too.
+    pub(super) is_lasting: bool,
+}
+
+impl From<String> for Flaw {
+    fn from(reason: String) -> Self {
+        Self { reason, is_lasting: false }
+    }
+}
+
 /// Cuts an answer into items. The error says what is wrong with it.
-pub(super) fn slice(body: &str, request: &PageRequest, root: &Url) -> Result<Slice, String> {
+pub(super) fn slice(body: &str, request: &PageRequest, root: &Url) -> Result<Slice, Flaw> {
     let Fields(fields) =
         serde_json::from_str(body).map_err(|error| format!("the answer is not a whole object: {error}"))?;
     let envelope = Envelope(fields);
     if let Some(error) = envelope.one("error")?.filter(|raw| !is_blank(raw)) {
-        return Err(format!("the API says that it failed: {}", text_of(error.get()).unwrap_or(error.get().into())));
+        let said = text_of(error.get()).unwrap_or(error.get().into());
+        return Err(format!("the API says that it failed: {said}").into());
     }
     let details = envelope.one("pageDetails")?.map(|raw| serde_json::from_str::<Fields<'_>>(raw.get()));
     let details = match details {
         None => None,
         Some(Ok(Fields(details))) => Some(Envelope(details)),
-        Some(Err(_)) => return Err("`pageDetails` is not an object".to_owned()),
+        Some(Err(_)) => return Err("`pageDetails` is not an object".to_owned().into()),
     };
     let number = |name: &str| -> Result<Option<u64>, String> {
         let raw = details.as_ref().map(|details| details.one(name)).transpose()?.flatten();
@@ -187,18 +231,17 @@ pub(super) fn slice(body: &str, request: &PageRequest, root: &Url) -> Result<Sli
     let next_url = next_url.filter(|raw| text_of(raw.get()).is_none_or(|url| !url.trim().is_empty()));
     let is_cursor = request.paging == Paging::Cursor;
     let items = match envelope.one(request.array)? {
-        Some(raw) => serde_json::from_str::<Vec<Box<RawValue>>>(raw.get())
-            .map_err(|_| format!("`{}` is not a list", request.array))?,
+        Some(raw) => items::read(raw, request.array)?,
         // An empty list may come as null, but only with a word that it is empty.
         None if number("count")? == Some(0) && (is_cursor || next_url.is_none()) => Vec::new(),
-        None => return Err(format!("`{}` is missing", request.array)),
+        None => return Err(format!("`{}` is missing", request.array).into()),
     };
     let next = match (&details, next_url) {
         // Behind the last row there is no other, and what such a page says about its next one is unknown: null, nothing,
         // itself, or an address without a cursor (datto-rmm-api.md section 10).
         _ if is_cursor && items.is_empty() => None,
         (_, Some(raw)) => {
-            let address = text_of(raw.get()).ok_or("`nextPageUrl` is not a text")?;
+            let address = text_of(raw.get()).ok_or_else(|| "`nextPageUrl` is not a text".to_owned())?;
             Some(request.following(root, &address)?)
         }
         (Some(_), None) => None,

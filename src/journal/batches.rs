@@ -111,6 +111,12 @@ pub(super) fn read(connection: &Connection, batch: &Batch) -> Done<Vec<Record>> 
     checked.map_err(|what| damaged(connection, batch, &what))
 }
 
+/// Notes another time of taking in.
+pub(super) fn set_taken_at(tx: &Tx<'_>, batch: &Batch, at: Millis) -> Done<()> {
+    let sql = "UPDATE batches SET taken_at = ?3 WHERE partition = ?1 AND first_seq = ?2";
+    tx.execute(sql, (batch.partition, batch.first, at.0)).map(drop)
+}
+
 /// Removes a batch and its blob.
 pub(super) fn remove(tx: &Tx<'_>, batch: &Batch) -> Done<()> {
     tx.execute("DELETE FROM blobs WHERE id = ?1", [batch.blob])?;

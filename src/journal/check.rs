@@ -46,9 +46,16 @@ impl Journal {
             check.problems.extend(some.problems);
         }
         check.problems.extend(self.look(|view| counters::differences(view.connection)).await?);
-        let (held, problems) = self.look(|view| others(view.connection)).await?;
-        check.held = held;
-        check.problems.extend(problems);
+        for other in [Other::Held, Other::Alert, Other::Device] {
+            let mut after = i64::MIN;
+            while check.problems.len() < MOST_PROBLEMS {
+                let some = self.look(move |view| some_others(view.connection, other, after)).await?;
+                check.held = check.held.saturating_add(if other == Other::Held { some.rows } else { 0 });
+                check.problems.extend(some.problems);
+                let Some(last) = some.last else { break };
+                after = last;
+            }
+        }
         check.problems.truncate(MOST_PROBLEMS);
         Ok(check)
     }
@@ -90,34 +97,47 @@ fn some_batches(connection: &Connection, after: (i64, u64)) -> Done<Part> {
     Ok(some)
 }
 
-/// Held records, alert states and devices.
-fn others(connection: &Connection) -> Done<(u64, Vec<String>)> {
-    let mut problems = Vec::new();
-    let mut held: u64 = 0;
-    each(connection, "SELECT account || '/held, record ' || seq, record FROM held", |name, packed| {
-        held = held.saturating_add(1);
-        problems.extend(pack::unpack_json::<Record>(packed, || format!("account {name}")).err());
-    })?;
-    each(connection, "SELECT hex(key), state FROM alerts", |name, bytes| {
-        problems.extend(state::decode(bytes).err().map(|_| Fail::damaged(format!("the state of alert {name}"))));
-    })?;
-    each(connection, "SELECT uid, device FROM devices", |name, packed| {
-        let read = pack::unpack_json::<crate::inventory::Device>(packed, || format!("device {name}"));
-        problems.extend(read.err());
-    })?;
-    let text = |fail: Fail| match fail {
-        Fail::Damaged(what) => what,
-        Fail::Conflict | Fail::Full { .. } | Fail::Sql(_) => "unreadable".to_owned(),
-    };
-    Ok((held, problems.into_iter().map(text).collect()))
+/// What is read row by row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Other {
+    Held,
+    Alert,
+    Device,
 }
 
-fn each(connection: &Connection, sql: &str, mut look: impl FnMut(&str, &[u8])) -> Done<()> {
-    let mut statement = connection.prepare(sql)?;
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
-        let name: String = row.get(0)?;
-        look(&name, row.get_ref(1)?.as_blob().unwrap_or_default());
+#[derive(Default)]
+struct Rows {
+    last: Option<i64>,
+    rows: u64,
+    problems: Vec<String>,
+}
+
+/// Some held records, alert states or devices.
+fn some_others(connection: &Connection, other: Other, after: i64) -> Done<Rows> {
+    let sql = match other {
+        Other::Held => {
+            "SELECT rowid, 'account ' || account || '/held, record ' || seq, record FROM held WHERE rowid > ?1 ORDER BY rowid LIMIT ?2"
+        }
+        Other::Alert => "SELECT rowid, hex(key), state FROM alerts WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+        Other::Device => "SELECT rowid, 'device ' || uid, device FROM devices WHERE rowid > ?1 ORDER BY rowid LIMIT ?2",
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query((after, AT_ONCE))?;
+    let mut some = Rows::default();
+    while let Some(row) = found.next()? {
+        some.last = Some(row.get(0)?);
+        some.rows = some.rows.saturating_add(1);
+        let name: String = row.get(1)?;
+        let bytes = row.get_ref(2)?.as_blob().unwrap_or_default();
+        let failed = match other {
+            Other::Held => pack::unpack_json::<Record>(bytes, || name.clone()).err(),
+            Other::Alert => state::decode(bytes).err().map(|_| Fail::damaged(format!("the state of alert {name}"))),
+            Other::Device => pack::unpack_json::<crate::inventory::Device>(bytes, || name.clone()).err(),
+        };
+        some.problems.extend(failed.map(|fail| match fail {
+            Fail::Damaged(what) => what,
+            Fail::Conflict | Fail::Full { .. } | Fail::Sql(_) => "unreadable".to_owned(),
+        }));
     }
-    Ok(())
+    Ok(some)
 }

@@ -23,10 +23,16 @@ pub(super) struct Counters {
     pub(super) letters: u64,
     /// Their room, without the batches of their records.
     pub(super) letter_bytes: u64,
+    /// Of the dead letters, items that no record could be made of.
+    pub(super) rejected: u64,
+    /// Their room.
+    pub(super) rejected_bytes: u64,
+    /// Such letters that left for newer ones.
+    pub(super) rejected_dropped: u64,
 }
 
 /// Each counter by its stored name, with the query that counts anew.
-const RECOUNTS: [(&str, &str); 7] = [
+const RECOUNTS: [(&str, &str); 9] = [
     ("record_bytes", "SELECT COALESCE(SUM(room), 0) FROM batches"),
     ("pinned_bytes", "SELECT COALESCE(SUM(room), 0) FROM batches WHERE letters > 0"),
     ("references", "SELECT COUNT(*) FROM refs"),
@@ -34,6 +40,8 @@ const RECOUNTS: [(&str, &str); 7] = [
     ("held_bytes", "SELECT COALESCE(SUM(room), 0) FROM held"),
     ("letters", "SELECT COUNT(*) FROM dead"),
     ("letter_bytes", "SELECT COALESCE(SUM(room), 0) FROM dead"),
+    ("rejected", "SELECT COUNT(*) FROM dead WHERE sink IS NULL"),
+    ("rejected_bytes", "SELECT COALESCE(SUM(room), 0) FROM dead WHERE sink IS NULL"),
 ];
 
 /// Counts that stand in rows: what is wrong with each, by queries that give a name, the stored and the recounted number.
@@ -66,7 +74,7 @@ const ROW_RECOUNTS: [&str; 5] = [
          LEFT JOIN starts t ON t.sink = s.id AND t.partition = p.id) o) WHERE kept <> there",
 ];
 
-/// All counters; seven rows, whatever the journal holds.
+/// All counters; a few rows, whatever the journal holds.
 pub(super) fn read(connection: &Connection) -> Done<Counters> {
     let mut counters = Counters::default();
     let found = rows(connection, "SELECT name, value FROM counters", [], |row| {
@@ -82,6 +90,9 @@ pub(super) fn read(connection: &Connection) -> Done<Counters> {
             "held_bytes" => &mut counters.held_bytes,
             "letters" => &mut counters.letters,
             "letter_bytes" => &mut counters.letter_bytes,
+            "rejected" => &mut counters.rejected,
+            "rejected_bytes" => &mut counters.rejected_bytes,
+            "rejected_dropped" => &mut counters.rejected_dropped,
             _ => continue,
         };
         *counter = value;

@@ -53,6 +53,13 @@ pub struct Delivered {
     pub dead: u64,
 }
 
+/// Where a reader of [`Journal::delivered`] goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DeliveredMark {
+    partition: i64,
+    first: u64,
+}
+
 impl Journal {
     /// Notes that a stream was read to its end for a time span. Spans that touch become one.
     pub async fn add_span(
@@ -93,21 +100,32 @@ impl Journal {
         .await
     }
 
-    /// What a sink did with which records, by partition and sequence.
-    pub async fn delivered(&self, sink: &str) -> Result<Vec<Delivered>, JournalError> {
+    /// What a sink did with which records, by partition and sequence: at most `most` ranges behind a mark, and the mark of the last one
+    /// if there may be more. The default mark is before all.
+    pub async fn delivered(
+        &self,
+        sink: &str,
+        behind: DeliveredMark,
+        most: usize,
+    ) -> Result<(Vec<Delivered>, Option<DeliveredMark>), JournalError> {
         let sink = sink.to_owned();
         self.look(move |view| {
             let sql = "SELECT partition, first_seq, last_seq, version, sent, skipped, dead FROM delivered
-                WHERE sink = (SELECT id FROM sinks WHERE name = ?1) ORDER BY partition, first_seq";
-            let found = rows(view.connection, sql, [sink], |row| {
+                WHERE sink = (SELECT id FROM sinks WHERE name = ?1) AND (partition, first_seq) > (?2, ?3)
+                ORDER BY partition, first_seq LIMIT ?4";
+            let DeliveredMark { partition, first } = behind;
+            let found = rows(view.connection, sql, (sink, partition, first, most), |row| {
                 let numbers: [u64; 6] = [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?];
                 Ok((row.get(0)?, numbers))
             })?;
+            let last =
+                found.last().map(|(partition, [first, ..])| DeliveredMark { partition: *partition, first: *first });
+            let next = last.filter(|_| found.len() >= most);
             let range = |(partition, [from, to, version, sent, skipped, dead]): (i64, [u64; 6])| {
                 let partition = partitions::named(view.connection, partition)?;
                 Ok(Delivered { partition, from, to, version, sent, skipped, dead })
             };
-            found.into_iter().map(range).collect()
+            Ok((found.into_iter().map(range).collect::<Done<_>>()?, next))
         })
         .await
     }
@@ -141,8 +159,18 @@ pub(super) fn delivered(tx: &Tx<'_>, sink: &Sink, partition: i64, settlement: &S
     tx.execute(sql, (sink.id, partition, from, to, sent, skipped, dead, settlement.version)).map(drop)
 }
 
+/// Rows of gaps of one site that are at most this far apart, in milliseconds, become one: records expire as they were taken in, a few
+/// at a time.
+const GAPS_JOIN: i64 = 3_600_000;
+
 /// Notes the gap that expired records leave.
 pub(super) fn add_gap(tx: &Tx<'_>, account: i64, site: &str, span: Span, records: u64) -> Done<()> {
+    let sql = "UPDATE gaps SET since = MIN(since, ?3), until = MAX(until, ?4), records = records + ?5
+        WHERE id = (SELECT id FROM gaps WHERE account = ?1 AND site = ?2 ORDER BY until DESC LIMIT 1)
+          AND until >= ?3 - ?6 AND since <= ?4 + ?6";
+    if tx.execute(sql, (account, site, span.from.0, span.to.0, records, GAPS_JOIN))? > 0 {
+        return Ok(());
+    }
     let sql = "INSERT INTO gaps (account, site, since, until, records) VALUES (?1, ?2, ?3, ?4, ?5)";
     tx.execute(sql, (account, site, span.from.0, span.to.0, records)).map(drop)
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use rusqlite::Connection;
 
 use crate::clock::Millis;
+use crate::clock::api::APART;
 use crate::journal::JournalError;
 use crate::journal::alerts;
 use crate::journal::batches;
@@ -82,6 +83,14 @@ impl Journal {
     /// What is held, by account and site. It costs as much as there are sites, however much they hold.
     pub async fn held(&self) -> Result<Vec<HeldSummary>, JournalError> {
         self.look(summaries).await
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    /// The places of all held records of all accounts.
+    pub(crate) async fn held_seqs(&self) -> Result<Vec<u64>, JournalError> {
+        self.look(|view| rows(view.connection, "SELECT seq FROM held", [], |row| row.get(0))).await
     }
 }
 
@@ -317,6 +326,15 @@ pub(super) fn settle_site(tx: &Tx<'_>, account: i64, seq: u64, alert: Option<&Ke
         }
     }
     release_of(tx, settled)
+}
+
+/// Brings held records back to `now` that were taken in under a clock far ahead, which would keep them too long: one step of them. Says
+/// whether there may be more.
+pub(super) fn bring_back(tx: &Tx<'_>, now: Millis) -> Done<bool> {
+    let most = tx.ground.steps.held;
+    let sql = "UPDATE held SET taken_at = ?1 WHERE (account, seq) IN
+        (SELECT account, seq FROM held WHERE taken_at >= ?2 ORDER BY taken_at LIMIT ?3)";
+    Ok(tx.execute(sql, (now.0, now.plus(APART).0, most))? >= most)
 }
 
 /// Drops held records taken in at `before` or earlier, each with the later ones of its alert: one step of them. Says whether there

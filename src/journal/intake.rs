@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use crate::journal::alerts::{self, Known};
 use crate::journal::batches;
-use crate::journal::dead;
 use crate::journal::drift::Shown;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::held::{self, HeldAlert, Holding};
 use crate::journal::memory;
 use crate::journal::partitions;
+use crate::journal::rejected;
 use crate::journal::seen::{self, alert_key, record_key};
 use crate::journal::space;
 use crate::journal::sqlite::Journal;
@@ -38,8 +38,8 @@ fn take(tx: &Tx<'_>, page: Page) -> Done<Intake> {
         taking.record(record)?;
     }
     let mut intake = taking.append()?;
-    for rejected in &page.rejected {
-        intake.rejected = intake.rejected.saturating_add(u64::from(dead::reject(tx, account, rejected)?));
+    for item in &page.rejected {
+        intake.rejected = intake.rejected.saturating_add(u64::from(rejected::reject(tx, account, item)?));
     }
     memory::store_cursors(tx, account, &page.cursors)?;
     Ok(intake)

@@ -15,7 +15,7 @@ use crate::journal::pack::{pack_json, unpack_json};
 use crate::journal::policy::{self, Cause};
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first};
-use crate::journal::{Intake, JournalError, Lane, Rejected, audit, dead, partitions};
+use crate::journal::{Intake, JournalError, Lane, Rejected, audit, partitions, rejected};
 use crate::org;
 use crate::org::audit::Change;
 use crate::org::directory::Intake as Verdict;
@@ -256,8 +256,8 @@ fn take(tx: &Tx<'_>, uid: &AccountUid, page: ItemPage) -> Done<(ItemIntake, bool
         moved.chain(gone.iter().filter_map(|site| org::audit::of_removed(&directory, uid, site))).collect::<Vec<_>>();
     audit::tell(tx, &moved)?;
     done.changes.extend(moved);
-    for (rejected, identity) in &page.rejected {
-        let is_new = dead::reject_as(tx, account, rejected, identity)?;
+    for (item, identity) in &page.rejected {
+        let is_new = rejected::reject_as(tx, account, item, identity)?;
         done.intake.rejected = done.intake.rejected.saturating_add(u64::from(is_new));
     }
     Ok((done, is_pending))

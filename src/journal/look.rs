@@ -10,6 +10,8 @@ use crate::record::{EventId, Record};
 
 /// Batches that one read transaction goes through: a long one would keep the write-ahead log from being cut.
 const AT_ONCE: usize = 64;
+/// Bytes of records after which a bounded read takes no further batch.
+const MOST_BYTES: u64 = 4 << 20;
 
 impl Journal {
     /// Records of a partition from `from_seq` on, at most `limit`, each with its sequence and when it was taken in.
@@ -20,9 +22,30 @@ impl Journal {
         from_seq: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Millis, Record)>, JournalError> {
+        self.records_within(partition, from_seq, limit, u64::MAX).await
+    }
+
+    /// The same in bounded memory: fewer than `limit` where they are large. None only where none is left.
+    pub async fn some_records(
+        &self,
+        partition: &Partition,
+        from_seq: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Millis, Record)>, JournalError> {
+        self.records_within(partition, from_seq, limit, MOST_BYTES).await
+    }
+
+    /// Reads batches until `limit` records or `most_bytes` of them are there; one batch at least.
+    async fn records_within(
+        &self,
+        partition: &Partition,
+        from_seq: u64,
+        limit: usize,
+        most_bytes: u64,
+    ) -> Result<Vec<(u64, Millis, Record)>, JournalError> {
         let partition = partition.clone();
         self.look(move |view| {
-            let mut found = Vec::new();
+            let (mut found, mut bytes) = (Vec::new(), 0_u64);
             let stored = match partition.lane {
                 Lane::Live | Lane::Backfill => partitions::find(view.connection, &partition, "")?,
                 Lane::Replayed => None,
@@ -30,12 +53,14 @@ impl Journal {
             let Some(stored) = stored else { return Ok(found) };
             let mut next = from_seq;
             while found.len() < limit
+                && bytes < most_bytes
                 && let Some(batch) = batches::list(view.connection, stored.id, next, 1)?.into_iter().next()
             {
                 let records = (batch.first..).zip(batches::read(view.connection, &batch)?);
                 let wanted = records.filter(|(seq, _)| *seq >= from_seq).take(limit.saturating_sub(found.len()));
                 found.extend(wanted.map(|(seq, record)| (seq, batch.taken_at, record)));
                 next = batch.last().saturating_add(1);
+                bytes = bytes.saturating_add(batch.bytes);
             }
             Ok(found)
         })

@@ -56,8 +56,16 @@ pub(super) struct Progress {
     /// The index of the partition that it stands in, and the sequence there.
     pub(super) at: usize,
     pub(super) next: u64,
-    /// Of dead letters: the last number that is meant. Later ones are not.
+    /// Of dead letters of a sink: the last number that is meant. Later ones are not.
     pub(super) last_letter: i64,
+    /// Of dead letters by number: how many of the numbers are checked, and how many were dropped.
+    #[serde(default)]
+    pub(super) checked: usize,
+    #[serde(default)]
+    pub(super) dropped: usize,
+    /// Of dead letters by number that are sent again: sink, partition and sequence of the last one that was looked at.
+    #[serde(default)]
+    pub(super) letter: Option<(i64, i64, u64)>,
     /// Records that are sent again, or dead letters that are dropped.
     pub(super) done: u64,
 }
@@ -71,6 +79,9 @@ pub(super) struct Part {
     /// itself comes anyway).
     end: u64,
 }
+
+/// Bytes of records after which a step of a replay reads no further batch.
+const MOST_BYTES: u64 = 4 << 20;
 
 /// Where a replay begins.
 pub(super) fn begin(connection: &Connection, sink: &Sink) -> Done<Progress> {
@@ -90,8 +101,9 @@ pub(super) fn begin(connection: &Connection, sink: &Sink) -> Done<Progress> {
 pub(super) fn plan(view: &View<'_>, wanted: &Wanted<'_>, progress: &mut Progress) -> Done<Vec<Run>> {
     let directory = view.directory()?;
     let mut runs = Vec::new();
-    let mut left = view.ground.steps.replay;
+    let (mut left, mut bytes) = (view.ground.steps.replay, 0_u64);
     while left > 0
+        && bytes < MOST_BYTES
         && let Some(part) = progress.parts.get(progress.at).copied()
     {
         left = left.saturating_sub(1);
@@ -105,6 +117,7 @@ pub(super) fn plan(view: &View<'_>, wanted: &Wanted<'_>, progress: &mut Progress
             && wanted.until.is_none_or(|until| batch.taken_at < until);
         if in_time {
             let partition = partitions::named(view.connection, part.partition)?;
+            bytes = bytes.saturating_add(if wanted.org.is_some() { batch.bytes } else { 0 });
             let seqs = matching(view.connection, &directory, &partition, &batch, wanted.org)?;
             add_runs(&mut runs, part.account, part.partition, seqs.into_iter().filter(|seq| *seq <= part.end));
         }

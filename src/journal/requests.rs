@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Millis;
 use crate::diagnostic::causes;
 use crate::journal::JournalError;
-use crate::journal::dead;
+use crate::journal::dead_requests::{self, Stepped, Work};
 use crate::journal::fail::{Done, Fail};
 use crate::journal::replay::{self, Progress, Run, Wanted};
 use crate::journal::schema;
@@ -86,6 +86,24 @@ impl Journal {
         .await
     }
 
+    /// The number of the oldest request behind that number that waits.
+    pub async fn next_request(&self, behind: u64) -> Result<Option<u64>, JournalError> {
+        self.look(move |view| {
+            let sql = "SELECT id FROM requests WHERE id > ?1 ORDER BY id LIMIT 1";
+            first(view.connection, sql, [behind], |row| row.get(0))
+        })
+        .await
+    }
+
+    /// Whether the request of that number waits.
+    pub async fn is_waiting(&self, request: u64) -> Result<bool, JournalError> {
+        self.look(move |view| {
+            let sql = "SELECT 1 FROM requests WHERE id = ?1";
+            Ok(first(view.connection, sql, [request], |_| Ok(()))?.is_some())
+        })
+        .await
+    }
+
     /// What became of a request, if it was among the last hundred.
     pub async fn answer(&self, request: u64) -> Result<Option<Served>, JournalError> {
         self.look(move |view| {
@@ -100,6 +118,7 @@ impl Journal {
     /// Does what a request asks, notes the answer and removes it (model rule `request`). What concerns many records is done in
     /// bounded transactions: after a crash the request still waits, and goes on where it stood. One that cannot be served (any
     /// further) is answered with the reason: an error means that the journal cannot even take that answer.
+    /// A caller that is dropped meanwhile leaves the request where its last step brought it.
     /// [`JournalError::Conflict`] if the request does not wait (any more).
     pub async fn serve(&self, request: u64) -> Result<Served, JournalError> {
         loop {
@@ -225,21 +244,32 @@ fn serve(
         {
             refused(unknown_sink(&name))
         }
-        Request::ReplayDead(DeadLetters::Sink(name)) => {
-            some_letters(tx, &name, progress, |sink, last| dead::replay_some(tx, sink, last, number), Served::Replayed)
-        }
+        Request::ReplayDead(DeadLetters::Sink(name)) => some_letters(
+            tx,
+            &name,
+            progress,
+            |sink, last| dead_requests::replay_some(tx, sink, last, number),
+            Served::Replayed,
+        ),
         Request::DropDead(DeadLetters::Sink(name)) => {
-            some_letters(tx, &name, progress, |sink, last| dead::drop_some(tx, sink, last), Served::Dropped)
+            some_letters(tx, &name, progress, |sink, last| dead_requests::drop_some(tx, sink, last), Served::Dropped)
         }
-        Request::ReplayDead(letters) => match dead::unsendable(tx.connection, &letters)? {
-            Some(why) => refused(why),
-            None => Ok(Step::Done(Served::Replayed(dead::replay(tx, &letters, number)?))),
-        },
-        Request::DropDead(letters) => match dead::missing(tx.connection, &letters)? {
-            Some(why) => refused(why),
-            None => Ok(Step::Done(Served::Dropped(dead::drop_letters(tx, &letters)?))),
-        },
+        Request::ReplayDead(DeadLetters::Ids(ids)) => numbered_letters(tx, ids, Work::Replay, number, progress),
+        Request::DropDead(DeadLetters::Ids(ids)) => numbered_letters(tx, ids, Work::Drop, number, progress),
     }
+}
+
+/// One step over dead letters that are given by their numbers.
+fn numbered_letters(tx: &Tx<'_>, mut ids: Vec<u64>, work: Work, number: u64, progress: Option<Progress>) -> Done<Step> {
+    ids.sort_unstable();
+    ids.dedup();
+    let mut progress = progress.unwrap_or_default();
+    Ok(match dead_requests::some_by_number(tx, &ids, work, number, &mut progress)? {
+        Stepped::More => Step::More(progress),
+        Stepped::Done if work == Work::Replay => Step::Done(Served::Replayed(progress.done)),
+        Stepped::Done => Step::Done(Served::Dropped(progress.done)),
+        Stepped::Refused(why) => Step::Done(Served::Refused(why)),
+    })
 }
 
 /// One step over all dead letters of a sink that were there when the request was first served. `work` says how much it did, and whether
@@ -254,7 +284,7 @@ fn some_letters(
     let sink = sinks::present(tx.connection, sink)?;
     let mut progress = match progress {
         Some(progress) => progress,
-        None => Progress { last_letter: dead::newest(tx.connection)?, ..Progress::default() },
+        None => Progress { last_letter: dead_requests::newest(tx.connection)?, ..Progress::default() },
     };
     let (done, more) = work(&sink, progress.last_letter)?;
     progress.done = progress.done.saturating_add(done);

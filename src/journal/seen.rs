@@ -52,12 +52,14 @@ pub(super) fn contains(connection: &Connection, account: i64, dated: Millis, key
     if dated != UNDATED {
         return Ok(is_under(connection, account, day(dated), key)? || is_under(connection, account, day(UNDATED), key)?);
     }
-    let sql = "SELECT DISTINCT day FROM seen WHERE account = ?1";
-    let days = rows(connection, sql, [account], |row| row.get(0))?;
-    for day in days {
+    // Day by day: `DISTINCT` would read the keys of all days.
+    let sql = "SELECT MIN(day) FROM seen WHERE account = ?1 AND day > ?2";
+    let mut last = i64::MIN;
+    while let Some(day) = first(connection, sql, (account, last), |row| row.get::<_, Option<i64>>(0))?.flatten() {
         if is_under(connection, account, day, key)? {
             return Ok(true);
         }
+        last = day;
     }
     Ok(false)
 }
@@ -86,8 +88,8 @@ pub(super) fn reject(tx: &Tx<'_>, account: i64, key: &Key) -> Done<bool> {
 }
 
 /// Forgets what the API no longer shows: one step of it. Says whether there may be more.
-pub(super) fn trim(tx: &Tx<'_>) -> Done<bool> {
-    let oldest = day(tx.now()).saturating_sub(DAYS_KEPT);
+pub(super) fn trim(tx: &Tx<'_>, now: Millis) -> Done<bool> {
+    let oldest = day(now).saturating_sub(DAYS_KEPT);
     let most = tx.ground.steps.trim;
     let mut more = false;
     for table in ["seen", "rejects"] {

@@ -6,12 +6,13 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use crate::journal::JournalError;
 use crate::journal::counters::{self, Counters};
 use crate::journal::fail::{Done, Fail};
-use crate::journal::schema::{self, beside};
+use crate::journal::files::beside;
+use crate::journal::schema;
 use crate::journal::sqlite::Journal;
 use crate::journal::trim;
 use crate::journal::tx::{Ground, Tx};
@@ -47,6 +48,10 @@ pub struct Usage {
     pub held_records: u64,
     /// Dead letters that wait for an operator.
     pub dead_letters: u64,
+    /// Of these, items that no record could be made of.
+    pub rejected: u64,
+    /// Such items whose letters left for newer ones since the journal was made.
+    pub rejected_dropped: u64,
     /// Collectors of records are refused now.
     pub full: bool,
 }
@@ -60,24 +65,6 @@ impl Journal {
     /// Whether collectors of records are refused, as the last commit left it. Reads no table.
     pub fn is_full(&self) -> bool {
         self.inner.ground.is_full()
-    }
-
-    /// Cuts the write-ahead log if it has passed a quarter of the limit; says whether it did. The writer does the same after each
-    /// commit; this is for a reader that was in its way then.
-    pub(super) async fn shorten_wal(&self) -> Result<bool, JournalError> {
-        let ground = self.inner.ground.clone();
-        self.blocking(move || {
-            if !wal_is_large(&ground) {
-                return Ok(false);
-            }
-            let cut = schema::read_write(&ground.path).and_then(|connection| {
-                let cut = truncate_wal(&connection)?;
-                note_fullness(&connection, &ground)?;
-                Ok(cut)
-            });
-            cut.map_err(|e| e.into_error(&ground.path))
-        })
-        .await
     }
 }
 
@@ -101,6 +88,8 @@ pub(super) fn usage(connection: &Connection, ground: &Ground) -> Done<Usage> {
         state_bytes: file.saturating_sub(drainable(&counters)),
         held_records: counters.held,
         dead_letters: counters.letters,
+        rejected: counters.rejected,
+        rejected_dropped: counters.rejected_dropped,
         full: used >= limit,
     })
 }
@@ -114,6 +103,11 @@ pub(super) fn room(bytes: usize) -> u64 {
     } else {
         bytes.div_ceil(PAGE_CONTENT).saturating_mul(PAGE)
     }
+}
+
+/// What dead letters of unreadable items may take of `max_bytes`: a tenth, so that they never stop collecting.
+pub(super) fn rejected_bound(max_bytes: u64) -> u64 {
+    max_bytes / 10
 }
 
 /// Whether the write-ahead log has passed a quarter of the limit.
@@ -161,5 +155,13 @@ pub(super) fn truncate_wal(connection: &Connection) -> Done<bool> {
     connection.busy_timeout(Duration::ZERO)?;
     let busy = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
     connection.busy_timeout(schema::BUSY)?;
-    Ok(busy? == 0)
+    match busy {
+        Ok(busy) => Ok(busy == 0),
+        Err(error)
+            if matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
 }

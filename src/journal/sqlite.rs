@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::Connection;
@@ -14,12 +14,14 @@ use crate::clock::Clock;
 use crate::diagnostic::panics::Panicked;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, unusable};
-use crate::journal::lock::Lock;
+use crate::journal::guard::Guard;
+use crate::journal::lock::{Beside, Lock};
 use crate::journal::readers::Readers;
 use crate::journal::schema;
 use crate::journal::space;
 use crate::journal::tx::{Ground, Steps, Tx, View};
-use crate::journal::writer::Writer;
+use crate::journal::wait::Patience;
+use crate::journal::writer::{Opened, Writer};
 use crate::record::AccountUid;
 
 /// Pages of SQLite's default size.
@@ -47,11 +49,10 @@ pub(super) struct Inner {
     /// Accounts that this process has opened, by uid, with their configured name.
     pub(super) open_accounts: Mutex<HashMap<AccountUid, String>>,
     id: Uuid,
+    /// Dropped before the writer, which has the lock.
+    pub(super) readers: Readers,
     /// `None` for a journal that is only looked at.
-    writer: Option<Arc<Writer>>,
-    readers: Readers,
-    /// Given back after the connections are closed: fields are dropped in this order.
-    lock: Mutex<Option<Lock>>,
+    pub(super) writer: Option<Arc<Writer>>,
 }
 
 impl Journal {
@@ -64,17 +65,21 @@ impl Journal {
 
     /// The same, with other bounds of what one transaction does.
     pub(super) fn open_with(path: &Path, options: Options, clock: Clock, steps: Steps) -> Result<Self, JournalError> {
-        let path = real_path(path)?;
-        let lock = Lock::take(&path)?;
+        let asked = path;
+        let path = real_path(asked)?;
+        let beside = Beside::take(&path)?;
         if !exists(&path)? {
             schema::create(&path)?;
         }
-        schema::inspect(&path)?;
-        let ground = Arc::new(Ground::new(path, options, clock, steps));
-        let opened = open_writer(&ground).map_err(|e| e.into_error(&ground.path));
-        let (id, connection) = opened?;
-        let writer = Arc::new(Writer::new(ground.clone(), connection));
-        Ok(Self::new(ground, id, Some(writer), Some(lock)))
+        let lock = beside.with_journal(&path)?;
+        schema::inspect_log(&path)?;
+        schema::inspect(&path, lock.journal())?;
+        let ground = Arc::new(Ground::new(path, options, clock, steps, Patience::endless()));
+        let opened = open_writer(&ground, asked, lock).map_err(|e| e.into_error(&ground.path));
+        let (id, opened) = opened?;
+        let connections = Readers::open_all(&ground).map_err(|e| e.into_error(&ground.path))?;
+        let writer = Arc::new(Writer::new(ground.clone(), opened));
+        Ok(Self::new(ground, id, Some(writer), connections))
     }
 
     /// Opens the journal at `path` only to look, beside a running instance or without one. Nothing is created or changed;
@@ -84,15 +89,13 @@ impl Journal {
         if !exists(&path)? {
             return Err(unusable(&path, "there is no journal: `vintner run` makes one"));
         }
-        schema::inspect(&path)?;
+        schema::inspect(&path, None)?;
         let connection = schema::read_only(&path).map_err(|e| e.into_error(&path))?;
         schema::require_newest(&connection, &path)?;
         let id = schema::id(&connection).map_err(|e| e.into_error(&path))?;
         let options = Options { retain: Duration::MAX, max_bytes: u64::MAX, hold_for: Duration::MAX };
-        let ground = Arc::new(Ground::new(path, options, clock, Steps::default()));
-        let journal = Self::new(ground, id, None, None);
-        journal.inner.readers.keep(connection);
-        Ok(journal)
+        let ground = Arc::new(Ground::new(path, options, clock, Steps::default(), Patience::of(schema::BUSY)));
+        Ok(Self::new(ground, id, None, vec![connection]))
     }
 
     /// The journal's random id, made at its creation.
@@ -103,6 +106,11 @@ impl Journal {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.inner.ground.path
+    }
+
+    /// The clock that it was opened with.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.ground.clock
     }
 
     /// Changes after each commit of this process that appended records, replays or requests. A journal that is only looked at never
@@ -127,16 +135,16 @@ impl Journal {
         let inner = self.inner.clone();
         self.blocking(move || {
             let path = inner.ground.path.clone();
-            let connection = inner.writer.as_ref().and_then(|writer| writer.give_up());
-            let connection = connection.ok_or_else(|| unusable(&path, "the journal is closed"))?;
-            inner.readers.close();
+            let writer = inner.writer.as_ref().ok_or_else(|| unusable(&path, "it was opened only to look"))?;
+            let opened = writer.give_up()?;
+            let connections = inner.readers.close();
             let (clock, steps) = (inner.ground.clock.clone(), inner.ground.steps);
-            let ground = Arc::new(Ground::new(path, options, clock, steps));
-            let settled = size_log(&ground, &connection).and_then(|()| space::note_fullness(&connection, &ground));
+            let ground = Arc::new(Ground::new(path, options, clock, steps, Patience::endless()));
+            let connection = &opened.connection;
+            let settled = size_log(&ground, connection).and_then(|()| space::note_fullness(connection, &ground));
             settled.map_err(|e| e.into_error(&ground.path))?;
-            let lock = inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let writer = Arc::new(Writer::new(ground.clone(), connection));
-            Ok(Self::new(ground, inner.id, Some(writer), lock))
+            let writer = Arc::new(Writer::new(ground.clone(), opened));
+            Ok(Self::new(ground, inner.id, Some(writer), connections))
         })
         .await
     }
@@ -145,13 +153,29 @@ impl Journal {
     /// clones, end with [`JournalError::Unusable`].
     pub async fn close(&self) -> Result<(), JournalError> {
         let inner = self.inner.clone();
-        self.blocking(move || {
-            inner.readers.close();
-            let closed = inner.writer.as_ref().map_or(Ok(()), |writer| writer.close());
-            inner.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-            closed
-        })
-        .await
+        inner.ground.patience.close();
+        inner.readers.finish().await;
+        self.blocking(move || inner.writer.as_ref().map_or(Ok(()), |writer| writer.close())).await
+    }
+
+    /// Looks whether the names of its files still lead to the files that are open. If one was removed, moved or replaced, the journal
+    /// has ended, its contents are saved as far as possible, and the error says what to do; every later call ends with it too. To be
+    /// called every few seconds. Returns whether the journal has a second name.
+    pub async fn inspect_files(&self) -> Result<bool, JournalError> {
+        let inner = self.inner.clone();
+        self.blocking(move || inner.writer.as_ref().map_or(Ok(false), |writer| writer.inspect())).await
+    }
+
+    /// Ends every wait for other programs, now and later, with an error: a stop has no more time.
+    pub fn stop_waiting(&self) {
+        self.inner.ground.patience.close();
+    }
+
+    /// What the journal waits for at this moment, or why it has ended. Reads no file.
+    pub fn trouble(&self) -> Option<String> {
+        let ground = &self.inner.ground;
+        let lost = ground.lost().map(|error| error.to_string());
+        lost.or_else(|| ground.patience.obstacle().map(|obstacle| obstacle.to_string()))
     }
 
     /// Does `work` in a write transaction and answers once it is durable.
@@ -175,6 +199,9 @@ impl Journal {
         let inner = self.inner.clone();
         let place = inner.readers.place().await?;
         self.blocking(move || {
+            if let Some(lost) = inner.ground.lost() {
+                return Err(lost);
+            }
             let connection = inner.readers.take()?;
             let (found, is_clean) = in_read(&connection, &inner.ground, work);
             if is_clean {
@@ -207,10 +234,20 @@ impl Journal {
         }
     }
 
-    fn new(ground: Arc<Ground>, id: Uuid, writer: Option<Arc<Writer>>, lock: Option<Lock>) -> Self {
-        let readers = Readers::new(&ground.path);
-        let inner = Inner { ground, open_accounts: Mutex::default(), id, writer, readers, lock: Mutex::new(lock) };
+    fn new(ground: Arc<Ground>, id: Uuid, writer: Option<Arc<Writer>>, readers: Vec<Connection>) -> Self {
+        let readers = Readers::new(ground.clone(), readers);
+        let inner = Inner { ground, open_accounts: Mutex::default(), id, readers, writer };
         Self { inner: Arc::new(inner) }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // The work in hand may keep the writer for a moment longer, and with it the lock, which must outlive every connection.
+        drop(self.readers.close());
+        if let Some(writer) = &self.writer {
+            writer.abandon();
+        }
     }
 }
 
@@ -230,19 +267,23 @@ impl Inner {
 /// What `work` found in a transaction, and whether the connection is as it was before. One that is not would answer later reads from
 /// an old moment, and keep the write-ahead log from being cut.
 fn in_read<T>(connection: &Connection, ground: &Ground, work: impl FnOnce(&View<'_>) -> Done<T>) -> (Done<T>, bool) {
-    if let Err(error) = connection.execute_batch("BEGIN") {
-        return (Err(error.into()), false);
+    // Reading something takes the moment that all that follows is of; after that no lock is in the way.
+    if let Err(fail) = ground.patience.begin(connection, "BEGIN; SELECT 1 FROM meta", &ground.path) {
+        return (Err(fail), connection.is_autocommit());
     }
     let found = work(&View { connection, ground });
     (found, connection.execute_batch("ROLLBACK").is_ok())
 }
 
-fn open_writer(ground: &Ground) -> Done<(Uuid, Connection)> {
-    let mut connection = schema::read_write(&ground.path)?;
+fn open_writer(ground: &Ground, asked: &Path, lock: Lock) -> Done<(Uuid, Opened)> {
+    let connection = schema::read_write(&ground.path)?;
     size_log(ground, &connection)?;
-    schema::migrate(&mut connection)?;
+    schema::migrate(&connection, &ground.path, &ground.patience)?;
     space::note_fullness(&connection, ground)?;
-    Ok((schema::id(&connection)?, connection))
+    let id = schema::id(&connection)?;
+    // The log exists by now.
+    let guard = Guard::new(asked, &ground.path, lock);
+    Ok((id, Opened { connection, guard }))
 }
 
 /// A large log saves writing pages that change again soon; a small journal needs a small one, since it counts.

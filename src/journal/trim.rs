@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use rusqlite::Connection;
 
 use crate::clock::Millis;
+use crate::clock::api::APART;
 use crate::journal::alerts;
 use crate::journal::batches::{self, Batch};
 use crate::journal::coverage::{self, Span};
@@ -13,6 +14,7 @@ use crate::journal::held::{self, Dropped, read_site};
 use crate::journal::holes;
 use crate::journal::intent;
 use crate::journal::partitions;
+use crate::journal::rejected;
 use crate::journal::replay;
 use crate::journal::seen;
 use crate::journal::sinks::{self, Sink};
@@ -56,35 +58,64 @@ struct Front {
 
 impl Journal {
     /// Drops what is too old, makes room if the journal is full, cuts the write-ahead log, all in bounded steps. To be called every
-    /// few seconds.
+    /// few seconds. Nothing is too old while the clocks do not agree on the time; see [`crate::clock::Clock::removal_time`].
     pub async fn maintain(&self) -> Result<Maintenance, JournalError> {
-        let mut done = Maintenance { expired: self.expire().await?, ..Maintenance::default() };
-        while self.write(seen::trim).await? {}
-        while self.write(alerts::forget).await? {}
+        self.maintain_until(|| false).await
+    }
+
+    /// The same, which ends early, behind the step at hand, once `is_over` says so: what is left is done by the next call.
+    pub async fn maintain_until(&self, is_over: impl Fn() -> bool + Send + Sync) -> Result<Maintenance, JournalError> {
+        self.maintain_as_of(self.inner.ground.clock.removal_time(), is_over).await
+    }
+
+    /// The same, where it is `now`; `None`: nothing is too old.
+    pub(super) async fn maintain_as_of(
+        &self,
+        now: Option<Millis>,
+        is_over: impl Fn() -> bool + Send + Sync,
+    ) -> Result<Maintenance, JournalError> {
+        let mut done = Maintenance { expired: self.expire(now, &is_over).await?, ..Maintenance::default() };
+        while !is_over() && self.write(rejected::leave).await? {}
         self.inner.ground.pinned.forget();
-        for partition in self.look(|view| trimmable_partitions(view.connection)).await? {
-            let mut next = Some(0);
-            while let Some(from) = next {
-                let step = self.write(move |tx| trim_old(tx, partition, from)).await?;
-                done.add(step);
-                next = step.next;
+        if let Some(now) = now {
+            while !is_over() && self.write(move |tx| seen::trim(tx, now)).await? {}
+            while !is_over() && self.write(alerts::forget).await? {}
+            for partition in self.look(|view| trimmable_partitions(view.connection)).await? {
+                let mut next = Some(0);
+                while let Some(from) = next.filter(|_| !is_over()) {
+                    let step = self.write(move |tx| trim_old(tx, partition, from, now)).await?;
+                    done.add(step);
+                    next = step.next;
+                }
             }
         }
-        loop {
+        while !is_over() {
             let step = self.write(relieve).await?;
             done.add(step);
             if step.next.is_none() {
                 break;
             }
         }
-        done.wal_truncated = self.shorten_wal().await?;
+        let inner = self.inner.clone();
+        let shorten = move || inner.writer.as_ref().map_or(Ok(false), |writer| writer.shorten_wal());
+        done.wal_truncated = self.blocking(shorten).await?;
         Ok(done)
     }
 
-    async fn expire(&self) -> Result<Vec<(AccountUid, SiteRef, u64)>, JournalError> {
+    /// The same, where its own clock is right.
+    #[cfg(test)]
+    pub(super) async fn maintain_now(&self) -> Result<Maintenance, JournalError> {
+        self.maintain_as_of(Some(self.inner.ground.clock.now()), || false).await
+    }
+
+    async fn expire(
+        &self,
+        now: Option<Millis>,
+        is_over: &(impl Fn() -> bool + Send + Sync),
+    ) -> Result<Vec<(AccountUid, SiteRef, u64)>, JournalError> {
         let mut dropped = Dropped::new();
-        loop {
-            let (some, more) = self.write(expire).await?;
+        while !is_over() {
+            let (some, more) = self.write(move |tx| expire(tx, now)).await?;
             for (site, (count, from, to)) in some {
                 let (all, since, until) = dropped.entry(site).or_insert((0, from, to));
                 (*all, *since, *until) = (all.saturating_add(count), from.min(*since), to.max(*until));
@@ -123,11 +154,14 @@ fn relieve(tx: &Tx<'_>) -> Done<Trimmed> {
 }
 
 /// Looks at some batches of a partition from a sequence on, and removes those that are old and that nobody needs.
-fn trim_old(tx: &Tx<'_>, partition: i64, from: u64) -> Done<Trimmed> {
-    let old = tx.now().minus(tx.ground.options.retain);
+fn trim_old(tx: &Tx<'_>, partition: i64, from: u64, now: Millis) -> Done<Trimmed> {
+    let old = now.minus(tx.ground.options.retain);
     let mut done = Trimmed::default();
     let Some(passed) = passed(tx.connection, partition)? else { return Ok(done) };
     let some = batches::list(tx.connection, partition, from, tx.ground.steps.trim)?;
+    for batch in some.iter().filter(|batch| batch.taken_at >= now.plus(APART)) {
+        batches::set_taken_at(tx, batch, now)?;
+    }
     done.next = some.last().filter(|_| some.len() >= tx.ground.steps.trim).map(|batch| batch.last().saturating_add(1));
     for batch in &some {
         if batch.last() > passed || batch.taken_at > old {
@@ -192,12 +226,16 @@ fn remove(tx: &Tx<'_>, batch: &Batch, done: &mut Trimmed) -> Done<()> {
 }
 
 /// Drops some held records that are too old, and notes the gap; says whether there may be more.
-fn expire(tx: &Tx<'_>) -> Done<(Dropped, bool)> {
+fn expire(tx: &Tx<'_>, now: Option<Millis>) -> Done<(Dropped, bool)> {
     // What is mapped leaves before it is too old, also where a restart broke its release off.
     if held::release_step(tx)?.is_some() {
         return Ok((Dropped::new(), true));
     }
-    let (dropped, more) = held::expire(tx, tx.now().minus(tx.ground.options.hold_for))?;
+    let Some(now) = now else { return Ok((Dropped::new(), false)) };
+    if held::bring_back(tx, now)? {
+        return Ok((Dropped::new(), true));
+    }
+    let (dropped, more) = held::expire(tx, now.minus(tx.ground.options.hold_for))?;
     for ((account, site), (count, from, to)) in &dropped {
         coverage::add_gap(tx, *account, site, Span { from: *from, to: *to }, *count)?;
     }

@@ -4,14 +4,16 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rusqlite::{Connection, Params, Row};
 
 use crate::clock::{Clock, Millis};
-use crate::journal::fail::Done;
+use crate::journal::JournalError;
+use crate::journal::fail::{Done, unusable};
 use crate::journal::policy;
 use crate::journal::sqlite::Options;
+use crate::journal::wait::Patience;
 use crate::org::directory::Directory;
 
 /// What all transactions of one open journal share.
@@ -22,6 +24,10 @@ pub(super) struct Ground {
     pub(super) clock: Clock,
     pub(super) known: KnownDirectory,
     pub(super) steps: Steps,
+    /// How long it is waited for other programs.
+    pub(super) patience: Patience,
+    /// Why nothing may be read or written any more: a file of the journal was removed, moved or replaced.
+    lost: OnceLock<String>,
     /// Whether the last commit left the journal full.
     full: AtomicBool,
     /// See [`Pinned`].
@@ -71,16 +77,28 @@ impl Default for Steps {
 }
 
 impl Ground {
-    pub(super) fn new(path: PathBuf, options: Options, clock: Clock, steps: Steps) -> Self {
+    pub(super) fn new(path: PathBuf, options: Options, clock: Clock, steps: Steps, patience: Patience) -> Self {
         Self {
             path,
             options,
             clock,
             known: KnownDirectory::default(),
             steps,
+            patience,
+            lost: OnceLock::new(),
             full: AtomicBool::new(false),
             pinned: Pinned::default(),
         }
+    }
+
+    /// The error of every read and write once a file of the journal was removed, moved or replaced.
+    pub(super) fn lost(&self) -> Option<JournalError> {
+        self.lost.get().map(|reason| unusable(&self.path, reason.as_str()))
+    }
+
+    pub(super) fn set_lost(&self, reason: String) {
+        // There is one connection that can lose its file.
+        drop(self.lost.set(reason));
     }
 
     pub(super) fn is_full(&self) -> bool {
@@ -113,9 +131,9 @@ impl<'a> Tx<'a> {
         Self { connection, ground, own: RefCell::default(), news: Cell::new(false) }
     }
 
-    /// Wall time now.
+    /// The time under which something is stored; see [`Clock::stamp`].
     pub(super) fn now(&self) -> Millis {
-        self.ground.clock.now()
+        self.ground.clock.stamp()
     }
 
     /// Policy, accounts and sites as this transaction sees them.

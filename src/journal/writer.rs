@@ -4,21 +4,28 @@
 //! thread of our own, since a simulation's paused clock stands still while the pool is at work.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use crate::diagnostic::panics::{Panicked, caught};
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail, unusable};
+use crate::journal::guard::{Guard, Loss};
+use crate::journal::rescue;
 use crate::journal::space;
 use crate::journal::tx::{Ground, Tx};
+use crate::journal::work::{Piece, Ran, Work, Written, answer_all};
 
 /// Most pieces of work that wait; callers beyond it wait for a place.
 const QUEUE: usize = 256;
 /// Most pieces of work in one transaction, so that the first answer is not delayed without bound.
 const GROUP: usize = 64;
+
+/// How often, and how long each time, an inspection waits for the writer to be idle.
+const INSPECTIONS: usize = 100;
+const MOMENT: Duration = Duration::from_millis(10);
 
 /// The one writing connection and the work that waits for it.
 pub(super) struct Writer {
@@ -26,8 +33,22 @@ pub(super) struct Writer {
     changed: watch::Sender<u64>,
     places: Arc<Semaphore>,
     queue: Mutex<Queue>,
-    /// `None` once the journal is closed.
-    connection: Mutex<Option<Connection>>,
+    slot: Mutex<Slot>,
+}
+
+/// The journal's one writing connection, and the lock on it, which must outlive the connection.
+pub(super) struct Opened {
+    pub(super) connection: Connection,
+    pub(super) guard: Guard,
+}
+
+enum Slot {
+    Open(Opened),
+    /// A file of it was removed, moved or replaced; the lock still keeps other instances out.
+    Lost {
+        _guard: Guard,
+    },
+    Closed,
 }
 
 #[derive(Default)]
@@ -41,60 +62,14 @@ struct Waiting {
     _place: OwnedSemaphorePermit,
 }
 
-/// A piece of work and the one who waits for its result.
-trait Work: Send {
-    /// Does it; an error, or a panic, means that nothing of it may be kept.
-    fn run(&mut self, tx: &Tx<'_>) -> Done<Ran>;
-    /// Answers: with what `run` found, or with `error`.
-    fn answer(self: Box<Self>, error: Option<JournalError>);
-}
-
-/// How a piece of work ended that did not fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ran {
-    ToItsEnd,
-    /// Its caller panics in its place: that is no fault of the journal.
-    Panicked,
-}
-
-struct Piece<T, F> {
-    work: Option<F>,
-    result: Option<Result<T, Panicked>>,
-    reply: oneshot::Sender<Result<Result<T, Panicked>, JournalError>>,
-}
-
-impl<T, F> Work for Piece<T, F>
-where
-    T: Send,
-    F: FnOnce(&Tx<'_>) -> Done<T> + Send,
-{
-    fn run(&mut self, tx: &Tx<'_>) -> Done<Ran> {
-        let Some(work) = self.work.take() else { return Ok(Ran::ToItsEnd) };
-        let result = caught(|| work(tx)).map_or_else(|panicked| Ok(Err(panicked)), |done| done.map(Ok))?;
-        let ran = if result.is_ok() { Ran::ToItsEnd } else { Ran::Panicked };
-        self.result = Some(result);
-        Ok(ran)
-    }
-
-    fn answer(self: Box<Self>, error: Option<JournalError>) {
-        let answer = match (error, self.result) {
-            (Some(error), _) => Err(error),
-            (None, Some(result)) => Ok(result),
-            (None, None) => return,
-        };
-        // A caller that went away does not need the answer; its work is done all the same.
-        drop(self.reply.send(answer));
-    }
-}
-
 impl Writer {
-    pub(super) fn new(ground: Arc<Ground>, connection: Connection) -> Self {
+    pub(super) fn new(ground: Arc<Ground>, opened: Opened) -> Self {
         Self {
             ground,
             changed: watch::Sender::new(0),
             places: Arc::new(Semaphore::new(QUEUE)),
             queue: Mutex::default(),
-            connection: Mutex::new(Some(connection)),
+            slot: Mutex::new(Slot::Open(opened)),
         }
     }
 
@@ -113,7 +88,7 @@ impl Writer {
         let stopped = || unusable(&self.ground.path, "its writer has stopped");
         let place = self.places.clone().acquire_owned().await.map_err(|_| stopped())?;
         let (reply, answer) = oneshot::channel();
-        let work = Box::new(Piece { work: Some(work), result: None, reply });
+        let work = Box::new(Piece::new(work, reply));
         if self.push(Waiting { work, _place: place }) {
             let writer = self.clone();
             // The task ends by itself when the queue is empty; whoever waits for an answer waits for it.
@@ -125,17 +100,99 @@ impl Writer {
         }
     }
 
-    /// Writes everything back into the file, ends the connection; nothing can be written any more.
+    /// Writes everything back into the file, ends the connection, lets other instances in; nothing can be written any more.
     pub(super) fn close(&self) -> Result<(), JournalError> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(connection) = connection else { return Ok(()) };
-        space::truncate_wal(&connection).map_err(|e| e.into_error(&self.ground.path))?;
-        connection.close().map_err(|(_, e)| Fail::Sql(e).into_error(&self.ground.path))
+        self.ground.patience.close();
+        let mut slot = self.slot();
+        self.look_after(&mut slot);
+        let Slot::Open(Opened { connection, guard }) = std::mem::replace(&mut *slot, Slot::Closed) else {
+            return Ok(());
+        };
+        let written = space::truncate_wal(&connection);
+        let closed = connection.close().map_err(|(_, e)| Fail::Sql(e));
+        drop(guard);
+        written.map(drop).and(closed).map_err(|e| e.into_error(&self.ground.path))
     }
 
     /// Gives the connection away; nothing can be written here any more.
-    pub(super) fn give_up(&self) -> Option<Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(super) fn give_up(&self) -> Result<Opened, JournalError> {
+        let mut slot = self.slot();
+        self.look_after(&mut slot);
+        match std::mem::replace(&mut *slot, Slot::Closed) {
+            Slot::Open(opened) => Ok(opened),
+            other @ (Slot::Lost { .. } | Slot::Closed) => {
+                *slot = other;
+                Err(self.closed())
+            }
+        }
+    }
+
+    /// An error if a file of the journal was removed, moved or replaced; else whether the journal has a second name. While the writer is
+    /// at work it looks itself.
+    pub(super) fn inspect(&self) -> Result<bool, JournalError> {
+        let Some(mut slot) = (0..INSPECTIONS).find_map(|_| self.try_slot()) else { return Ok(false) };
+        self.look_after(&mut slot);
+        match &*slot {
+            Slot::Open(opened) => Ok(opened.guard.has_other_names()),
+            Slot::Lost { .. } => Err(self.closed()),
+            Slot::Closed => Ok(false),
+        }
+    }
+
+    /// Writes the write-ahead log back and cuts it if it is large; says whether it did.
+    pub(super) fn shorten_wal(&self) -> Result<bool, JournalError> {
+        let slot = self.slot();
+        let Slot::Open(Opened { connection, .. }) = &*slot else { return Ok(false) };
+        if !space::wal_is_large(&self.ground) {
+            return Ok(false);
+        }
+        let cut = space::truncate_wal(connection).and_then(|cut| {
+            space::note_fullness(connection, &self.ground)?;
+            Ok(cut)
+        });
+        cut.map_err(|e| e.into_error(&self.ground.path))
+    }
+
+    /// The slot, unless the writer is at work for longer than a moment.
+    fn try_slot(&self) -> Option<MutexGuard<'_, Slot>> {
+        match self.slot.try_lock() {
+            Ok(slot) => Some(slot),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                std::thread::sleep(MOMENT);
+                None
+            }
+        }
+    }
+
+    /// Lets other instances in at once, for a journal that nobody has any more and that was not closed.
+    pub(super) fn abandon(&self) {
+        self.ground.patience.close();
+        *self.slot() = Slot::Closed;
+    }
+
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why nothing can be written.
+    fn closed(&self) -> JournalError {
+        self.ground.lost().unwrap_or_else(|| unusable(&self.ground.path, "the journal is closed"))
+    }
+
+    /// Ends the journal if a file of it was removed, moved or replaced.
+    fn look_after(&self, slot: &mut Slot) {
+        let Slot::Open(opened) = slot else { return };
+        let Some(loss) = opened.guard.loss() else { return };
+        let Slot::Open(opened) = std::mem::replace(slot, Slot::Closed) else { return };
+        *slot = Slot::Lost { _guard: self.lose(opened, &loss) };
+    }
+
+    fn lose(&self, opened: Opened, loss: &Loss) -> Guard {
+        let Opened { connection, guard } = opened;
+        let text = rescue::end(connection, &guard, &self.ground.path, loss);
+        self.ground.set_lost(text);
+        guard
     }
 
     /// Queues; says whether nobody drains, so that the caller must.
@@ -156,16 +213,29 @@ impl Writer {
     fn drain(&self) {
         let _abandon = Abandon(self);
         while let Some(group) = self.next_group() {
-            let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-            match connection.as_ref() {
-                Some(connection) => self.write(connection, group),
-                None => answer_all(group, &|| unusable(&self.ground.path, "the journal is closed")),
+            let mut slot = self.slot();
+            self.look_after(&mut slot);
+            let written = match &*slot {
+                Slot::Open(opened) => self.write(&opened.connection, group),
+                Slot::Lost { .. } | Slot::Closed => {
+                    answer_all(group, &|| self.closed());
+                    continue;
+                }
+            };
+            // What was written to a file that was removed meanwhile must not be confirmed.
+            self.look_after(&mut slot);
+            match &*slot {
+                Slot::Open(opened) => {
+                    written.answer(&self.ground);
+                    self.keep_wal_small(&opened.connection);
+                }
+                Slot::Lost { .. } | Slot::Closed => answer_all(written.group, &|| self.closed()),
             }
         }
     }
 
     /// One transaction: each piece of work in a savepoint of its own, so that a refused one takes no other with it.
-    fn write(&self, connection: &Connection, mut group: Vec<Box<dyn Work>>) {
+    fn write(&self, connection: &Connection, mut group: Vec<Box<dyn Work>>) -> Written {
         let tx = Tx::new(connection, &self.ground);
         let mut refused = Vec::new();
         match transaction(&tx, &mut group, &mut refused) {
@@ -175,18 +245,16 @@ impl Writer {
                 if tx.has_news() {
                     self.changed.send_modify(|count| *count = count.wrapping_add(1));
                 }
-                for (work, fail) in group.into_iter().zip(refused) {
-                    work.answer(fail.map(|fail| fail.into_error(&self.ground.path)));
-                }
+                Written { group, outcome: Ok(refused) }
             }
             Err(fail) => {
-                // A failed rollback leaves a connection on which the next BEGIN fails, with the same consequence.
-                drop(connection.execute_batch("ROLLBACK"));
-                let text = fail.into_error(&self.ground.path);
-                answer_all(group, &|| again(&text));
+                if !connection.is_autocommit() {
+                    // A failed rollback leaves a connection on which the next BEGIN fails, with the same consequence.
+                    drop(connection.execute_batch("ROLLBACK"));
+                }
+                Written { group, outcome: Err(fail) }
             }
         }
-        self.keep_wal_small(connection);
     }
 
     /// The write-ahead log counts for `max_bytes`; past a quarter of it, it goes back into the file. A reader may be in the way:
@@ -224,48 +292,28 @@ impl Drop for Abandon<'_> {
 /// Runs the group and commits; `refused` gets one entry for each piece of work. Where nothing changed, nothing is written.
 fn transaction(tx: &Tx<'_>, group: &mut [Box<dyn Work>], refused: &mut Vec<Option<Fail>>) -> Done<()> {
     let connection = tx.connection;
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+    tx.ground.patience.begin(connection, "BEGIN IMMEDIATE", &tx.ground.path)?;
     let mut changed = false;
     for work in group {
         let before = connection.total_changes();
         connection.execute_batch("SAVEPOINT work")?;
-        match work.run(tx) {
+        let fail = match work.run(tx) {
+            // After some errors the engine ends the transaction by itself: what follows would only hide the first error.
+            Err(fail) if fail.ends_transaction() || connection.is_autocommit() => return Err(fail),
+            _ if connection.is_autocommit() => return Err(Fail::damaged("a transaction has ended before its end")),
             Ok(Ran::ToItsEnd) => {
                 connection.execute_batch("RELEASE work")?;
                 changed |= connection.total_changes() != before;
                 refused.push(None);
+                continue;
             }
-            Ok(Ran::Panicked) => {
-                connection.execute_batch("ROLLBACK TO work; RELEASE work")?;
-                tx.undone();
-                refused.push(None);
-            }
-            Err(fail) if fail.ends_transaction() => return Err(fail),
-            Err(fail) => {
-                connection.execute_batch("ROLLBACK TO work; RELEASE work")?;
-                tx.undone();
-                refused.push(Some(fail));
-            }
-        }
+            Ok(Ran::Panicked) => None,
+            Err(fail) => Some(fail),
+        };
+        connection.execute_batch("ROLLBACK TO work; RELEASE work")?;
+        tx.undone();
+        refused.push(fail);
     }
     connection.execute_batch(if changed { "COMMIT" } else { "ROLLBACK" })?;
     Ok(())
-}
-
-fn answer_all(group: Vec<Box<dyn Work>>, error: &dyn Fn() -> JournalError) {
-    for work in group {
-        work.answer(Some(error()));
-    }
-}
-
-/// The same error for another caller.
-fn again(error: &JournalError) -> JournalError {
-    match error {
-        JournalError::Conflict => JournalError::Conflict,
-        JournalError::Full { used, limit } => JournalError::Full { used: *used, limit: *limit },
-        JournalError::Locked { path, holder } => JournalError::Locked { path: path.clone(), holder: holder.clone() },
-        JournalError::Unusable { path, reason } => {
-            JournalError::Unusable { path: path.clone(), reason: reason.clone() }
-        }
-    }
 }

@@ -217,6 +217,15 @@ pub(crate) fn mend_surrogates(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// A record as every decoder takes it: see [`mend_surrogates`].
+pub(crate) fn decodable(raw: Cow<'_, RawValue>) -> Cow<'_, RawValue> {
+    let mended = match mend_surrogates(raw.get()) {
+        Cow::Borrowed(_) => return raw,
+        Cow::Owned(text) => RawValue::from_string(text),
+    };
+    mended.map_or(raw, Cow::Owned)
+}
+
 enum Half {
     High,
     Low,

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::json::decodable;
 use super::{Context, Unmappable, redact};
 use crate::record::{EventId, Record};
 
@@ -31,7 +32,7 @@ pub(crate) fn encode(
     site_uid: Option<&str>,
 ) -> Result<String, Unmappable> {
     let envelope = &record.envelope;
-    let source = redact::strip_again(envelope.kind, &record.source, context.udfs(record));
+    let source = decodable(redact::strip_again(envelope.kind, &record.source, context.udfs(record)));
     let raw = RawRecord {
         account_uid: envelope.account.as_str(),
         platform: context.directory.account(&envelope.account).map_or("", |account| &account.platform),

@@ -97,6 +97,14 @@ pub enum Fault {
     NextForgets,
     /// A page without items whose `nextPageUrl` still leads on.
     EmptyPage,
+    /// The place in the list that a call asks for is ignored: every page is the first.
+    IgnoresPlace,
+    /// `nextPageUrl` always leads on: to the next number, or to a cursor that was never given before.
+    AlwaysNext,
+    /// `pageDetails` is null.
+    NoDetails,
+    /// Every item has an id that was never shown before.
+    NewIds,
     /// No `totalCount`.
     NoTotalCount,
     /// The last row of the page is missing; its counts stay.
@@ -115,6 +123,14 @@ pub enum Fault {
     ItemInvalidUtf8,
     /// One more item, a copy of the first with a number that fits nowhere.
     ItemHugeNumber,
+    /// Instead of the items as many empty objects as fit into `bytes` (default 29 MiB).
+    TinyItems,
+    /// One more item, a copy of the first with as many keys more as fit into `bytes` (default 29 MiB).
+    ItemManyKeys,
+    /// One more item, a copy of the first with as many lists in each other as fit into `bytes` (default 29 MiB).
+    ItemDeep,
+    /// One more item, a copy of the first whose `details` are a text with as many keys as fit into `bytes` (default 29 MiB).
+    ItemManyDetails,
 }
 
 impl Faults {
@@ -176,6 +192,12 @@ impl Rule {
         self
     }
 
+    /// The same with a number of bytes.
+    pub fn bytes(mut self, bytes: usize) -> Self {
+        self.bytes = Some(bytes);
+        self
+    }
+
     /// The same with a text.
     pub fn text(mut self, text: &str) -> Self {
         self.text = Some(text.to_owned());
@@ -221,6 +243,10 @@ impl Fault {
             | Self::NextSame
             | Self::NextForgets
             | Self::EmptyPage
+            | Self::IgnoresPlace
+            | Self::AlwaysNext
+            | Self::NoDetails
+            | Self::NewIds
             | Self::NoTotalCount
             | Self::MissingRow
             | Self::RepeatedRow
@@ -229,7 +255,11 @@ impl Fault {
             | Self::ItemWithoutId
             | Self::ItemDuplicateKey
             | Self::ItemInvalidUtf8
-            | Self::ItemHugeNumber => Part::Page,
+            | Self::ItemHugeNumber
+            | Self::TinyItems
+            | Self::ItemManyKeys
+            | Self::ItemDeep
+            | Self::ItemManyDetails => Part::Page,
         }
     }
 }

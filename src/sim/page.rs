@@ -24,6 +24,8 @@ pub(crate) struct Page {
     pub(crate) next: Option<String>,
     /// What stands for a `prev` or `next` that is not there.
     pub(crate) missing_url: MissingUrl,
+    /// Whether it says anything about itself and its neighbours.
+    pub(crate) has_details: bool,
     /// Of the activity log only.
     pub(crate) error: Option<String>,
 }
@@ -40,6 +42,7 @@ impl Page {
             prev: None,
             next: None,
             missing_url,
+            has_details: true,
             error: None,
         }
     }
@@ -65,7 +68,8 @@ impl Page {
             };
             details.insert(name.to_owned(), value);
         }
-        let mut body = format!("{{\"pageDetails\":{},\"{}\":[", Value::Object(details), self.list.array()).into_bytes();
+        let details = if self.has_details { Value::Object(details) } else { Value::Null };
+        let mut body = format!("{{\"pageDetails\":{details},\"{}\":[", self.list.array()).into_bytes();
         body.extend(self.items.join(&b','));
         body.push(b']');
         if self.list == List::Activities {

@@ -21,7 +21,7 @@ const BLOCK_PAGE: &str = "<html>\r\n<head><title>403 Forbidden</title></head>\r\
 pub struct Reply {
     /// HTTP status.
     pub status: u16,
-    /// Headers besides length and date.
+    /// Headers besides the length.
     pub headers: Vec<(String, String)>,
     /// The body, whole even if `cut` says that not all of it arrives.
     pub body: Vec<u8>,
@@ -144,7 +144,7 @@ fn zipped_blanks(bytes: usize) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-fn http_date(at: Millis) -> Option<String> {
+pub(crate) fn http_date(at: Millis) -> Option<String> {
     let time = Timestamp::from_millisecond(at.0).ok()?;
     Some(time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string())
 }

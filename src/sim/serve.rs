@@ -81,7 +81,10 @@ pub async fn serve(listener: TcpListener, sim: Sim, shutdown: impl Future<Output
 /// Serves one connection to its end, and breaks it if a fault asks for that.
 async fn connection(stream: TcpStream, sim: Sim, address: SocketAddr) {
     let service = service_fn(|request| Box::pin(respond(sim.clone(), request, address)));
-    let mut connection = http1::Builder::new().timer(TokioTimer::new()).serve_connection(TokioIo::new(stream), service);
+    let mut builder = http1::Builder::new();
+    // The simulation writes `Date` itself, or leaves it out.
+    builder.timer(TokioTimer::new()).auto_date_header(false);
+    let mut connection = builder.serve_connection(TokioIo::new(stream), service);
     let Err(problem) = (&mut connection).await else { return };
     let cause = problem.source().and_then(|cause| cause.downcast_ref::<Broken>());
     if let Some(Broken::Reset) = cause {

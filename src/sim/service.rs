@@ -8,6 +8,7 @@ use crate::sim::auth::Tokens;
 use crate::sim::call::{Call, Endpoint};
 use crate::sim::command::{self, Act, Applied, Command, CommandError};
 use crate::sim::control;
+use crate::sim::date::DateHeader;
 use crate::sim::fault::inject::Injector;
 use crate::sim::fault::{Fault, Rule, alter};
 use crate::sim::ledger;
@@ -56,7 +57,7 @@ impl Service {
             return control::answer(self, request, &call.path);
         }
         let endpoint = Endpoint::of(&call.path);
-        let reply = match self.quota.judge(self.world.now, &self.world.options) {
+        let mut reply = match self.quota.judge(self.world.now, &self.world.options) {
             Verdict::Blocked => {
                 self.traffic.blocked += 1;
                 Reply::blocked()
@@ -71,6 +72,8 @@ impl Service {
                 Reply { delay: reply.delay.saturating_add(BRAKE), ..reply }
             }
         };
+        let date = self.world.options.date.value(self.world.now);
+        reply.headers.extend(date.map(|value| ("date".to_owned(), value)));
         let (method, target) = (request.method.clone(), request.path_and_query.clone());
         let seen = Seen { at: self.world.now, method, target, status: reply.status };
         self.traffic.note(endpoint.as_ref().map_or("other", Endpoint::template), seen);
@@ -101,6 +104,11 @@ impl Service {
     /// Lets the world go on to `now`.
     pub(crate) fn advance(&mut self, now: Millis) {
         self.world.advance(now);
+    }
+
+    /// Changes what the `Date` header of answers says.
+    pub(crate) fn set_date(&mut self, date: DateHeader) {
+        self.world.options.date = date;
     }
 
     fn admitted(&mut self, request: &Request, endpoint: Option<&Endpoint>, call: &Call) -> Reply {
@@ -140,7 +148,9 @@ impl Service {
             return (Reply::json(401, &unauthorized()), Vec::new());
         }
         let used = self.quota.used(self.world.now, &self.world.options);
-        match route::answer(&self.world, endpoint, call, used) {
+        let ignores_place = rules.iter().any(|rule| rule.kind == Fault::IgnoresPlace);
+        let first = ignores_place.then(|| call.without("page").without("searchAfter"));
+        match route::answer(&self.world, endpoint, first.as_ref().unwrap_or(call), used) {
             Answer::Json(status, body) => (Reply::json(status, &body), Vec::new()),
             Answer::Record(body, shown) => (Reply::json(200, &body), vec![shown]),
             Answer::Page(mut page) => {

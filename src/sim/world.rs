@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::clock::Millis;
 use crate::secret::Secret;
+use crate::sim::date::DateHeader;
 use crate::sim::failure::ErrorBody;
 use crate::sim::fault::Faults;
 use crate::sim::right::{Entity, MissingRight};
@@ -120,6 +121,8 @@ pub struct Options {
     pub unlisted_are_counted: bool,
     /// Form of error bodies.
     pub error_body: ErrorBody,
+    /// What the `Date` header of answers says.
+    pub date: DateHeader,
 }
 
 /// Order of an alert list. The real one is undocumented (datto-rmm-api.md section 8.1).
@@ -353,6 +356,7 @@ impl Default for Options {
             unlisted_devices: 0,
             unlisted_are_counted: true,
             error_body: ErrorBody::ErrorMessage,
+            date: DateHeader::Right,
         }
     }
 }

@@ -20,6 +20,8 @@ mod answer;
 mod carried;
 mod compress;
 mod course;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzz;
 mod lanes;
 mod record;
 mod request;

@@ -20,7 +20,12 @@ mod derived;
 mod engines;
 mod forms;
 mod inventory;
+mod journal_files;
 mod many_sites;
+#[cfg(target_os = "linux")]
+mod memory;
+mod names;
+mod normalize;
 mod once;
 mod outage;
 mod probe;

@@ -1,7 +1,9 @@
 //! An account at its edges: records and tasks that panic, a full journal, a right that is missing.
 
+mod clock;
 mod derived;
 mod devices;
+mod endless;
 mod resolved;
 
 use std::collections::BTreeSet;
@@ -118,6 +120,21 @@ async fn a_panic_while_connecting_is_a_pause_of_that_account() {
     assert!(reasons[0].starts_with("account panicking-account: ") && reasons[0].contains("a panic at"), "{reasons:?}");
     tokio::time::sleep(MINUTE).await;
     assert_eq!(fixture.unready().await, Vec::<String>::new());
+    fixture.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_while_the_site_list_is_read_ends_the_wait_for_it() {
+    let mut fixture = Fixture::new("panicking-sites", world(820), "").await;
+    plant("sites", "panicking-sites", u32::MAX);
+    let journal = fixture.journal().clone();
+    let awaited = async || journal.directory().await.unwrap().is_awaited("panicking-sites");
+    assert!(awaited().await);
+    fixture.start();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(!awaited().await, "rules by name of other accounts go on without it");
+    let reasons = fixture.unready().await;
+    assert!(reasons.iter().any(|reason| reason.starts_with("inventory of panicking-sites: ")), "{reasons:?}");
     fixture.end().await;
 }
 

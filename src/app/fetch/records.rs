@@ -13,6 +13,9 @@ use crate::journal::Seen;
 use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, Record};
 
+const OPEN: &str = "/v2/account/alerts/open";
+const RESOLVED: &str = "/v2/account/alerts/resolved";
+
 /// The records of one page, secrets stripped but for the user-defined fields that are listed; alerts older than `since` are left out (the API cannot filter them).
 pub(crate) fn of_page(
     account: &AccountUid,
@@ -23,13 +26,42 @@ pub(crate) fn of_page(
     udfs: &Udfs,
 ) -> Vec<Record> {
     match what {
-        What::OpenAlerts => alerts(account, "/v2/account/alerts/open", Seen::Open, items, received_at, since),
-        What::ResolvedAlerts => {
-            alerts(account, "/v2/account/alerts/resolved", Seen::Resolved, items, received_at, since)
-        }
+        What::OpenAlerts => alerts(account, OPEN, Seen::Open, items, received_at, since),
+        What::ResolvedAlerts => alerts(account, RESOLVED, Seen::Resolved, items, received_at, since),
         What::Activity => items.iter().flat_map(|item| activity(account, item, received_at)).collect(),
         What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
         What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at, udfs)).collect(),
+    }
+}
+
+/// The record of one item and the one derived from it, if its roles make one; or why there is none. An alert is open or resolved by
+/// its own word.
+pub(crate) fn of_item(
+    account: &AccountUid,
+    what: What,
+    item: &RawValue,
+    received_at: Millis,
+    udfs: &Udfs,
+) -> Result<Vec<Record>, String> {
+    let origin = |path| Origin { account, path, received_at };
+    let listed = |sight: Result<Sight, Box<Unusable>>| match sight {
+        Ok(sight) => Ok(vec![sight.record_as_listed(account)]),
+        Err(unusable) => Err(unusable.0.reason),
+    };
+    match what {
+        What::OpenAlerts | What::ResolvedAlerts => {
+            let (path, seen) = if what == What::OpenAlerts { (OPEN, Seen::Open) } else { (RESOLVED, Seen::Resolved) };
+            let shown = Shown { path: path.to_owned(), seen, received_at, items: vec![item.to_owned()] };
+            let (mut alerts, mut rejected) = page::read(&shown);
+            let alert = alerts.pop().map(|alert| vec![alert.record_as_listed(account)]);
+            alert.ok_or_else(|| rejected.pop().map_or_else(|| "it is no alert".to_owned(), |item| item.reason))
+        }
+        What::Activity => match row::read(account, item, received_at) {
+            Row::Record(dated, _) => Ok(with_derived(dated.record)),
+            Row::Rejected(item) => Err(item.reason),
+        },
+        What::Sites => listed(sight::site(item, origin(sight::SITES))),
+        What::Devices => listed(sight::device(item, origin(sight::DEVICES), udfs)),
     }
 }
 
@@ -54,15 +86,17 @@ fn alerts(
 /// knows where each of them was.
 fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Vec<Record> {
     match row::read(account, item, received_at) {
-        Row::Record(dated, _) => {
-            let roles = derived::roles_of(&dated.record);
-            std::iter::once(dated.record).chain(roles).collect()
-        }
+        Row::Record(dated, _) => with_derived(dated.record),
         Row::Rejected(item) => {
             left_out(&item.reason);
             Vec::new()
         }
     }
+}
+
+fn with_derived(record: Record) -> Vec<Record> {
+    let roles = derived::roles_of(&record);
+    std::iter::once(record).chain(roles).collect()
 }
 
 fn site_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {

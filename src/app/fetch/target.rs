@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::AppError;
 use crate::app::assemble::{credentials, told};
+use crate::app::{AppError, names};
 use crate::config::load;
 use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config};
@@ -38,7 +38,7 @@ impl Target {
         let told = told(&config)?;
         let names: Vec<String> = config.accounts.iter().map(|account| account.name.clone()).collect();
         let found = match name {
-            Some(name) => config.accounts.into_iter().find(|account| account.name == name),
+            Some(name) => Some(names::account(&config, name)?.clone()),
             None if names.len() == 1 => config.accounts.into_iter().next(),
             None => None,
         };

@@ -16,6 +16,7 @@ use crate::config::load;
 use crate::datto::credential::{CredentialSource, Credentials};
 use crate::datto::memory::{Memory, ProcessMemory};
 use crate::datto::{self, Response, Transport, TransportError};
+use crate::sim::fault::{Fault, Faults, Rule};
 use crate::sim::right::{Entity, MissingRight};
 use crate::sim::traffic::Traffic;
 use crate::sim::world::{LastPage, List, Options, Order};
@@ -256,6 +257,13 @@ async fn a_large_account_costs_no_more_requests() {
     );
     assert_eq!(probed.answer("devices", "nextPageUrl of the last page"), "null", "the total says where it is");
     assert_eq!(probed.answer("devices", "totalCount against rows of the first page"), "larger");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_too_many_values_is_not_read() {
+    let rule = Rule::new(Fault::TinyItems).on("/api/v2/account/devices").bytes(3 * MOST_VALUES);
+    let probed = probed(Options { faults: Faults { rules: vec![rule] }, ..world() }).await;
+    assert_eq!(probed.answer("devices", "answers"), "too many values");
 }
 
 #[tokio::test(start_paused = true)]

@@ -125,7 +125,8 @@ impl World {
         let text = text.write(folder.path());
         let file = folder.path().join("vintner.toml");
         let config = load::from_text(&file, &text).unwrap_or_else(|found| panic!("{found:?}\n{text}")).config;
-        let running = Running { file, config, environment: Variables, accept_user_activity_org: Vec::new() };
+        let running =
+            Running { file, config, environment: Variables, accept_user_activity_org: Vec::new(), accept_clock: false };
         let (control, metrics) = (control().unwrap(), Metrics::default());
         let (engine, resources) = running.first(&control, &metrics).await.unwrap();
         let in_force = running.config.clone();

@@ -1,4 +1,5 @@
-//! What the journal says was sent, against what Kafka shows: pure.
+//! What the journal says was sent, against what Kafka shows. Single records lie in a temporary database; in memory is only what does
+//! not grow with them.
 //!
 //! The journal does not keep which record a sink got, only how many of each range of a partition (sent, skipped, dead). So a range is
 //! proven by its count, and single records are named where the count leaves no doubt.
@@ -7,8 +8,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use uuid::Uuid;
 
-use self::range::Range;
-use self::remains::{Address, Content, Fate, Remains};
+use self::range::{Fates, Range};
+use self::remains::{Address, Content, Remains};
+use self::store::{Missing, Of, Result, Store};
 use crate::clock::Millis;
 use crate::journal::coverage::Delivered;
 use crate::journal::{Lane, Partition};
@@ -17,6 +19,7 @@ use crate::sink::kafka::read::{Seen, TopicPartition};
 
 mod range;
 pub mod remains;
+pub mod store;
 
 /// Records that a report names one by one.
 const MOST_NAMED: usize = 100;
@@ -38,23 +41,12 @@ pub struct Entry {
     pub is_wanted: bool,
 }
 
-/// What was found of a record.
-#[derive(Clone, Copy, Debug, Default)]
-struct Found {
-    times: u32,
-    /// Where its first message stands: index of the topic's partition, offset.
-    first: Option<(usize, i64)>,
-    /// What became of it if it is missing, once that was asked.
-    fate: Option<Fate>,
-}
-
-/// What was found of an id that the journal does not retain.
-#[derive(Clone, Debug)]
-struct Stranger {
-    times: u32,
-    /// Its account is one of the journal's.
-    is_ours: bool,
-    time: Option<Millis>,
+/// Where a record of the journal lies, and when it was received.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing<'a> {
+    pub(super) partition: &'a Partition,
+    pub(super) seq: u64,
+    pub(super) received_at: Millis,
 }
 
 /// What the journal says, filled with what Kafka shows.
@@ -64,10 +56,9 @@ pub struct Comparison {
     times: MessageTime,
     /// Of the mapping by which entries are wanted.
     version: u64,
-    entries: Vec<Entry>,
-    found: Vec<Found>,
-    index: HashMap<Uuid, usize>,
-    strangers: HashMap<Uuid, Stranger>,
+    store: Store,
+    /// The partitions of the journal; an index is its number in the store.
+    lanes: Vec<Partition>,
     accounts: BTreeSet<String>,
     without_id: u64,
     replays: u64,
@@ -122,142 +113,179 @@ pub struct Report {
 
 impl Comparison {
     /// A comparison for a journal of these accounts, under the mapping of this version.
-    pub fn new(accounts: BTreeSet<String>, times: MessageTime, version: u64) -> Self {
-        Self {
+    pub fn new(accounts: BTreeSet<String>, times: MessageTime, version: u64) -> Result<Self> {
+        Ok(Self {
             times,
             version,
-            entries: Vec::new(),
-            found: Vec::new(),
-            index: HashMap::new(),
-            strangers: HashMap::new(),
+            store: Store::new()?,
+            lanes: Vec::new(),
             accounts,
             without_id: 0,
             replays: 0,
             messages: 0,
             contents: HashMap::new(),
-        }
+        })
     }
 
     /// Adds what the journal retains, in the order of each partition.
-    pub fn know(&mut self, entry: Entry) {
-        self.strangers.remove(&entry.id);
-        if !self.index.contains_key(&entry.id) {
-            self.index.insert(entry.id, self.entries.len());
-            self.entries.push(entry);
-            self.found.push(Found::default());
-        }
+    pub fn know(&mut self, entry: &Entry) -> Result<()> {
+        let lane = self.lanes.iter().position(|lane| *lane == entry.partition).unwrap_or_else(|| {
+            self.lanes.push(entry.partition.clone());
+            self.lanes.len().saturating_sub(1)
+        });
+        self.store.know(number(lane), entry)
     }
 
     /// Takes a message.
-    pub fn see(&mut self, seen: &Seen) {
+    pub fn see(&mut self, seen: &Seen) -> Result<()> {
         self.messages = self.messages.saturating_add(1);
         let content = self.contents.entry(seen.partition).or_default();
-        let known = seen.id.and_then(|id| self.index.get(&id)).copied();
+        let known = seen.id.map(|id| self.store.find(id)).transpose()?.flatten();
         let is_ours = known.is_some() || seen.account.as_ref().is_some_and(|account| self.accounts.contains(account));
         if is_ours && !seen.is_by_key {
             content.misplaced = content.misplaced.saturating_add(1);
         }
         if seen.is_replay && seen.id.is_some() {
             self.replays = self.replays.saturating_add(1);
-            return;
+            return Ok(());
         }
-        if let Some((entry, found)) = known.and_then(|at| self.entries.get(at).zip(self.found.get_mut(at))) {
-            found.times = found.times.saturating_add(1);
-            if found.times == 1 {
-                found.first = Some((seen.partition, seen.offset));
-                content.take(seen.offset, Some(entry.received_at));
+        if let (Some(id), Some(known)) = (seen.id, known) {
+            if known.times == 0 {
+                content.take(seen.offset, Some(known.received_at));
             }
-            return;
+            return self.store.found(id, (seen.partition, seen.offset));
         }
         content.take(seen.offset, seen.time.filter(|_| self.times == MessageTime::Logged));
         let Some(id) = seen.id else {
             self.without_id = self.without_id.saturating_add(1);
-            return;
+            return Ok(());
         };
-        let stranger = self.strangers.entry(id).or_insert(Stranger { times: 0, is_ours, time: seen.time });
-        stranger.times = stranger.times.saturating_add(1);
+        self.store.stranger(id, is_ours, seen.time)
     }
 
     /// What is left in these topics, once all was seen.
-    pub fn remains<'t>(&self, topics: &'t [TopicPartition]) -> Remains<'t> {
-        let found = self.entries.iter().zip(&self.found).filter_map(|(entry, found)| Some((entry, found.first?)));
-        Remains::new(topics, &self.contents, found)
+    pub fn remains<'t>(&self, topics: &'t [TopicPartition]) -> Result<Remains<'t>> {
+        let mut remains = Remains::new(topics, &self.contents);
+        // Without a beginning that is gone, nothing has expired.
+        if remains.is_cut() {
+            self.store.each_found(|lane, seq, place| {
+                if let Some(partition) = self.partition(lane) {
+                    remains.note(partition, seq, place);
+                }
+            })?;
+        }
+        Ok(remains)
     }
 
-    /// The missing records of which it has to be known where they went: their partition and sequence, in order.
-    pub fn missing(&self, ranges: &[Delivered], remains: &Remains<'_>) -> Vec<(Partition, u64)> {
-        let entries = self.in_order();
-        let of_sink = ranges.iter().filter(|range| range.partition.lane != Lane::Replayed);
-        let mut missing: Vec<_> = of_sink
-            .map(|range| Range::new(range, &entries, self.version))
-            .filter(|range| range.absent > 0 && (remains.is_cut() || range.is_ambiguous()))
-            .flat_map(|range| range.missing)
-            .map(|(entry, _)| (entry.partition.clone(), entry.seq))
-            .collect();
-        missing.sort();
-        missing
+    /// Sequences of missing records of a range, of which it has to be known where they went: those behind `after`, in order, at most
+    /// `most`. None where that does not matter.
+    pub fn missing(&self, of: &Delivered, remains: &Remains<'_>, after: u64, most: usize) -> Result<Vec<u64>> {
+        let range = self.count(of)?;
+        if of.partition.lane == Lane::Replayed || range.absent == 0 || !(remains.is_cut() || range.is_ambiguous()) {
+            return Ok(Vec::new());
+        }
+        let mut seqs = Vec::new();
+        let of = Of { after: after.max(of.from.saturating_sub(1)), ..self.all_of(of, range.is_certain) };
+        self.store.each_missing(of, Some(most), |missing| seqs.push(missing.seq))?;
+        Ok(seqs)
     }
 
     /// Takes where a missing record went, and whether the sink's route takes its event.
-    pub fn place(&mut self, id: Uuid, address: &Address, is_wanted: bool, remains: &Remains<'_>) {
-        let Some(at) = self.index.get(&id).copied() else { return };
-        if let Some((entry, found)) = self.entries.get_mut(at).zip(self.found.get_mut(at)) {
-            found.fate = Some(remains.fate(entry, address));
-            entry.is_wanted = is_wanted;
-        }
+    pub fn place(&mut self, id: Uuid, address: &Address, is_wanted: bool, remains: &Remains<'_>) -> Result<()> {
+        let Some((lane, seq, received_at)) = self.store.position(id)? else { return Ok(()) };
+        let Some(partition) = self.partition(lane) else { return Ok(()) };
+        let fate = remains.fate(Standing { partition, seq, received_at }, address);
+        self.store.settle(id, fate, is_wanted)
     }
 
-    /// Compares. A missing record of which nothing was said may have gone anywhere.
-    pub fn report(&self, ranges: &[Delivered], remains: &Remains<'_>) -> Report {
-        let mut report = Report { messages: self.messages, replays_found: self.replays, ..Report::default() };
+    /// Keeps what the journal says of a range, for [`Comparison::next_range`].
+    pub fn keep_range(&mut self, range: &Delivered) -> Result<()> {
+        self.store.keep_range(range)
+    }
+
+    /// The next range that was kept behind the number `after`, with its own number; the first behind 0.
+    pub fn next_range(&self, after: i64) -> Result<Option<(i64, Delivered)>> {
+        self.store.next_range(after)
+    }
+
+    /// Adds what is to say of a range. A missing record of which nothing was said may have gone anywhere.
+    pub fn judge(&self, of: &Delivered, remains: &Remains<'_>, report: &mut Report) -> Result<()> {
+        if of.partition.lane == Lane::Replayed {
+            report.replays_sent = report.replays_sent.saturating_add(of.sent);
+            return Ok(());
+        }
+        let range = self.count(of)?;
+        let mut fates = Fates::default();
+        if range.absent > 0 {
+            self.store.each_missing(self.all_of(of, !range.takes_all()), None, |missing| {
+                let Missing { id, seq, received_at, fate } = missing;
+                let standing = Standing { partition: &of.partition, seq, received_at };
+                fates.add(id, fate.unwrap_or_else(|| remains.fate(standing, &Address::default())));
+            })?;
+        }
+        range.judge(fates, report);
+        Ok(())
+    }
+
+    /// Adds what concerns no range, once all of them are judged.
+    pub fn conclude(&self, report: &mut Report) -> Result<()> {
+        report.messages = self.messages;
+        report.replays_found = self.replays;
         report.misplaced = self.contents.values().map(|content| content.misplaced).fold(0, u64::saturating_add);
-        let entries = self.in_order();
-        for range in ranges {
-            if range.partition.lane == Lane::Replayed {
-                report.replays_sent = report.replays_sent.saturating_add(range.sent);
-            } else {
-                Range::new(range, &entries, self.version).judge(remains, &mut report);
+        (report.repeated, report.repeated_ids) = self.store.repeated(MOST_NAMED)?;
+        report.out_of_order = self.out_of_order()?;
+        self.strangers(report)
+    }
+
+    fn partition(&self, lane: i64) -> Option<&Partition> {
+        usize::try_from(lane).ok().and_then(|lane| self.lanes.get(lane))
+    }
+
+    fn lane(&self, partition: &Partition) -> i64 {
+        self.lanes.iter().position(|lane| lane == partition).map_or(-1, number)
+    }
+
+    fn count<'a>(&self, range: &'a Delivered) -> Result<Range<'a>> {
+        let counts = self.store.counts(self.lane(&range.partition), range.from, range.to)?;
+        Ok(Range::new(range, counts, self.version))
+    }
+
+    /// The missing entries of a range.
+    fn all_of(&self, range: &Delivered, only_wanted: bool) -> Of {
+        Of { lane: self.lane(&range.partition), after: range.from.saturating_sub(1), to: range.to, only_wanted }
+    }
+
+    fn out_of_order(&self) -> Result<u64> {
+        let mut last: Option<(i64, (usize, i64))> = None;
+        let mut count: u64 = 0;
+        self.store.each_of_alerts(|alert, (partition, offset)| {
+            // Partitions of a topic have no order among each other.
+            match last.replace((alert, (partition, offset))) {
+                Some((before, (at, earlier))) if before == alert && at == partition && earlier > offset => {
+                    count = count.saturating_add(1);
+                }
+                Some(_) | None => {}
             }
-        }
-        self.repeats(&mut report);
-        report.out_of_order = out_of_order(&entries);
-        self.strangers(&mut report);
-        report
+        })?;
+        Ok(count)
     }
 
-    fn in_order(&self) -> Vec<(&Entry, &Found)> {
-        let mut entries: Vec<(&Entry, &Found)> = self.entries.iter().zip(&self.found).collect();
-        entries.sort_by(|(a, _), (b, _)| (&a.partition, a.seq).cmp(&(&b.partition, b.seq)));
-        entries
-    }
-
-    fn repeats(&self, report: &mut Report) {
-        let known = self.entries.iter().zip(&self.found).map(|(entry, found)| (entry.id, found.times));
-        let strange = self.strangers.iter().map(|(id, stranger)| (*id, stranger.times));
-        for (id, _) in known.chain(strange).filter(|(_, times)| *times > 1) {
-            report.repeated = report.repeated.saturating_add(1);
-            if report.repeated_ids.len() < MOST_NAMED {
-                report.repeated_ids.push(id);
-            }
-        }
-    }
-
-    fn strangers(&self, report: &mut Report) {
-        let oldest = self.entries.iter().map(|entry| entry.received_at).min();
-        let mut earlier: u64 = 0;
-        for stranger in self.strangers.values() {
-            let is_newer = self.times == MessageTime::Logged
-                && stranger.time.zip(oldest).is_some_and(|(time, oldest)| time > oldest);
-            if stranger.is_ours && !is_newer {
+    fn strangers(&self, report: &mut Report) -> Result<()> {
+        let oldest = self.store.oldest()?;
+        let (mut earlier, mut foreign): (u64, u64) = (0, self.without_id);
+        self.store.each_stranger(|times, is_ours, time| {
+            let is_newer =
+                self.times == MessageTime::Logged && time.zip(oldest).is_some_and(|(time, oldest)| time > oldest);
+            if is_ours && !is_newer {
                 earlier = earlier.saturating_add(1);
             } else {
-                report.foreign = report.foreign.saturating_add(u64::from(stranger.times));
+                foreign = foreign.saturating_add(times);
             }
-        }
+        })?;
         // No more can be of this journal than it sent and forgot.
         report.earlier = earlier.min(report.trimmed);
-        report.foreign = report.foreign.saturating_add(earlier.saturating_sub(report.earlier));
-        report.foreign = report.foreign.saturating_add(self.without_id);
+        report.foreign = foreign.saturating_add(earlier.saturating_sub(report.earlier));
+        Ok(())
     }
 }
 
@@ -268,22 +296,8 @@ impl Report {
     }
 }
 
-fn out_of_order(entries: &[(&Entry, &Found)]) -> u64 {
-    let mut last: HashMap<u64, (usize, i64)> = HashMap::new();
-    let mut count: u64 = 0;
-    for (entry, found) in entries {
-        let (Some(alert), Some((partition, offset))) = (entry.alert, found.first) else { continue };
-        // Partitions of a topic have no order among each other.
-        match last.insert(alert, (partition, offset)) {
-            Some((before, earlier)) if before == partition && earlier > offset => count = count.saturating_add(1),
-            Some(_) | None => {}
-        }
-    }
-    count
-}
-
-fn count(length: usize) -> u64 {
-    u64::try_from(length).unwrap_or(u64::MAX)
+fn number(lane: usize) -> i64 {
+    i64::try_from(lane).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

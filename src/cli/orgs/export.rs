@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use crate::app::AppError;
 use crate::cli::open::Purpose;
 use crate::cli::plain::{self, Layout};
 use crate::cli::{ConfigFile, open, table};
@@ -48,8 +47,7 @@ impl Export {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let config = open::configuration(&self.file, Purpose::Look)?;
         let journal = open::reader(&config.journal.path)?;
-        let stored = journal.directory().await.map_err(AppError::Journal)?;
-        let directory = stored.under(config.policy);
+        let directory = open::directory(&journal, &config).await?;
         let rows: Vec<Row> = directory.listing().into_iter().filter_map(row).collect();
         let text = match self.format {
             Form::Csv => csv(&rows)?,

@@ -26,9 +26,7 @@ impl List {
         let Self { file, json } = self;
         let config = open::configuration(&file, Purpose::Look)?;
         let journal = open::reader(&config.journal.path)?;
-        let stored = journal.directory().await.map_err(AppError::Journal)?;
-        // The mapping in the file counts, also where no instance has taken it over yet.
-        let directory = stored.under(config.policy);
+        let directory = open::directory(&journal, &config).await?;
         let held = journal.held().await.map_err(AppError::Journal)?;
         let (mut of_sites, mut unseen) = (HashMap::new(), Vec::new());
         for entry in held {

@@ -1,6 +1,8 @@
 //! One line of `vintner tail`. What it says comes from the network, and a terminal obeys control characters: they are shown as
 //! what they are, here and in the JSON forms.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -9,6 +11,7 @@ use crate::cli::plain::{self, Layout, escaped};
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::normalize::Options;
+use crate::normalize::json::decodable;
 use crate::normalize::redact::strip_keeping;
 use crate::normalize::udf::NO_UDFS;
 use crate::record::Envelope;
@@ -18,9 +21,9 @@ const MAX_MESSAGE: usize = 300;
 /// As wide as the longest severity, `Informational`.
 const SEVERITY_WIDTH: usize = 13;
 
-/// Whether lines have colours.
+/// Whether lines have colors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(super) enum Color {
     /// By escape sequences of a terminal.
     Ansi,
     /// None.
@@ -53,15 +56,15 @@ struct RawLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unmappable: Option<&'a str>,
     envelope: &'a Envelope,
-    source: Box<RawValue>,
+    source: Cow<'a, RawValue>,
 }
 
 /// The line for people: time, severity, organization, account, what, message.
-pub(super) fn human(shown: &Shown, colour: Colour) -> String {
+pub(super) fn human(shown: &Shown, color: Color) -> String {
     let envelope = &shown.record.envelope;
     let account = escaped(&shown.account);
     match &shown.what {
-        What::Event(event) => of_event(event, &account, colour),
+        What::Event(event) => of_event(event, &account, color),
         What::Held(why) => without_event(envelope, "(held)", &account, why),
         What::Broken(why) => without_event(envelope, "(no event)", &account, why),
     }
@@ -85,7 +88,7 @@ pub(super) fn raw(shown: &Shown, options: &Options) -> Option<String> {
         held,
         unmappable,
         envelope: &record.envelope,
-        source: strip_keeping(record.envelope.kind, &record.source, udfs),
+        source: decodable(Cow::Owned(strip_keeping(record.envelope.kind, &record.source, udfs))),
     };
     serde_json::to_string(&line).ok().map(|text| one_line(&text))
 }
@@ -95,17 +98,17 @@ pub(super) fn one_line(json: &str) -> String {
     plain::json(json, Layout::OneLine)
 }
 
-fn of_event(event: &Event, account: &str, colour: Colour) -> String {
+fn of_event(event: &Event, account: &str, color: Color) -> String {
     let words = serde_json::from_str(&event.json);
     let words: Words =
         words.unwrap_or_else(|_| Words { message: String::new(), severity: String::new(), class_name: String::new() });
     let pivots = &event.pivots;
     let severity = format!("{:SEVERITY_WIDTH$}", escaped(&words.severity));
-    let severity = match (colour, pivots.severity_id) {
-        (Colour::Ansi, 5 | 6) => format!("\u{1b}[1;31m{severity}\u{1b}[0m"),
-        (Colour::Ansi, 4) => format!("\u{1b}[31m{severity}\u{1b}[0m"),
-        (Colour::Ansi, 3) => format!("\u{1b}[33m{severity}\u{1b}[0m"),
-        (Colour::Ansi, 2) => format!("\u{1b}[36m{severity}\u{1b}[0m"),
+    let severity = match (color, pivots.severity_id) {
+        (Color::Ansi, 5 | 6) => format!("\u{1b}[1;31m{severity}\u{1b}[0m"),
+        (Color::Ansi, 4) => format!("\u{1b}[31m{severity}\u{1b}[0m"),
+        (Color::Ansi, 3) => format!("\u{1b}[33m{severity}\u{1b}[0m"),
+        (Color::Ansi, 2) => format!("\u{1b}[36m{severity}\u{1b}[0m"),
         _ => severity,
     };
     let (time, tenant) = (pivots.time.to_rfc3339_seconds(), escaped(&pivots.tenant_uid));
@@ -151,7 +154,7 @@ mod tests {
             changed: Vec::new(),
             synthesized: false,
         };
-        let source = "{\"alertUid\":\"a-1\",\n \"apiSecretKey\":\"hunter2\", \"text\":\"two  spaces \\\" \u{9b}31m\"}";
+        let source = "{\"alertUid\":\"a-1\",\n \"apiSecretKey\":\"hunter2\", \"text\":\"two  spaces \\\" \u{9b}31m\",\"half\":\"a\\ud83d\"}";
         let record = Record { envelope, source: RawValue::from_string(source.into()).unwrap() };
         let partition = Partition { account: AccountUid::new("ab1c0002"), lane: Lane::Live };
         Shown { record, place: Some(Place { partition, seq: 7 }), account: "acme".into(), what }
@@ -186,12 +189,12 @@ mod tests {
     #[test]
     fn a_line_says_when_how_bad_whose_and_what() {
         assert_eq!(
-            human(&shown(event("Disk full on SRV-1", 4)), Colour::None),
+            human(&shown(event("Disk full on SRV-1", 4)), Color::None),
             "2026-11-20T22:05:45Z  High           contoso  acme  Detection Finding/Create  Disk full on SRV-1"
         );
-        let coloured = human(&shown(event("Disk full", 4)), Colour::Ansi);
-        assert!(coloured.contains("\u{1b}[31mHigh         \u{1b}[0m  contoso"), "{coloured:?}");
-        let held = human(&shown(What::Held("no rule names it".into())), Colour::None);
+        let colored = human(&shown(event("Disk full", 4)), Color::Ansi);
+        assert!(colored.contains("\u{1b}[31mHigh         \u{1b}[0m  contoso"), "{colored:?}");
+        let held = human(&shown(What::Held("no rule names it".into())), Color::None);
         assert_eq!(
             held,
             "2026-11-20T22:05:45Z  -              (held)  acme  alert a-1  site s\\u{1b}[1m: no rule names it"
@@ -202,8 +205,8 @@ mod tests {
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_text() {
         let hostile = "a\u{1b}]0;owned\u{7}b\r\nc\u{9b}2Jd\u{202e}e\u{2028}f\u{7f}g\u{200b}h\u{e0041}";
-        for colour in [Colour::None, Colour::Ansi] {
-            let line = human(&shown(event(hostile, 1)), colour);
+        for color in [Color::None, Color::Ansi] {
+            let line = human(&shown(event(hostile, 1)), color);
             assert!(!line.contains(is_hostile), "{line:?}");
             assert!(
                 line.ends_with(
@@ -213,7 +216,7 @@ mod tests {
         }
         let mut named = shown(What::Broken(hostile.into()));
         named.account = hostile.into();
-        assert!(!human(&named, Colour::None).contains(is_hostile));
+        assert!(!human(&named, Color::None).contains(is_hostile));
         let value = json!({"message": hostile, "and": "\\", "\u{1b}": [1.50, "\""]});
         let pretty = serde_json::to_string_pretty(&value).unwrap();
         let line = one_line(&pretty);
@@ -223,7 +226,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let line = human(&shown(event(&"ä".repeat(1000), 1)), Colour::None);
+        let line = human(&shown(event(&"ä".repeat(1000), 1)), Color::None);
         assert!(line.ends_with(&format!("  {}…", "ä".repeat(MAX_MESSAGE))), "{line}");
     }
 
@@ -234,7 +237,10 @@ mod tests {
         let value: Value = serde_json::from_str(&line).unwrap();
         assert_eq!((&value["account"], &value["lane"], &value["seq"]), (&json!("acme"), &json!("live"), &json!(7)));
         assert_eq!((&value["tenant_uid"], &value["envelope"]["native_id"]), (&json!("contoso"), &json!("a-1")));
-        assert_eq!(value["source"], json!({"alertUid": "a-1", "text": "two  spaces \" \u{9b}31m"}));
+        assert_eq!(
+            value["source"],
+            json!({"alertUid": "a-1", "text": "two  spaces \" \u{9b}31m", "half": "a\u{fffd}"})
+        );
         let held: Value =
             serde_json::from_str(&raw(&shown(What::Held("why".into())), &Options::default()).unwrap()).unwrap();
         assert_eq!((&held["tenant_uid"], &held["held"]), (&Value::Null, &json!("why")));

@@ -1,11 +1,10 @@
 //! One window of the activity log, page by page to its end, even where the log leads back to a page that was read.
 
-use std::collections::HashSet;
-
 use crate::clock::Millis;
 use crate::collect::activity::PAGE_SIZE;
 use crate::collect::activity::window::Window;
 use crate::collect::walk::Walk;
+use crate::collect::walk::rows::Rows;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -13,8 +12,9 @@ use crate::datto::page::{ListPage, PageRequest};
 
 /// The pages of a window. After each page, [`WindowList::note`] its rows.
 ///
-/// A list that leads back has lost its place. It is asked for anew from the last row on, for as long as that shows rows
-/// which this window has not shown before.
+/// A list that leads back, or whose cursors lead nowhere, has lost its place. It is asked for anew from the last row on, for as
+/// long as that shows rows which this window has not shown before. After that one that leads back has ended; one that names a
+/// next page without end has not.
 #[derive(Debug)]
 pub struct WindowList {
     until: Millis,
@@ -23,8 +23,8 @@ pub struct WindowList {
     from: Millis,
     /// The latest row of `list`.
     last: Millis,
-    /// Ids of all rows, and how many of them came before `list`.
-    rows: HashSet<String>,
+    /// All rows, and how many of them came before `list`.
+    rows: Rows,
     rows_before: usize,
     /// Requests so far.
     pub requests: u64,
@@ -40,7 +40,7 @@ impl WindowList {
             list: list(window.from, window.until),
             from: window.from,
             last: window.from,
-            rows: HashSet::new(),
+            rows: Rows::default(),
             rows_before: 0,
             requests: 0,
             pages: 0,
@@ -50,17 +50,29 @@ impl WindowList {
     /// The next page; `None` at the end of the window.
     pub async fn page(&mut self, client: &Client, lane: Lane) -> Result<Option<ListPage>, ClientError> {
         loop {
-            if let Some(page) = self.list.page(client, lane).await? {
-                self.requests += 1;
-                return Ok(Some(page));
-            }
-            if !self.list.is_looped || self.rows.len() == self.rows_before || self.last == self.from {
-                return Ok(None);
+            match self.list.page(client, lane).await {
+                Ok(Some(page)) => {
+                    self.requests += 1;
+                    return Ok(Some(page));
+                }
+                Ok(None) if self.list.is_looped && self.may_begin_anew() => {}
+                Ok(None) => return Ok(None),
+                Err(_) if self.list.is_stalled && self.may_begin_anew() => {}
+                Err(error) => return Err(error),
             }
             self.from = self.last;
             self.rows_before = self.rows.len();
-            self.list = list(self.from, self.until);
+            self.list = list(self.from, self.until).after(self.requests);
         }
+    }
+
+    /// Whether it has more pages than a list may have.
+    pub fn is_too_long(&self) -> bool {
+        self.list.is_too_long
+    }
+
+    fn may_begin_anew(&self) -> bool {
+        self.rows.len() > self.rows_before && self.last > self.from
     }
 
     /// Notes the rows of a page: id and date of each.
@@ -70,7 +82,7 @@ impl WindowList {
             if date < self.until {
                 self.last = self.last.max(date);
             }
-            self.rows.insert(id);
+            self.rows.insert(&id);
         }
         self.pages += u64::from(self.rows.len() > known);
     }

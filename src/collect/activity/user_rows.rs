@@ -135,9 +135,12 @@ impl UserRows {
             Ok(Asked::Nothing) | Err(ClientError::Forbidden { .. }) => true,
             // A missing right may show as a server error too.
             Ok(Asked::Unfiltered)
-            | Err(ClientError::Failed { .. } | ClientError::NotFound { .. } | ClientError::ForeignPage { .. }) => {
-                self.is_evident()
-            }
+            | Err(
+                ClientError::Failed { .. }
+                | ClientError::NotFound { .. }
+                | ClientError::ForeignPage { .. }
+                | ClientError::Endless { .. },
+            ) => self.is_evident(),
             Err(ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped) => return,
         };
         self.asked = Some(now);

@@ -20,7 +20,7 @@ const USUAL_EVERY: Duration = Duration::from_secs(5 * 60);
 const DEEP_EVERY: Duration = Duration::from_secs(6 * 3600);
 
 /// A long absence is cut into slices, so that the watermark moves while it is made up for. The first is this long.
-const SLICE: Duration = Duration::from_secs(24 * 3600);
+pub const SLICE: Duration = Duration::from_secs(24 * 3600);
 /// The longest and the shortest slice.
 const LONGEST_SLICE: Duration = Duration::from_secs(32 * 24 * 3600);
 const SHORTEST_SLICE: Duration = Duration::from_secs(3600);
@@ -34,6 +34,17 @@ pub struct Window {
     pub from: Millis,
     /// Last second.
     pub until: Millis,
+    /// A time that has certainly come, where one is known: what is behind it is one slice, and no watermark lies behind it.
+    pub certain: Option<Millis>,
+}
+
+/// How far time has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// A time that has certainly come, if one is known.
+    pub certain: Option<Millis>,
+    /// The latest time that it may be.
+    pub latest: Millis,
 }
 
 /// How far before the watermark passes reach, for records that became visible late.
@@ -45,20 +56,35 @@ pub struct Reach {
 }
 
 impl Window {
-    /// From `watermark` less `margin` up to `now`; without a watermark from `cut`. Never before `cut` or what the API still
-    /// keeps. A clock that was set back takes the watermark with it.
-    pub fn since(watermark: Option<Millis>, margin: Duration, cut: Millis, now: Millis) -> Self {
+    /// From `watermark` less `margin` up to the latest time that any clock shows; without a watermark from `cut`. Never before `cut`
+    /// or what the API still keeps. A watermark in the future is taken for now.
+    pub fn since(watermark: Option<Millis>, margin: Duration, cut: Millis, time: Reached) -> Self {
+        let Reached { certain, latest } = time;
+        // No clock is certain: what the API still keeps is judged by the watermark, which only certain times moved.
+        let now = certain.or(watermark.map(|reached| reached.min(latest))).unwrap_or(latest);
         let from = watermark.map_or(cut, |reached| reached.min(now).minus(margin));
         let from = from.max(cut).max(now.minus(RETENTION));
         // Rounded outwards: the API takes whole seconds.
         let from = Millis(from.0.min(now.0).div_euclid(1000) * 1000);
-        let until = Millis(now.0.div_euclid(1000).saturating_add(1) * 1000);
-        Self { from, until }
+        let until = Millis(latest.0.div_euclid(1000).saturating_add(1) * 1000);
+        Self { from, until, certain }
     }
 
-    /// The window in slices, oldest first.
-    pub fn slices(self) -> Slices {
-        Slices { rest: Some(self), length: SLICE }
+    /// The watermark once it was read to its end; `None` if no time has certainly come.
+    pub fn watermark(&self) -> Option<Millis> {
+        self.certain.map(|certain| certain.min(self.until))
+    }
+
+    /// The window in slices, oldest first; the first is `length` long. If that is less than usual, so are the others: the rows for
+    /// which it was made shorter may stand in any of them.
+    pub fn slices(self, length: Duration) -> Slices {
+        let longest = if length < SLICE { length } else { LONGEST_SLICE };
+        Slices { rest: Some(self), length, longest }
+    }
+
+    /// The length of the first slice of the next pass, after this one had more pages than a list may have.
+    pub fn shorter(self) -> Duration {
+        (self.until.since(self.from) / 4).clamp(MINUTE, SLICE)
     }
 }
 
@@ -67,6 +93,7 @@ impl Window {
 pub struct Slices {
     rest: Option<Window>,
     length: Duration,
+    longest: Duration,
 }
 
 impl Slices {
@@ -74,14 +101,14 @@ impl Slices {
     pub fn next(&mut self, pages: Option<u64>) -> Option<Window> {
         let rest = self.rest?;
         self.length = match pages {
-            Some(0..=CHEAP_PAGES) => (self.length * 2).min(LONGEST_SLICE),
-            Some(MANY_PAGES..) => (self.length / 2).max(SHORTEST_SLICE),
+            Some(0..=CHEAP_PAGES) => (self.length * 2).min(self.longest),
+            Some(MANY_PAGES..) => (self.length / 2).max(SHORTEST_SLICE.min(self.length)),
             Some(_) | None => self.length,
         };
         let end = rest.from.plus(self.length);
-        let is_last = end >= rest.until;
-        self.rest = (!is_last).then_some(Window { from: end, until: rest.until });
-        Some(Window { from: rest.from, until: if is_last { rest.until } else { end } })
+        let is_last = end >= rest.certain.unwrap_or(rest.from).min(rest.until);
+        self.rest = (!is_last).then_some(Window { from: end, ..rest });
+        Some(Window { until: if is_last { rest.until } else { end }, ..rest })
     }
 }
 
@@ -114,30 +141,48 @@ mod tests {
     use super::*;
 
     const NOW: Millis = Millis(1_795_212_345_678);
+    const AT: Reached = Reached { certain: Some(NOW), latest: NOW };
 
     #[test]
     fn windows_round_outwards_and_never_reach_before_the_cut() {
-        let window = Window::since(Some(NOW), USUAL, Millis(i64::MIN), NOW);
+        let window = Window::since(Some(NOW), USUAL, Millis(i64::MIN), AT);
         assert_eq!(window.from, Millis(1_795_211_445_000));
         assert_eq!(window.until, Millis(1_795_212_346_000));
-        assert_eq!(Window::since(Some(NOW), DEEP, NOW.minus(MINUTE), NOW).from, Millis(1_795_212_285_000));
-        assert_eq!(Window::since(None, DEEP, Millis(i64::MIN), NOW).from, Millis(NOW.minus(RETENTION).0 / 1000 * 1000));
+        assert_eq!(Window::since(Some(NOW), DEEP, NOW.minus(MINUTE), AT).from, Millis(1_795_212_285_000));
+        assert_eq!(Window::since(None, DEEP, Millis(i64::MIN), AT).from, Millis(NOW.minus(RETENTION).0 / 1000 * 1000));
     }
 
     #[test]
     fn a_clock_set_back_leaves_no_gap_and_no_empty_window() {
         let ahead = NOW.plus(DEEP);
-        let window = Window::since(Some(ahead), USUAL, Millis(i64::MIN), NOW);
-        assert_eq!(window, Window::since(Some(NOW), USUAL, Millis(i64::MIN), NOW));
-        let future_cut = Window::since(None, USUAL, ahead, NOW);
+        let window = Window::since(Some(ahead), USUAL, Millis(i64::MIN), AT);
+        assert_eq!(window, Window::since(Some(NOW), USUAL, Millis(i64::MIN), AT));
+        let future_cut = Window::since(None, USUAL, ahead, AT);
         assert!(future_cut.from <= future_cut.until);
     }
 
     #[test]
+    fn clocks_that_differ_are_read_to_the_later_and_the_watermark_stays_before_the_earlier() {
+        let years = DEEP * 4_000;
+        for (certain, latest) in [(Some(NOW), NOW.plus(years)), (Some(NOW.minus(DEEP)), NOW), (None, NOW.plus(years))] {
+            let window = Window::since(Some(NOW.minus(DEEP * 2)), USUAL, Millis(i64::MIN), Reached { certain, latest });
+            assert!(window.from <= NOW.minus(DEEP * 2).minus(USUAL) && window.until >= latest);
+            assert_eq!(window.watermark(), certain);
+            let (mut slices, mut found) = (window.slices(SLICE), Vec::new());
+            while let Some(slice) = slices.next(Some(0)) {
+                assert!(slice.watermark() <= certain);
+                found.push(slice);
+            }
+            assert!(found.len() <= 3, "years that have not come cost no request each: {found:?}");
+            assert_eq!(found.last().map(|slice| slice.until), Some(window.until));
+        }
+    }
+
+    #[test]
     fn slices_cover_the_window_without_a_hole() {
-        let window = Window::since(None, USUAL, NOW.minus(DEEP * 5), NOW);
+        let window = Window::since(None, USUAL, NOW.minus(DEEP * 5), AT);
         for (pages, least, most) in [(0, 2, 4), (1, 2, 4), (10, 5, 6), (1000, 50, 200)] {
-            let (mut slices, mut cost, mut found) = (window.slices(), None, Vec::new());
+            let (mut slices, mut cost, mut found) = (window.slices(SLICE), None, Vec::new());
             while let Some(slice) = slices.next(cost) {
                 found.push(slice);
                 cost = Some(pages);
@@ -147,6 +192,22 @@ mod tests {
             assert!(found.windows(2).all(|pair| pair[0].until == pair[1].from));
             assert!((least..=most).contains(&found.len()), "{pages} pages: {} slices", found.len());
         }
+    }
+
+    #[test]
+    fn a_window_of_too_many_pages_is_followed_by_short_slices_only() {
+        let window = |length: Duration| Window { from: NOW.minus(length), until: NOW, certain: Some(NOW) };
+        assert_eq!(window(DEEP * 20).shorter(), SLICE);
+        assert_eq!(window(DEEP).shorter(), DEEP / 4);
+        assert_eq!(window(MINUTE).shorter(), MINUTE);
+        let mut slices = window(DEEP).slices(MINUTE * 90);
+        let mut found = 0;
+        let mut cost = None;
+        while let Some(slice) = slices.next(cost) {
+            assert!(slice.until.since(slice.from) <= MINUTE * 90, "{slice:?}");
+            (found, cost) = (found + 1, Some(if found % 2 == 0 { 0 } else { 1000 }));
+        }
+        assert!((16..=32).contains(&found), "{found} slices");
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,13 +1,12 @@
 //! The open pass: `/v2/account/alerts/open`, to its end.
 
-use std::collections::HashSet;
-
 use crate::clock::Millis;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{Shown, take};
 use crate::collect::count::{CountedList, ListCount};
 use crate::collect::source::{PassError, Source};
 use crate::collect::walk::Walk;
+use crate::collect::walk::rows::Rows;
 use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::Seen;
@@ -19,7 +18,7 @@ const PATH: &str = "/v2/account/alerts/open";
 #[derive(Debug, Default)]
 pub struct OpenWalk {
     /// Every uid.
-    pub seen: HashSet<String>,
+    pub seen: Rows,
     /// Alerts of its last page that has any.
     pub last_page: Vec<String>,
     /// Whether the list was read to its end and is as long as it says. Only then does absence mean anything.
@@ -41,7 +40,7 @@ pub async fn walk(source: &Source, rules: Rules, began: Millis) -> Result<OpenWa
         unusable += page.unusable;
         has_entries |= page.last_entry.is_some_and(|at| at >= began);
         for uid in &page.uids {
-            open.moved |= !open.seen.insert(uid.clone());
+            open.moved |= !open.seen.insert(uid);
         }
         if !page.uids.is_empty() {
             open.last_page = page.uids;

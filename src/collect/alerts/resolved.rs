@@ -3,7 +3,6 @@
 //! The list has no documented order and no documented depth (datto-rmm-api.md section 8.1). A row ends the walk only if it
 //! was known when the last complete pass began, and two pages in a row hold only such rows.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use crate::collect::alerts::closed::Closed;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{PageSeen, Shown, take};
 use crate::collect::source::{PassError, Source};
-use crate::collect::walk::Walk;
+use crate::collect::walk::{self, Walk};
 use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::Seen;
@@ -126,14 +125,14 @@ fn sweep_interval(pages: u64, ceiling: u32, order: Order) -> Duration {
 /// The rows of one walk.
 #[derive(Debug)]
 struct Rows {
-    seen: HashSet<String>,
+    seen: walk::rows::Rows,
     last: Option<Millis>,
     falls: bool,
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self { seen: HashSet::new(), last: None, falls: true }
+        Self { seen: walk::rows::Rows::default(), last: None, falls: true }
     }
 }
 
@@ -142,7 +141,7 @@ impl Rows {
     fn add(&mut self, page: &PageSeen) -> bool {
         let mut moved = false;
         for (uid, on) in page.uids.iter().zip(&page.resolved_on) {
-            moved |= !self.seen.insert(uid.clone());
+            moved |= !self.seen.insert(uid);
             if let Some(on) = on {
                 self.falls &= self.last.is_none_or(|last| *on <= last);
                 self.last = Some(*on);

@@ -119,7 +119,10 @@ impl LookUps {
             }
             // One alert that cannot be looked up must not stop the others.
             Err(
-                error @ (ClientError::Failed { .. } | ClientError::Forbidden { .. } | ClientError::ForeignPage { .. }),
+                error @ (ClientError::Failed { .. }
+                | ClientError::Forbidden { .. }
+                | ClientError::ForeignPage { .. }
+                | ClientError::Endless { .. }),
             ) => {
                 let error = causes::line(&error);
                 tracing::warn!(

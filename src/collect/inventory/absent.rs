@@ -73,7 +73,12 @@ async fn look_up_one(source: &Source, kind: ItemKind, uid: &str, proof: &mut Pro
             close(source, kind, uid, &path).await?;
             Ok(Outcome::Settled)
         }
-        Err(error @ (ClientError::Failed { .. } | ClientError::Forbidden { .. } | ClientError::ForeignPage { .. })) => {
+        Err(
+            error @ (ClientError::Failed { .. }
+            | ClientError::Forbidden { .. }
+            | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. }),
+        ) => {
             let error = causes::line(&error);
             tracing::warn!(
                 account = source.account.name,

@@ -6,7 +6,7 @@ use crate::clock::Millis;
 use crate::collect::inventory::posture;
 use crate::collect::inventory::watched;
 use crate::collect::item;
-use crate::datto::model::{device, site};
+use crate::datto::model::{Malformed, device, is_excessive, site};
 use crate::diagnostic::panics::caught;
 #[cfg(test)]
 use crate::diagnostic::planted;
@@ -82,6 +82,7 @@ pub fn panicked(kind: ItemKind, item: &RawValue, rejected: Rejected) -> Unusable
 }
 
 fn decode_device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sight, Box<Unusable>> {
+    within_bounds(item, origin)?;
     let stripped = redact::strip_keeping(RecordKind::Device, item, &udfs.of_rows());
     let source =
         if udfs.listed.is_empty() { stripped.clone() } else { redact::strip_keeping(RecordKind::Device, item, udfs) };
@@ -105,6 +106,7 @@ fn decode_device(item: &RawValue, origin: Origin<'_>, udfs: &Udfs) -> Result<Sig
 }
 
 fn decode_site(item: &RawValue, origin: Origin<'_>) -> Result<Sight, Box<Unusable>> {
+    within_bounds(item, origin)?;
     let source = redact::strip(RecordKind::Site, item);
     let row = site::decode(&source, origin.account)
         .map_err(|reason| unusable(ItemKind::Site, item, &source, origin, &reason))?;
@@ -139,7 +141,8 @@ impl Sight {
     }
 
     /// In which site a device was, as an answer showed it whose request was `sent` and which had arrived at `received`, by the API's clock.
-    pub fn observation(&self, sent: Millis, received: Millis) -> Option<Observation> {
+    pub fn observation(&self, sent: Option<Millis>, received: Option<Millis>) -> Option<Observation> {
+        let (sent, received) = (sent?, received?);
         match &self.row {
             ItemRow::Device(Device { uid, site_uid, .. }) => {
                 Some(Observation { device: uid.clone(), site: site_uid.clone(), sent, received })
@@ -177,6 +180,15 @@ impl Sight {
         };
         Record { envelope, source }
     }
+}
+
+/// Refuses what would cost too much memory to read.
+fn within_bounds(item: &RawValue, origin: Origin<'_>) -> Result<(), Box<Unusable>> {
+    if !is_excessive(item) {
+        return Ok(());
+    }
+    let rejected = item::rejected(origin.path, &Malformed::TooManyValues.to_string(), item);
+    Err(Box::new((rejected, item::stand_in(item))))
 }
 
 fn unusable(

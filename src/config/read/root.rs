@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::config::read::{Section, accounts, events, lens, orgs, sinks};
 use crate::config::settings::{Config, DEFAULT_JOURNAL, JournalConfig, WebhookConfig};
-use crate::config::values;
+use crate::config::values::{self, Bad};
 use crate::normalize::lens::rule::Rule;
 use crate::org::Policy;
 
@@ -36,6 +36,9 @@ pub(crate) fn read(root: Section<'_>, mapping: Option<Section<'_>>, lens_rules: 
     Config { shutdown_timeout, journal, accounts, policy, hold_for, events, sinks, lens, admin, webhook, telemetry }
 }
 
+/// Smallest `journal.max_bytes`, in bytes.
+const LEAST_JOURNAL: u64 = 1_000_000;
+
 fn journal(section: Option<Section<'_>>) -> JournalConfig {
     const DAY: Duration = Duration::from_secs(86_400);
     let mut journal = JournalConfig { path: PathBuf::from(DEFAULT_JOURNAL), retain: DAY * 7, max_bytes: 10 << 30 };
@@ -50,9 +53,19 @@ fn journal(section: Option<Section<'_>>) -> JournalConfig {
         url.error("a journal in PostgreSQL is not built yet", Some(hint));
     }
     journal.retain = section.parse("retain", values::duration).unwrap_or(journal.retain);
-    journal.max_bytes = section.parse("max_bytes", values::size).unwrap_or(journal.max_bytes);
+    journal.max_bytes = section.parse("max_bytes", journal_size).unwrap_or(journal.max_bytes);
     section.finish();
     journal
+}
+
+/// A size that one page of records and the write-ahead log fit into: below it collectors would pause for good.
+fn journal_size(text: &str) -> Result<u64, Bad> {
+    let size = values::size(text)?;
+    if size >= LEAST_JOURNAL {
+        return Ok(size);
+    }
+    let hint = "collecting pauses at this size, and one page of records and the write-ahead log have to fit; the default is \"10GiB\"";
+    Err(Bad::hint(format!("a journal of {text:?} is too small: at least \"1MB\""), hint))
 }
 
 fn webhook(section: Section<'_>) -> Option<WebhookConfig> {

@@ -20,7 +20,7 @@ pub struct AccountInfo {
 /// Decodes the account.
 pub fn decode(raw: &RawValue) -> Result<AccountInfo, Malformed> {
     let object = Object::parse(raw)?;
-    let uid = object.id("uid").ok_or(Malformed::NoId("uid"))?;
+    let uid = object.own_id("uid")?;
     let display_name = object.text("name").unwrap_or_default();
     Ok(AccountInfo { uid: AccountUid::new(&uid), display_name, devices: number_of_devices(&object) })
 }

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::Malformed;
+use super::duplicates::has_too_many_values;
 use super::object::Object;
 use crate::clock::Millis;
 use crate::record::{DeviceRef, RecordKind, SiteRef};
@@ -72,7 +73,12 @@ impl ActivityRow {
 /// Decodes a row.
 pub fn decode(raw: &RawValue) -> Result<ActivityRow, Malformed> {
     let object = Object::parse(raw)?;
-    let id = object.id("id").ok_or(Malformed::NoId("id"))?;
+    let id = object.own_id("id")?;
+    let details = object.text("details");
+    // They are JSON of their own.
+    if details.as_deref().is_some_and(has_too_many_values) {
+        return Err(Malformed::TooManyValues);
+    }
     let (site, site_name) = site_of(&object);
     Ok(ActivityRow {
         id,
@@ -83,7 +89,7 @@ pub fn decode(raw: &RawValue) -> Result<ActivityRow, Malformed> {
         site,
         site_name,
         device: object.integer("deviceId").map_or(DeviceRef::None, DeviceRef::Id),
-        details: object.text("details"),
+        details,
     })
 }
 
@@ -115,6 +121,17 @@ mod tests {
 
     fn row(json: &str) -> ActivityRow {
         decode(&RawValue::from_string(json.to_owned()).expect("valid JSON")).expect("a row")
+    }
+
+    #[test]
+    fn details_of_too_many_values_make_a_row_malformed() {
+        let row = |values: usize| {
+            let members: Vec<String> = (0..values).map(|n| format!(r#"\"key{n}\":{n}"#)).collect();
+            let json = format!(r#"{{"id":"a","details":"{{{}}}"}}"#, members.join(","));
+            decode(&RawValue::from_string(json).expect("valid JSON")).map(|row| row.id)
+        };
+        assert_eq!(row(crate::datto::model::MAX_VALUES), Ok("a".to_owned()));
+        assert_eq!(row(crate::datto::model::MAX_VALUES + 1), Err(Malformed::TooManyValues));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub struct Alert<'a> {
 /// Decodes an alert.
 pub fn decode(raw: &RawValue) -> Result<Alert<'_>, Malformed> {
     let object = Object::parse(raw)?;
-    let uid = object.id("alertUid").ok_or(Malformed::NoId("alertUid"))?;
+    let uid = object.own_id("alertUid")?;
     let source = object.object("alertSourceInfo");
     let source = source.as_ref();
     let site_name = source.and_then(|s| s.id("siteName"));

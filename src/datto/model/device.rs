@@ -26,7 +26,7 @@ pub struct Standing {
 /// secrets must be stripped before (event-schema.md section 10).
 pub fn decode(stripped: &RawValue, account: &AccountUid) -> Result<Device, Malformed> {
     let object = Object::parse(stripped)?;
-    let uid = object.id("uid").ok_or(Malformed::NoId("uid"))?;
+    let uid = object.own_id("uid")?;
     Ok(Device {
         account: account.clone(),
         uid,

@@ -1,4 +1,5 @@
-//! Finds a key that occurs twice in one object, at any depth, in one pass over text that is known to be valid JSON.
+//! Finds what makes an item unusable as a whole, at any depth, in one pass over text that is known to be valid JSON: a key that
+//! occurs twice in one object, and more values than a record can have.
 //!
 //! A visitor of serde would refuse what JSON allows (half of a surrogate pair in a text, nesting deeper than its limit),
 //! and an item must not be lost for that. So this reads the bytes: strings and brackets are all that matters.
@@ -6,8 +7,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::Malformed;
 use super::object::text_of;
+use super::{MAX_VALUES, Malformed};
 
 /// Longest part of a key that a message shows, in characters.
 const SHOWN_KEY_CHARS: usize = 40;
@@ -17,8 +18,35 @@ enum Level<'a> {
     Array,
 }
 
-/// The first key that repeats one of its own object. `json` must be valid JSON.
-pub(super) fn find_duplicate(json: &str) -> Option<Malformed> {
+/// Whether `json` has more than [`MAX_VALUES`] values. It need not be valid JSON.
+pub(super) fn has_too_many_values(json: &str) -> bool {
+    has_more_values_than(json, MAX_VALUES)
+}
+
+/// Whether `json` has more than `most` values. It need not be valid JSON.
+pub(super) fn has_more_values_than(json: &str, most: usize) -> bool {
+    // A value and the sign before it have two bytes at least.
+    if json.len() / 2 < most {
+        return false;
+    }
+    let (mut values, mut rest) = (0_usize, json);
+    while let Some(at) = rest.find(['"', '{', '[', ',']) {
+        let (_, here) = rest.split_at(at);
+        let is_string = here.starts_with('"');
+        values = values.saturating_add(usize::from(!is_string));
+        if values > most {
+            return true;
+        }
+        rest = here.get(if is_string { string_end(here) } else { 1 }..).unwrap_or_default();
+    }
+    false
+}
+
+/// The first key that repeats one of its own object, or that there are too many values. `json` must be valid JSON.
+pub(super) fn find_flaw(json: &str) -> Option<Malformed> {
+    if has_too_many_values(json) {
+        return Some(Malformed::TooManyValues);
+    }
     let mut levels: Vec<Level<'_>> = Vec::new();
     let mut rest = json;
     while let Some(at) = rest.find(['"', '{', '}', '[', ']', ',']) {
@@ -80,9 +108,9 @@ mod tests {
     use super::*;
 
     fn found(json: &str) -> Option<(String, usize)> {
-        match find_duplicate(json)? {
+        match find_flaw(json)? {
             Malformed::DuplicateKey { key, depth } => Some((key, depth)),
-            Malformed::NotAnObject | Malformed::NoId(_) => panic!("not about keys"),
+            other => panic!("not about keys: {other}"),
         }
     }
 
@@ -113,6 +141,25 @@ mod tests {
         assert_eq!(found(r#"{"a":"\ud800","b":"\udc00x"}"#), None);
         let deep = format!("{}{{\"k\":1,\"k\":2}}{}", "[".repeat(5000), "]".repeat(5000));
         assert_eq!(found(&deep), Some(("k".into(), 5001)));
+    }
+
+    #[test]
+    fn more_values_than_a_record_can_have_are_found_in_every_form() {
+        let (most, more) = (MAX_VALUES, MAX_VALUES + 1);
+        let list = |values: usize| format!("[{}]", vec!["1"; values].join(","));
+        let keys = |count: usize| {
+            let members: Vec<String> = (0..count).map(|n| format!("\"{n}\":0")).collect();
+            format!("{{{}}}", members.join(","))
+        };
+        let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
+        for (fits, exceeds) in [(list(most), list(more)), (keys(most), keys(more)), (nested(most), nested(more))] {
+            assert_eq!(find_flaw(&fits), None);
+            assert_eq!(find_flaw(&exceeds), Some(Malformed::TooManyValues));
+            assert!(!has_too_many_values(&fits) && has_too_many_values(&exceeds));
+        }
+        let text = format!(r#"{{"a":"{}"}}"#, r#",{[\""#.repeat(more));
+        assert_eq!(find_flaw(&text), None, "signs within a text are no values");
+        assert!(has_too_many_values(&format!("{{\"a\":{}", "[".repeat(more * 2))), "cut off");
     }
 
     proptest::proptest! {

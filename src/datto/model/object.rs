@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::Malformed;
-use super::duplicates::find_duplicate;
+use super::duplicates::find_flaw;
+use super::{MAX_ID_BYTES, MAX_VALUES, Malformed};
 use crate::clock::Millis;
 use crate::normalize::number;
 use crate::normalize::time::{self, Moment};
@@ -17,13 +17,15 @@ use crate::normalize::time::{self, Moment};
 pub(in crate::datto) struct Object<'a>(Fields<'a>);
 
 impl<'a> Object<'a> {
-    /// The fields of an item; refuses what is not an object and any key that occurs twice, at any depth.
+    /// The fields of an item; refuses what is not an object, more than [`MAX_VALUES`] values,
+    /// and any key that occurs twice, at any depth.
     pub(in crate::datto) fn parse(raw: &'a RawValue) -> Result<Self, Malformed> {
-        let fields: Fields<'a> = serde_json::from_str(raw.get()).map_err(|_| Malformed::NotAnObject)?;
-        match find_duplicate(raw.get()) {
-            Some(duplicate) => Err(duplicate),
-            None => Ok(Self(fields)),
+        let flaw = find_flaw(raw.get());
+        if flaw == Some(Malformed::TooManyValues) {
+            return Err(Malformed::TooManyValues);
         }
+        let fields: Fields<'a> = serde_json::from_str(raw.get()).map_err(|_| Malformed::NotAnObject)?;
+        flaw.map_or(Ok(Self(fields)), Err)
     }
 
     /// The value of a field; `None` if it is missing or null.
@@ -60,6 +62,12 @@ impl<'a> Object<'a> {
         self.text(name).filter(|text| !text.trim().is_empty())
     }
 
+    /// The text that identifies the object itself.
+    pub(in crate::datto) fn own_id(&self, name: &'static str) -> Result<String, Malformed> {
+        let id = self.id(name).ok_or(Malformed::NoId(name))?;
+        if id.len() > MAX_ID_BYTES { Err(Malformed::LongId(name)) } else { Ok(id) }
+    }
+
     /// A truth value; the texts `true` and `false` count too.
     pub(in crate::datto) fn truth(&self, name: &str) -> Option<bool> {
         match self.raw(name)?.get() {
@@ -94,7 +102,7 @@ fn is_number(json: &str) -> bool {
     json.starts_with(|c: char| c == '-' || c.is_ascii_digit())
 }
 
-/// Fields in their order, with every key that occurs twice still there twice.
+/// Fields in their order, with every key that occurs twice still there twice; at most [`MAX_VALUES`].
 #[derive(Debug)]
 pub(in crate::datto) struct Fields<'a>(pub(in crate::datto) Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -111,6 +119,9 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields = Vec::new();
                 while let Some((Text(key), value)) = map.next_entry()? {
+                    if fields.len() == MAX_VALUES {
+                        return Err(A::Error::custom(format_args!("more than {MAX_VALUES} fields")));
+                    }
                     fields.push((key, value));
                 }
                 Ok(Fields(fields))
@@ -121,7 +132,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 }
 
 /// A string read as bytes, the one way in which serde_json takes half of a surrogate pair.
-struct Text<'a>(Cow<'a, str>);
+pub(in crate::datto) struct Text<'a>(pub(in crate::datto) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -177,6 +188,15 @@ mod tests {
         );
         assert_eq!(object.id("j"), None);
         assert!(object.object("e").is_some() && object.object("d").is_none());
+    }
+
+    #[test]
+    fn an_id_is_no_longer_than_ids_are() {
+        let item = |length: usize| raw(&format!(r#"{{"uid":"{}"}}"#, "x".repeat(length)));
+        let own_id = |length| Object::parse(&item(length)).and_then(|object| object.own_id("uid"));
+        assert_eq!(own_id(MAX_ID_BYTES).map(|id| id.len()), Ok(MAX_ID_BYTES));
+        assert_eq!(own_id(MAX_ID_BYTES + 1), Err(Malformed::LongId("uid")));
+        assert_eq!(own_id(0), Err(Malformed::NoId("uid")));
     }
 
     #[test]

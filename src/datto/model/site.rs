@@ -11,7 +11,7 @@ use crate::record::AccountUid;
 /// Decodes a site of `account`.
 pub fn decode(raw: &RawValue, account: &AccountUid) -> Result<Site, Malformed> {
     let object = Object::parse(raw)?;
-    let uid = object.id("uid").ok_or(Malformed::NoId("uid"))?;
+    let uid = object.own_id("uid")?;
     let name = object.text("name").unwrap_or_default();
     let site_type = site_type(&name, object.truth("onDemand"));
     let company = object.id("autotaskCompanyId");
@@ -24,7 +24,7 @@ pub fn devices(raw: &RawValue) -> Option<u64> {
     number_of_devices(&Object::parse(raw).ok()?)
 }
 
-fn site_type(name: &str, on_demand: Option<bool>) -> SiteType {
+pub(crate) fn site_type(name: &str, on_demand: Option<bool>) -> SiteType {
     match name.trim() {
         "Deleted Devices" => SiteType::Deleted,
         "OnDemand" => SiteType::OnDemand,

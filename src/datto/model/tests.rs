@@ -70,7 +70,8 @@ proptest! {
                 Ok(id) => prop_assert!(is_object && !id.trim().is_empty()),
                 Err(Malformed::NotAnObject) => prop_assert!(!is_object),
                 Err(Malformed::DuplicateKey { .. }) => prop_assert!(!names_keys_once(&json)),
-                Err(Malformed::NoId(_)) => prop_assert!(is_object),
+                Err(Malformed::NoId(_) | Malformed::LongId(_)) => prop_assert!(is_object),
+                Err(Malformed::TooManyValues) => prop_assert!(false, "{json}"),
             }
         }
     }

@@ -4,7 +4,7 @@ use super::support::{MANY, Place, activities, live, page, pass, site, uid, use_s
 use crate::journal::meter::measure;
 use crate::journal::requests::Request;
 use crate::journal::sqlite::Journal;
-use crate::journal::{Page, Settlement, settle, sinks, space, trim};
+use crate::journal::{Page, Settlement, UNDATED, seen, settle, sinks, space, trim};
 
 /// A journal in which `pages` pages of two records wait for a sink, as many are held, and one in ten is a dead letter.
 async fn journal_of(place: &Place, pages: usize) -> Journal {
@@ -134,6 +134,15 @@ async fn a_turn_of_a_replay_costs_the_same_however_much_is_replayed() {
         settled + look(&journal, |view| sinks::backlogs(view.connection, "passed")).await
     };
     assert_flat(costs(cost).await, "turn of a replay");
+}
+
+/// A record without a date is looked for under every day, but not among all keys of a day.
+#[tokio::test]
+async fn an_undated_record_costs_the_same_however_many_keys_are_kept() {
+    let cost = |journal: Journal| async move {
+        look(&journal, |view| seen::contains(view.connection, 1, UNDATED, &seen::key(&["unseen"]))).await
+    };
+    assert_flat(costs(cost).await, "undated record");
 }
 
 /// A full journal whose sink is down refuses each page at once.

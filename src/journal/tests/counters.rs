@@ -3,11 +3,14 @@
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 
-use super::support::{Place, activities, live, look, page, pass, record, site, uid, use_sinks};
+use super::support::{MANY, Place, START, activities, live, look, page, pass, record, site, uid, use_sinks};
+use crate::journal::full::{Behind, Causes};
 use crate::journal::pack::pack_json;
+use crate::journal::requests::{DeadLetters, Request};
 use crate::journal::seen::key;
+use crate::journal::space::Usage;
 use crate::journal::sqlite::Journal;
-use crate::journal::{AlertLook, JournalError, Page, StartAt, counters};
+use crate::journal::{AlertLook, JournalError, Page, Refused, RefusedKind, Settlement, StartAt, counters};
 use crate::record::{Marker, RecordKind, SiteRef};
 
 /// An open alert whose source does not compress below 4 KiB.
@@ -33,7 +36,7 @@ async fn open_alerts_never_fill_the_journal() {
         let alerts = (0..50).map(|m| large_alert(&format!("alert{n}-{m}"))).collect();
         journal.commit(Page { alerts, ..page() }).await.unwrap();
         pass(&journal, "s", &live()).await;
-        journal.maintain().await.unwrap();
+        journal.maintain_now().await.unwrap();
     }
     let usage = journal.usage().await.unwrap();
     assert!(!usage.full && !journal.is_full(), "{usage:?}");
@@ -103,6 +106,89 @@ async fn a_full_journal_names_the_true_causes_with_numbers() {
     assert_eq!(differences(&journal).await, Vec::<String>::new());
 }
 
+#[test]
+fn each_cause_is_named_with_its_numbers_and_with_what_to_do() {
+    let usage = Usage { used: 1000, record_bytes: 390, dead_bytes: 300, dead_letters: 7, ..Usage::default() };
+    let usage = Usage { reference_bytes: 200, wal_bytes: 110, held_bytes: 99, held_records: 3, ..usage };
+    let causes = Causes { usage, ..Causes::default() };
+    assert_eq!(
+        causes.to_string(),
+        "records that every sink has passed take 390 bytes; 7 dead letters keep 300 bytes; references of replays take 200 bytes; \
+         the write-ahead log takes 110 bytes",
+        "what takes less than a tenth is no cause"
+    );
+    let hints: Vec<_> = causes.hint().split("; or ").map(str::to_owned).collect();
+    let starts = [
+        "mend the sink",
+        "replay or drop dead letters",
+        "wait for the replay",
+        "close other programs",
+        "raise `journal",
+    ];
+    assert!(hints.iter().zip(starts).all(|(hint, start)| hint.starts_with(start)), "{hints:?}");
+    let behind = |sink: &str, pending| Behind { sink: sink.into(), pending, oldest: Some(START) };
+    let behind = vec![behind("a", 9), behind("b", 8), behind("c", 7), behind("d", 6)];
+    let text = Causes { behind, ..causes }.to_string();
+    let oldest = format!("(the oldest of {START})");
+    assert!(
+        text.starts_with(&format!("sink a is 9 records behind {oldest}, sink b is 8 records behind {oldest}")),
+        "{text}"
+    );
+    assert!(text.contains(", 1 more sinks are behind: 390 bytes wait"), "{text}");
+}
+
+/// Dead letters of a sink can fill a journal: they are named, and the way out works.
+#[tokio::test]
+async fn a_journal_full_of_dead_letters_says_so() {
+    let mut place = Place::new();
+    place.options.max_bytes = 400_000;
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    use_sinks(&journal, &["s"]).await;
+    let mut letters = 0;
+    for n in 0.. {
+        if journal.commit(activities(&format!("page{n}"), 20, "a")).await.is_err() {
+            break;
+        }
+        while let Some(attempt) = journal.read("s", &live(), MANY).await.unwrap() {
+            letters += attempt.items.len();
+            let dead = attempt.items.iter().map(|item| Refused {
+                place: item.place.clone(),
+                replay: 0,
+                kind: RefusedKind::Refused,
+                reason: "too large".into(),
+                among: Vec::new(),
+            });
+            let (from, to, version) = (attempt.from, attempt.to, attempt.directory.version);
+            let dead = dead.collect();
+            let settlement =
+                Settlement { sink: "s".into(), partition: live(), from, to, version, sent: 0, skipped: 0, dead };
+            journal.settle(settlement).await.unwrap();
+        }
+    }
+    let causes = journal.causes().await.unwrap();
+    let expected = format!("{letters} dead letters keep {} bytes", causes.usage.dead_bytes);
+    assert!(causes.to_string().starts_with(&expected), "{causes}");
+    assert!(causes.hint().starts_with("replay or drop dead letters"), "{}", causes.hint());
+    let asked = journal.ask(Request::DropDead(DeadLetters::Sink("s".into()))).await.unwrap();
+    journal.serve(asked).await.unwrap();
+    journal.commit(activities("more", 20, "a")).await.unwrap();
+}
+
+/// What is read row by row is read to its end.
+#[tokio::test]
+async fn a_damaged_held_record_is_found_behind_many_others() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    journal.commit(activities("held", 600, "b")).await.unwrap();
+    let damage = "UPDATE held SET record = zeroblob(LENGTH(record)) WHERE seq IN (1, 300, 600)";
+    Connection::open(place.path()).unwrap().execute_batch(damage).unwrap();
+    let check = journal.check_pages().await.unwrap();
+    assert_eq!((check.held, check.problems.len()), (600, 3), "{:?}", check.problems);
+    assert!(check.problems[2].contains("record 600"), "{:?}", check.problems);
+}
+
 /// `check --journal` finds a counter that is wrong, whichever it is.
 #[tokio::test]
 async fn a_wrong_counter_is_found() {
@@ -122,6 +208,8 @@ async fn a_wrong_counter_is_found() {
         "UPDATE counters SET value = value + 1 WHERE name = 'held_bytes'",
         "UPDATE counters SET value = value + 1 WHERE name = 'letters'",
         "UPDATE counters SET value = value + 1 WHERE name = 'letter_bytes'",
+        "UPDATE counters SET value = value + 1 WHERE name = 'rejected'",
+        "UPDATE counters SET value = value + 1 WHERE name = 'rejected_bytes'",
         "UPDATE partitions SET records = records + 1 WHERE lane = 'live'",
         "UPDATE held_sites SET records = records + 1",
         "UPDATE held_sites SET bytes = bytes + 1",

@@ -1,10 +1,13 @@
 //! Spans, drift, look-ups by event, and devices of an attempt.
 
-use super::support::{MANY, Place, START, activities, activity, live, look, page, site, state, uid, use_sinks};
+use super::support::{
+    DAY, MANY, Place, START, activities, activity, live, look, page, pass, site, state, uid, use_sinks,
+};
 use crate::clock::Millis;
 use crate::inventory::Device;
 use crate::journal::Page;
-use crate::journal::coverage::Span;
+use crate::journal::coverage::{DeliveredMark, Span};
+use crate::journal::requests::{Request, Served};
 use crate::record::{DeviceRef, EventId, Stream};
 
 #[tokio::test]
@@ -97,4 +100,100 @@ async fn an_attempt_brings_the_devices_that_it_names() {
     assert_eq!(found, [device("new")]);
     assert_eq!(journal.device(&uid(), &DeviceRef::Uid("d1".into())).await.unwrap(), Some(device("new")));
     assert!(journal.backlog("s").await.unwrap()[0].oldest >= Some(START));
+}
+
+#[tokio::test]
+async fn records_of_a_site_that_expire_in_steps_leave_one_gap() {
+    let place = Place::new();
+    let journal = place.open_small();
+    journal.set_policy(super::world::policy(&[("a", 0), ("b", 0)].into())).await.unwrap();
+    let minute = 60_000;
+    for n in 0..5 {
+        journal.commit(activities(&format!("a{n}"), 3, "a")).await.unwrap();
+        journal.commit(activities(&format!("b{n}"), 1, "b")).await.unwrap();
+        place.clock.jump(minute);
+    }
+    // Two hours later another outage of the mapping begins.
+    place.clock.jump(120 * minute);
+    journal.commit(activities("late", 2, "a")).await.unwrap();
+    place.clock.jump(i64::try_from((31 * DAY).as_millis()).unwrap());
+    let done = journal.maintain_now().await.unwrap();
+    assert_eq!(done.expired.iter().map(|(_, _, count)| count).sum::<u64>(), 22);
+    let mut gaps: Vec<_> = journal.gaps(&uid()).await.unwrap();
+    gaps.sort_by_key(|gap| (gap.site.to_string(), gap.span.from));
+    let found: Vec<_> = gaps
+        .iter()
+        .map(|gap| (gap.records, (gap.span.from.0 - START.0) / minute, (gap.span.to.0 - START.0) / minute))
+        .collect();
+    assert_eq!(found, [(15, 0, 4), (2, 125, 125), (5, 0, 4)]);
+}
+
+/// A stop between two steps of maintenance leaves the rest for the next call.
+#[tokio::test]
+async fn maintenance_that_is_stopped_goes_on_with_the_next_call() {
+    let place = Place::new();
+    let journal = place.open_small();
+    journal.set_policy(super::world::policy(&[("a", 0)].into())).await.unwrap();
+    journal.commit(activities("x", 9, "a")).await.unwrap();
+    place.clock.jump(i64::try_from((31 * DAY).as_millis()).unwrap());
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let is_over = || asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) >= 2;
+    let first = journal.maintain_as_of(Some(place.clock.now()), is_over).await.unwrap();
+    assert_eq!(first.expired.iter().map(|(_, _, count)| count).sum::<u64>(), 4, "two steps of two");
+    let rest = journal.maintain_now().await.unwrap();
+    assert_eq!(rest.expired.iter().map(|(_, _, count)| count).sum::<u64>(), 5);
+    assert_eq!(journal.gaps(&uid()).await.unwrap().iter().map(|gap| gap.records).collect::<Vec<_>>(), [9]);
+}
+
+#[tokio::test]
+async fn what_was_delivered_is_read_page_by_page() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    use_sinks(&journal, &["s", "t"]).await;
+    for n in 0..5 {
+        // Each site changes what decides, so that a range of its own begins.
+        journal.store_sites(&uid(), vec![site("a"), site(&format!("b{n}"))]).await.unwrap();
+        journal.commit(activities(&format!("x{n}"), 2, "a")).await.unwrap();
+        pass(&journal, "s", &live()).await;
+        pass(&journal, "t", &live()).await;
+    }
+    let (whole, next) = journal.delivered("s", DeliveredMark::default(), 9).await.unwrap();
+    assert_eq!((whole.len(), next), (5, None));
+    let (mut pages, mut behind) = (Vec::new(), Some(DeliveredMark::default()));
+    while let Some(mark) = behind {
+        let (some, next) = journal.delivered("s", mark, 2).await.unwrap();
+        assert!(some.len() <= 2);
+        pages.extend(some);
+        behind = next;
+    }
+    assert_eq!(pages, whole);
+}
+
+/// Many large records are read, and sent again by organization, a few MiB at a time.
+#[tokio::test]
+async fn reading_many_records_takes_bounded_memory() {
+    let place = Place::new();
+    let journal = place.open();
+    journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
+    use_sinks(&journal, &["s"]).await;
+    for n in 0..24 {
+        journal.commit(activities(&format!("x{n}"), 512, "a")).await.unwrap();
+    }
+    let (mut found, mut reads, mut next) = (Vec::new(), 0, 0);
+    loop {
+        let some = journal.some_records(&live(), next, 100_000).await.unwrap();
+        let Some((last, ..)) = some.last() else { break };
+        let bytes: usize = some.iter().map(|(_, _, record)| record.source.get().len()).sum();
+        assert!(bytes < 5 << 20, "{bytes} bytes at once");
+        (next, reads) = (last + 1, reads + 1);
+        found.extend(some.iter().map(|(seq, ..)| *seq));
+    }
+    assert_eq!(found, (1..=24 * 512).collect::<Vec<u64>>());
+    assert!(reads >= 2, "all at once");
+    pass(&journal, "s", &live()).await;
+    let asked = Request::Replay { sink: "s".into(), org: Some("a".into()), since: None, until: None };
+    let asked = journal.ask(asked).await.unwrap();
+    assert_eq!(journal.serve_step(asked).await.unwrap(), None, "one step reads no more than a few MiB");
+    assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(24 * 512));
 }

@@ -40,7 +40,7 @@ async fn letters(journal: &Journal) -> Vec<DeadLetter> {
 
 async fn trimmed_after_a_week(place: &Place, journal: &Journal) -> u64 {
     place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    journal.maintain().await.unwrap().trimmed
+    journal.maintain_now().await.unwrap().trimmed
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn a_letter_of_several_keeps_them_all_and_sends_them_all_again() {
     let sent: Vec<_> = again.items.iter().map(|item| item.record.envelope.event_id()).collect();
     assert_eq!((sent, letters(&journal).await), (ids[1..5].to_vec(), vec![]));
     assert_eq!(pass(&journal, "s", &replayed()).await, 4);
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 6);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 6);
 }
 
 #[tokio::test]
@@ -76,6 +76,10 @@ async fn what_cannot_be_done_whole_is_refused_and_nothing_is_done() {
     let place = Place::new();
     let journal = with_a_letter_of_four(&place).await;
     let letter = letters(&journal).await[0].id;
+    let largest = Request::DropDead(DeadLetters::Ids(vec![u64::MAX]));
+    assert!(
+        matches!(served(&journal, largest).await, Served::Refused(why) if why.contains("no dead letter 18446744073709551615"))
+    );
     let ids = DeadLetters::Ids(vec![letter, 999]);
     for request in [Request::ReplayDead(ids.clone()), Request::DropDead(ids)] {
         assert!(matches!(served(&journal, request).await, Served::Refused(why) if why.contains("no dead letter 999")));
@@ -102,4 +106,117 @@ async fn answers_are_kept_for_a_while() {
     assert!(journal.answer(first).await.unwrap().is_some());
     served(&journal, nothing()).await;
     assert_eq!(journal.answer(first).await.unwrap(), None);
+}
+
+/// Every record of four pages is a dead letter of `s`, the last one of a page first.
+async fn of_letters(place: &Place) -> Vec<u64> {
+    let journal = four_pages(place).await;
+    let attempt = journal.read("s", &live(), MANY).await.unwrap().unwrap();
+    let mut dead: Vec<_> = attempt.items.iter().map(|item| refused(item.place.clone())).collect();
+    dead.reverse();
+    let (from, to, version) = (attempt.from, attempt.to, attempt.directory.version);
+    let settlement = Settlement { sink: "s".into(), partition: live(), from, to, version, sent: 0, skipped: 0, dead };
+    journal.settle(settlement).await.unwrap();
+    letters(&journal).await.iter().map(|letter| letter.id).collect()
+}
+
+fn refused(place: crate::journal::Place) -> Refused {
+    Refused { place, replay: 0, kind: RefusedKind::Refused, reason: "too large".into(), among: Vec::new() }
+}
+
+/// Serves a request one step at a time, with a crash behind each; says in how many steps.
+async fn served_through_crashes(place: &Place, request: Request) -> (Served, usize) {
+    let journal = place.open_small();
+    let asked = journal.ask(request).await.unwrap();
+    drop(journal);
+    for steps in 1.. {
+        if let Some(served) = place.open_small().serve_step(asked).await.unwrap() {
+            return (served, steps);
+        }
+    }
+    unreachable!("it ends")
+}
+
+#[tokio::test]
+async fn letters_by_number_are_sent_again_in_steps_in_the_order_of_their_records() {
+    let place = Place::new();
+    let ids = of_letters(&place).await;
+    // Of eight letters all but two, named in any order and one twice.
+    let meant = vec![ids[5], ids[0], ids[2], ids[7], ids[3], ids[0], ids[4]];
+    let (served, steps) = served_through_crashes(&place, Request::ReplayDead(DeadLetters::Ids(meant))).await;
+    assert_eq!((served, steps >= 6), (Served::Replayed(6), true), "{steps} steps");
+    let journal = place.open();
+    let again = journal.read("s", &replayed(), MANY).await.unwrap().unwrap();
+    // The letters have the numbers of the records from the last to the first.
+    assert_eq!(again.items.iter().map(|item| item.place.seq).collect::<Vec<_>>(), [1, 3, 4, 5, 6, 8]);
+    let left: Vec<_> = letters(&journal).await.iter().map(|letter| letter.place.clone().unwrap().seq).collect();
+    assert_eq!(left, [7, 2]);
+}
+
+#[tokio::test]
+async fn letters_by_number_are_dropped_in_steps() {
+    let place = Place::new();
+    let ids = of_letters(&place).await;
+    let (served, steps) = served_through_crashes(&place, Request::DropDead(DeadLetters::Ids(ids[1..7].to_vec()))).await;
+    assert_eq!((served, steps >= 6), (Served::Dropped(6), true), "{steps} steps");
+    assert_eq!(letters(&place.open()).await.len(), 2);
+}
+
+#[tokio::test]
+async fn many_numbers_of_which_one_is_missing_are_refused_before_anything_is_done() {
+    let place = Place::new();
+    let mut ids = of_letters(&place).await;
+    ids.push(999);
+    for request in [Request::ReplayDead(DeadLetters::Ids(ids.clone())), Request::DropDead(DeadLetters::Ids(ids))] {
+        let (served, _) = served_through_crashes(&place, request).await;
+        assert!(matches!(&served, Served::Refused(why) if why.contains("999: nothing was done")), "{served:?}");
+        assert_eq!(letters(&place.open()).await.len(), 8);
+    }
+}
+
+/// A sink may leave the configuration while its letters are sent again.
+#[tokio::test]
+async fn a_replay_by_number_whose_sink_leaves_is_refused_and_says_how_far_it_came() {
+    let place = Place::new();
+    let ids = of_letters(&place).await;
+    let journal = place.open_small();
+    let asked = journal.ask(Request::ReplayDead(DeadLetters::Ids(ids))).await.unwrap();
+    while letters(&journal).await.len() > 6 {
+        assert_eq!(journal.serve_step(asked).await.unwrap(), None);
+    }
+    use_sinks(&journal, &["t"]).await;
+    let served = journal.serve(asked).await.unwrap();
+    assert!(
+        matches!(&served, Served::Refused(why) if why.contains("`s`") && why.contains("done for 2 records before")),
+        "{served:?}"
+    );
+    assert_eq!(letters(&journal).await.len(), 6);
+}
+
+/// A step that stops at a record takes all of its letters: it is sent once, also if the sink has it before the next step.
+#[tokio::test]
+async fn letters_of_one_record_are_of_one_step() {
+    let place = Place::new();
+    let ids = of_letters(&place).await;
+    let journal = place.open();
+    let asked = journal.ask(Request::Replay { sink: "s".into(), org: None, since: None, until: None }).await.unwrap();
+    assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(0), "dead letters are no part of a replay");
+    drop(journal);
+    // Two more replays were given up.
+    let sql = "INSERT INTO dead (sink, account, kind, reason, at, partition, seq, replay, room)
+        SELECT sink, account, kind, reason, at, partition, seq, 70 + n.n, room FROM dead, (SELECT 1 AS n UNION SELECT 2) n";
+    Connection::open(place.path()).unwrap().execute_batch(sql).unwrap();
+    let journal = place.open_small();
+    let all: Vec<u64> = letters(&journal).await.iter().map(|letter| letter.id).collect();
+    assert_eq!((ids.len(), all.len()), (8, 24));
+    let asked = journal.ask(Request::ReplayDead(DeadLetters::Ids(all))).await.unwrap();
+    let mut sent = 0;
+    let served = loop {
+        let served = journal.serve_step(asked).await.unwrap();
+        sent += pass(&journal, "s", &replayed()).await;
+        if let Some(served) = served {
+            break served;
+        }
+    };
+    assert_eq!((served, sent, letters(&journal).await), (Served::Replayed(8), 8, vec![]));
 }

@@ -44,7 +44,7 @@ async fn a_reader_looks_beside_a_writer_and_alone() {
     let reader = Journal::open_reader(&place.path(), place.clock.clone()).unwrap();
     journal.commit(activities("x", 2, "a")).await.unwrap();
     assert_eq!(ids(&reader, &live()).await.len(), 2);
-    assert!(reason(reader.maintain().await.unwrap_err()).contains("only to look"));
+    assert!(reason(reader.maintain_now().await.unwrap_err()).contains("only to look"));
     let asked = reader.ask(Request::DropDead(DeadLetters::Ids(Vec::new()))).await.unwrap();
     assert_eq!(journal.requests().await.unwrap()[0].0, asked);
     assert_eq!(journal.serve(asked).await.unwrap(), Served::Dropped(0));
@@ -151,12 +151,12 @@ async fn a_full_journal_refuses_records_only_and_recovers() {
     journal.store_sites(&uid(), vec![site("b")]).await.unwrap();
     journal.put_cursors(&uid(), vec![("c".into(), "1".into())]).await.unwrap();
     assert_eq!(journal.commit(activities("page0", 100, "a")).await.unwrap().repeats, 100);
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 0);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 0);
     assert!(journal.usage().await.unwrap().full);
     // Once the sink has passed everything, the oldest go before their time.
     assert_eq!(pass(&journal, "s", &live()).await, n * 100);
     journal.commit(activities("later", 100, "a")).await.unwrap();
-    journal.maintain().await.unwrap();
+    journal.maintain_now().await.unwrap();
     assert!(!journal.usage().await.unwrap().full);
 }
 

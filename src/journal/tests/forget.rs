@@ -16,7 +16,7 @@ async fn sweep_days(place: &Place, journal: &crate::journal::sqlite::Journal, da
         journal.note_sweep(&uid()).await.unwrap();
         journal.note_sweep(&uid()).await.unwrap();
     }
-    journal.maintain().await.unwrap();
+    journal.maintain_now().await.unwrap();
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn an_alert_is_forgotten_once_the_lists_showed_it_no_longer_for_half_a_yea
     };
     // Years without a sweep prove nothing, and a day counts once.
     place.clock.jump(i64::try_from((1000 * DAY).as_millis()).unwrap());
-    journal.maintain().await.unwrap();
+    journal.maintain_now().await.unwrap();
     assert_eq!(known().await, ["gone", "held", "open", "shown"]);
     sweep_days(&place, &journal, 180, &["shown"]).await;
     assert_eq!(known().await, ["gone", "held", "open", "shown"]);

@@ -87,9 +87,9 @@ async fn what_is_held_too_long_goes_and_can_be_told_anew() {
     place.clock.jump(i64::try_from((29 * DAY).as_millis()).unwrap());
     // Younger, but it cannot be told without what goes before it.
     journal.commit(Page { alerts: vec![look("one", 2, "a", Some(state("a", 1)))], ..page() }).await.unwrap();
-    assert!(journal.maintain().await.unwrap().expired.is_empty());
+    assert!(journal.maintain_now().await.unwrap().expired.is_empty());
     place.clock.jump(i64::try_from((DAY + HOUR).as_millis()).unwrap());
-    let done = journal.maintain().await.unwrap();
+    let done = journal.maintain_now().await.unwrap();
     assert_eq!(done.expired, [(uid(), SiteRef::Uid("a".into()), 4)]);
     assert!(journal.held().await.unwrap().is_empty());
     assert_eq!(journal.gaps(&uid()).await.unwrap()[0].records, 4);
@@ -143,7 +143,7 @@ async fn a_page_without_news_writes_nothing() {
         let again = Page { alerts: vec![same], records: vec![activity("x", "a")], cursors: cursors.clone(), ..page() };
         assert_eq!(journal.commit(again).await.unwrap().repeats, 1);
         journal.store_sites(&uid(), vec![site("a")]).await.unwrap();
-        journal.maintain().await.unwrap();
+        journal.maintain_now().await.unwrap();
         journal.use_sinks(Vec::new()).await.unwrap();
     }
     assert_eq!(log.metadata().unwrap().len(), before);

@@ -136,7 +136,7 @@ async fn a_held_item_is_released_with_its_site_and_told_anew_if_it_goes_untold()
     let held = journal.commit_items(&uid(), page(vec![look("d1", 1, "new", None)])).await.unwrap();
     assert_eq!((held.intake.held, state(&journal, "d1").await), (1, Some(told(1))));
     place.clock.jump(i64::try_from((30 * DAY + HOUR).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().expired.len(), 1);
+    assert_eq!(journal.maintain_now().await.unwrap().expired.len(), 1);
     let forgotten = state(&journal, "d1").await.unwrap();
     assert_eq!((forgotten.told, forgotten.changes), (None, 1), "untold, and the counter goes on");
 
@@ -168,7 +168,7 @@ async fn a_later_change_that_was_told_elsewhere_stays_told() {
     journal.commit_items(&uid(), page(vec![look("d1", 2, "a", Some(told(1)))])).await.unwrap();
     assert_eq!(ids(&journal, &live()).await, ["d1:2:00000000"]);
     place.clock.jump(i64::try_from((30 * DAY + HOUR).as_millis()).unwrap());
-    journal.maintain().await.unwrap();
+    journal.maintain_now().await.unwrap();
     assert_eq!(state(&journal, "d1").await, Some(told(2)));
 }
 

@@ -3,6 +3,7 @@
 use uuid::Uuid;
 
 use super::support::{MANY, Place, activities, live, pass, site, uid, use_sinks};
+use crate::journal::coverage::DeliveredMark;
 use crate::journal::dead::DeadFilter;
 use crate::journal::intent::{AdoptError, Adoption, Intent};
 use crate::journal::sqlite::Journal;
@@ -47,7 +48,7 @@ async fn an_intent_counts_only_once_it_is_mirrored() {
     assert_eq!(journal.positions("k").await.unwrap(), [(live(), 2, Some(first.id))]);
     assert_eq!(dead(&journal).await, 1);
     journal.mirror("k", &live(), 4, next.id).await.unwrap();
-    let counts = journal.delivered("k").await.unwrap();
+    let counts = journal.delivered("k", DeliveredMark::default(), 100).await.unwrap().0;
     assert_eq!(counts.iter().map(|d| (d.from, d.to, d.sent, d.dead)).collect::<Vec<_>>(), [(1, 4, 3, 1)]);
 }
 

@@ -28,7 +28,7 @@ async fn a_release_that_a_crash_broke_off_goes_on_before_anything_is_too_old() {
     drop(journal);
     place.clock.jump(i64::try_from((31 * DAY).as_millis()).unwrap());
     let journal = place.open_small();
-    let done = journal.maintain().await.unwrap();
+    let done = journal.maintain_now().await.unwrap();
     assert_eq!((done.expired.len(), held_records(&journal).await), (0, 0));
     let names: Vec<String> = (0..6).map(|n| format!("x-{n}:1")).collect();
     assert_eq!(ids(&journal, &live()).await, names);
@@ -100,8 +100,8 @@ async fn a_mapping_stays_in_force_if_a_later_step_of_its_release_fails() {
     );
     let installed = journal.install(setup()).await.unwrap();
     assert_eq!((installed.policy.released, installed.sinks.len(), held_records(&journal).await), (2, 1, 4));
-    journal.maintain().await.unwrap_err();
+    journal.maintain_now().await.unwrap_err();
     execute("DROP TRIGGER obstacle");
-    journal.maintain().await.unwrap();
+    journal.maintain_now().await.unwrap();
     assert_eq!((held_records(&journal).await, ids(&journal, &live()).await.len()), (0, 6));
 }

@@ -37,7 +37,7 @@ async fn references_and_dead_letters_keep_their_records() {
     }
     pass(&journal, "s", &live()).await;
     place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 8);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 8);
     let letters = journal.dead_letters(DeadFilter::default()).await.unwrap();
     assert_eq!((letters.len(), letters[0].event_id), (1, Some(attempt.items[2].record.envelope.event_id())));
     assert!(letters[0].content.contains("page1-0"));
@@ -48,12 +48,12 @@ async fn references_and_dead_letters_keep_their_records() {
     assert_eq!(pass(&journal, "s", &replayed()).await, 1);
     let asked = journal.ask(Request::ReplayDead(DeadLetters::Sink("s".into()))).await.unwrap();
     assert_eq!(journal.serve(asked).await.unwrap(), Served::Replayed(1));
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 0);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 0);
     let again = journal.read("s", &replayed(), MANY).await.unwrap().unwrap();
     assert_eq!((again.items.len(), again.items[0].replay), (1, asked));
     assert_eq!(again.items[0].place, attempt.items[2].place);
     assert_eq!(pass(&journal, "s", &replayed()).await, 1);
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 2);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 2);
 }
 
 #[tokio::test]
@@ -101,10 +101,10 @@ async fn an_absent_sink_holds_nothing_back_and_is_told_what_it_missed() {
     journal.commit(activities("x", 3, "a")).await.unwrap();
     pass(&journal, "s", &live()).await;
     place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 0);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 0);
     use_sinks(&journal, &["s"]).await;
     assert!(matches!(journal.read("t", &live(), MANY).await, Err(JournalError::Conflict)));
-    let done = journal.maintain().await.unwrap();
+    let done = journal.maintain_now().await.unwrap();
     assert_eq!((done.trimmed, done.missed), (3, 3));
     let both = vec![("s".to_owned(), StartAt::Oldest), ("t".to_owned(), StartAt::Oldest)];
     let opened = journal.use_sinks(both).await.unwrap();

@@ -12,7 +12,7 @@ use crate::journal::seen::key;
 use crate::journal::sqlite::{Journal, Options};
 use crate::journal::tx::Steps;
 use crate::journal::{
-    AlertLook, AlertState, BatchLimit, DatedRecord, Lane, Page, Partition, Seen, Settlement, StartAt, Told,
+    AlertLook, AlertState, Attempt, BatchLimit, DatedRecord, Lane, Page, Partition, Seen, Settlement, StartAt, Told,
 };
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
 
@@ -176,23 +176,24 @@ pub(super) async fn four_pages(place: &Place) -> Journal {
 pub(super) async fn pass(journal: &Journal, sink: &str, partition: &Partition) -> u64 {
     let mut sent = 0;
     while let Some(attempt) = journal.read(sink, partition, MANY).await.unwrap() {
-        let count = attempt.items.len() as u64;
-        journal
-            .settle(Settlement {
-                sink: sink.into(),
-                partition: partition.clone(),
-                from: attempt.from,
-                to: attempt.to,
-                version: attempt.directory.version,
-                sent: count,
-                skipped: 0,
-                dead: Vec::new(),
-            })
-            .await
-            .unwrap();
-        sent += count;
+        journal.settle(settlement(&attempt, sink, partition)).await.unwrap();
+        sent += attempt.items.len() as u64;
     }
     sent
+}
+
+/// The settlement of an attempt of which everything was sent.
+pub(super) fn settlement(attempt: &Attempt, sink: &str, partition: &Partition) -> Settlement {
+    Settlement {
+        sink: sink.into(),
+        partition: partition.clone(),
+        from: attempt.from,
+        to: attempt.to,
+        version: attempt.directory.version,
+        sent: attempt.items.len() as u64,
+        skipped: 0,
+        dead: Vec::new(),
+    }
 }
 
 /// The ids of the records of a partition, in order.

@@ -118,7 +118,7 @@ async fn records_that_are_trimmed_before_they_are_read_are_counted() {
     journal.commit(activities("old", 5, "a")).await.unwrap();
     pass(&journal, "s", &super::support::live()).await;
     place.clock.jump(i64::try_from((8 * DAY).as_millis()).unwrap());
-    assert_eq!(journal.maintain().await.unwrap().trimmed, 5);
+    assert_eq!(journal.maintain_now().await.unwrap().trimmed, 5);
     let (seen, marks, missed, _) = walk(&reader, ends.clone(), Way::Onwards, HeldToo::No).await;
     assert_eq!((seen.len(), missed), (0, 5), "all of them");
     let later = walk(&reader, marks, Way::Onwards, HeldToo::No).await;

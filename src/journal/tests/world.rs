@@ -103,7 +103,7 @@ impl World {
     }
 
     pub(super) async fn maintain(&mut self) {
-        self.journal.maintain().await.unwrap();
+        self.journal.maintain_now().await.unwrap();
         self.oracle.see(&self.journal).await;
         for (sink, _) in SINKS.iter().filter(|(sink, _)| !self.on.contains(sink)) {
             self.oracle.excuse_gone(sink);

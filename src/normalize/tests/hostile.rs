@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::judge::assert_valid;
 use super::recover::missing;
 use super::world::*;
+use crate::normalize::Format;
 use crate::record::{Marker, Record, RecordKind, SiteRef};
 
 const KINDS: [RecordKind; 8] = [
@@ -58,6 +59,20 @@ fn surrogates_without_their_half_are_replaced() {
             "alertContext":{"@class":"\ud800_ctx","x":"\ud83d\ude00"},"diagnostics":"\ud800"}"#;
         let json = event_of(kind, source);
         assert!(json.contains('\u{fffd}') || json.contains("\\uFFFD"), "{kind}");
+    }
+}
+
+/// Found by the fuzz target `details`: a line of the format `raw` that decoders of strings refused.
+#[test]
+fn raw_lines_have_no_surrogate_without_its_half() {
+    let mut world = World::contoso();
+    world.options.format = Format::Raw;
+    for kind in KINDS {
+        let source = r#"{"id":"x","\ud800":["a\udfffb",{"y":"\\ud800 \ud83d\ude00"}]}"#;
+        let json = world.try_event(&record(kind, "id-1", Marker::Open, source)).unwrap().json;
+        let line: Value = serde_json::from_str(&json).unwrap();
+        let expected = json!({"id": "x", "\u{fffd}": ["a\u{fffd}b", {"y": "\\ud800 \u{1f600}"}]});
+        assert_eq!(line["record"], expected, "{kind}");
     }
 }
 

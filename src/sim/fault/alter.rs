@@ -1,20 +1,23 @@
 //! Faults inside an otherwise true page.
 
+mod endless;
+mod heavy;
+
 use serde_json::{Value, json};
 
 use crate::sim::fault::{Fault, Rule};
 use crate::sim::page::Page;
 
-/// Does to `page` what the rules say. `url` is the page's own address; `turn` chooses which fields become null.
+/// Does to `page` what the rules say. `url` is the page's own address; `turn` differs from page to page.
 pub(crate) fn alter(page: &mut Page, rules: &[Rule], url: &str, turn: usize) {
     for rule in rules {
-        alter_links(page, rule, url);
+        alter_links(page, rule, url, turn);
         alter_items(page, rule, turn);
     }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds do not touch what a page says about itself")]
-fn alter_links(page: &mut Page, rule: &Rule, url: &str) {
+fn alter_links(page: &mut Page, rule: &Rule, url: &str, turn: usize) {
     match rule.kind {
         Fault::NextElsewhere => {
             let host = rule.text.as_deref().unwrap_or("https://elsewhere.example");
@@ -23,6 +26,8 @@ fn alter_links(page: &mut Page, rule: &Rule, url: &str) {
         Fault::NextSame => page.next = Some(url.to_owned()),
         Fault::NextForgets => page.next = page.next.as_deref().map(keep_place),
         Fault::NoTotalCount => page.total = None,
+        Fault::NoDetails => page.has_details = false,
+        Fault::AlwaysNext => page.next = Some(endless::onward(url, page.list, turn)),
         Fault::EmptyPage => {
             page.items.clear();
             page.shown.clear();
@@ -52,6 +57,21 @@ fn alter_items(page: &mut Page, rule: &Rule, turn: usize) {
             page.items.pop();
             page.shown.pop();
             None
+        }
+        (Fault::NewIds, _) => {
+            endless::rename(&mut page.items, id_key, turn);
+            page.shown.clear();
+            None
+        }
+        (Fault::TinyItems, _) => {
+            page.shown.clear();
+            page.items = vec![heavy::tiny_items(rule.bytes)];
+            None
+        }
+        (Fault::ItemManyKeys, Some(first)) => Some(with_field(&first, &heavy::keys(rule.bytes))),
+        (Fault::ItemDeep, Some(first)) => Some(with_field(&first, &heavy::nested(rule.bytes))),
+        (Fault::ItemManyDetails, Some(first)) => {
+            Some(with_field(&without(&first, "details"), &heavy::details(rule.bytes)))
         }
         (Fault::RepeatedRow, first) => first,
         (Fault::ItemNoObject, _) => Some(b"[\"not\", \"an\", \"object\", 17]".to_vec()),

@@ -134,8 +134,12 @@ impl Reader {
         Ok(found)
     }
 
-    /// Gives every message of `partitions` up to their ends to `each`, each partition in its order.
-    pub fn read(&self, partitions: &[TopicPartition], mut each: impl FnMut(Seen)) -> Result<(), String> {
+    /// Gives every message of `partitions` up to their ends to `each`, each partition in its order; its first error ends the reading.
+    pub fn read(
+        &self,
+        partitions: &[TopicPartition],
+        mut each: impl FnMut(Seen) -> Result<(), String>,
+    ) -> Result<(), String> {
         let filled = || partitions.iter().enumerate().filter(|(_, partition)| partition.end > partition.start);
         for (_, partition) in filled() {
             self.wait_until_stable(partition)?;
@@ -162,7 +166,7 @@ impl Reader {
         partitions: &[TopicPartition],
         mut open: HashMap<i32, usize>,
         count: usize,
-        each: &mut impl FnMut(Seen),
+        each: &mut impl FnMut(Seen) -> Result<(), String>,
     ) -> Result<(), String> {
         let mut deadline = Instant::now() + LIMIT;
         while !open.is_empty() {
@@ -172,7 +176,7 @@ impl Reader {
                     let Some(index) = open.get(&message.partition()) else { continue };
                     // What came since reading began is not asked for.
                     if partitions.get(*index).is_some_and(|partition| message.offset() < partition.end) {
-                        each(seen(&message, *index, count));
+                        each(seen(&message, *index, count))?;
                     }
                 }
                 Some(Err(KafkaError::PartitionEOF(number))) => drop(open.remove(&number)),

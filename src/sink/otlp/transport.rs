@@ -221,7 +221,7 @@ fn frame(message: Vec<u8>, compression: Compression) -> Result<Vec<u8>, std::num
 }
 
 /// The message of an answer.
-fn unframe(encoding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
+pub(super) fn unframe(encoding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
     let broken = || "the answer is no gRPC message".to_owned();
     let ([flag, length @ ..], message) = body.split_first_chunk::<PREFIX_BYTES>().ok_or_else(broken)?;
     if usize::try_from(u32::from_be_bytes(*length)) != Ok(message.len()) {
@@ -232,7 +232,7 @@ fn unframe(encoding: &str, body: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 /// `grpc-message`, in which bytes beyond ASCII are percent-encoded.
-fn message(headers: &HeaderMap) -> String {
+pub(super) fn message(headers: &HeaderMap) -> String {
     let value = headers.get("grpc-message").map(HeaderValue::as_bytes).unwrap_or_default();
     let pairs = url::form_urlencoded::parse(value).next();
     let is_plain = value.iter().all(|byte| !b"+&=".contains(byte));
@@ -243,7 +243,7 @@ fn message(headers: &HeaderMap) -> String {
 }
 
 /// `grpc-status-details-bin`: a `google.rpc.Status` in base64.
-fn details(headers: &HeaderMap) -> Status {
+pub(super) fn details(headers: &HeaderMap) -> Status {
     let value = headers.get("grpc-status-details-bin").map(HeaderValue::as_bytes).unwrap_or_default();
     base64(value).and_then(|bytes| Status::decode(bytes.as_slice()).ok()).unwrap_or_default()
 }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Entry;
+use super::Standing;
 use crate::clock::Millis;
 use crate::journal::Partition;
 use crate::sink::kafka::place::KeyHash;
@@ -97,12 +97,8 @@ impl Content {
 }
 
 impl<'t> Remains<'t> {
-    /// What is left. `found`: the records that are there, each with the index of the topic's partition and the offset.
-    pub(super) fn new<'e>(
-        partitions: &'t [TopicPartition],
-        contents: &HashMap<usize, Content>,
-        found: impl Iterator<Item = (&'e Entry, (usize, i64))>,
-    ) -> Self {
+    /// What is left, before the records that are there were [noted](Self::note).
+    pub(super) fn new(partitions: &'t [TopicPartition], contents: &HashMap<usize, Content>) -> Self {
         let mut topics: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, partition) in partitions.iter().enumerate() {
             topics.entry(&partition.topic).or_default().push(index);
@@ -111,24 +107,20 @@ impl<'t> Remains<'t> {
             indexes.sort_by_key(|index| partitions.get(*index).map(|partition| partition.number));
         }
         let contents = (0..partitions.len()).map(|index| contents.get(&index).cloned().unwrap_or_default()).collect();
-        let mut remains = Self { partitions, topics, contents, lanes: HashMap::new() };
-        // Without a beginning that is gone, nothing has expired.
-        if remains.is_cut() {
-            found.for_each(|(entry, place)| remains.note(entry, place));
-        }
-        remains
+        Self { partitions, topics, contents, lanes: HashMap::new() }
     }
 
-    fn note(&mut self, entry: &Entry, (index, offset): (usize, i64)) {
-        if !self.lanes.contains_key(&entry.partition) {
-            self.lanes.insert(entry.partition.clone(), Lane::default());
+    /// Takes a record that is there: its sequence, and the index of the topic's partition and the offset where it stands.
+    pub(super) fn note(&mut self, partition: &Partition, seq: u64, (index, offset): (usize, i64)) {
+        if !self.lanes.contains_key(partition) {
+            self.lanes.insert(partition.clone(), Lane::default());
         }
-        let Some(lane) = self.lanes.get_mut(&entry.partition) else { return };
-        let first = lane.firsts.entry(index).or_insert((offset, entry.seq));
-        *first = (*first).min((offset, entry.seq));
+        let Some(lane) = self.lanes.get_mut(partition) else { return };
+        let first = lane.firsts.entry(index).or_insert((offset, seq));
+        *first = (*first).min((offset, seq));
         match self.partitions.get(index).map(|partition| partition.role) {
-            Some(Role::Own) => lane.first_own = Some(lane.first_own.map_or(entry.seq, |seq| seq.min(entry.seq))),
-            Some(Role::Earlier) => lane.last_earlier = lane.last_earlier.max(Some(entry.seq)),
+            Some(Role::Own) => lane.first_own = Some(lane.first_own.map_or(seq, |own| own.min(seq))),
+            Some(Role::Earlier) => lane.last_earlier = lane.last_earlier.max(Some(seq)),
             None => {}
         }
     }
@@ -139,8 +131,8 @@ impl<'t> Remains<'t> {
     }
 
     /// What became of a record that is missing.
-    pub(super) fn fate(&self, entry: &Entry, address: &Address) -> Fate {
-        let lane = self.lanes.get(&entry.partition);
+    pub(super) fn fate(&self, entry: Standing<'_>, address: &Address) -> Fate {
+        let lane = self.lanes.get(entry.partition);
         let (first_own, last_earlier) = lane.map_or((None, None), |lane| (lane.first_own, lane.last_earlier));
         // The topic changes, the position goes on: what stands behind a record of the own topic went there too, and what stands before
         // a record of an earlier one did not.
@@ -162,7 +154,7 @@ impl<'t> Remains<'t> {
         }
     }
 
-    fn own(&self, entry: &Entry, address: &Address) -> Vec<There> {
+    fn own(&self, entry: Standing<'_>, address: &Address) -> Vec<There> {
         match &address.topic {
             // A topic that is not there lost everything, but not to retention.
             Some(name) => match self.topics.get(name.as_str()) {
@@ -182,7 +174,7 @@ impl<'t> Remains<'t> {
         self.topics.values().filter(is_of)
     }
 
-    fn in_topic(&self, indexes: &[usize], entry: &Entry, address: &Address) -> There {
+    fn in_topic(&self, indexes: &[usize], entry: Standing<'_>, address: &Address) -> There {
         let anywhere = || together(indexes.iter().map(|index| self.in_partition(*index, entry)));
         let is_by_key =
             indexes.iter().all(|index| self.contents.get(*index).is_none_or(|content| content.misplaced == 0));
@@ -196,11 +188,11 @@ impl<'t> Remains<'t> {
         }
     }
 
-    fn in_partition(&self, index: usize, entry: &Entry) -> There {
+    fn in_partition(&self, index: usize, entry: Standing<'_>) -> There {
         let (Some(partition), Some(content)) = (self.partitions.get(index), self.contents.get(index)) else {
             return There::Unknown;
         };
-        let first = self.lanes.get(&entry.partition).and_then(|lane| lane.firsts.get(&index));
+        let first = self.lanes.get(entry.partition).and_then(|lane| lane.firsts.get(&index));
         if first.is_some_and(|(_, seq)| *seq < entry.seq) {
             return There::Kept;
         }

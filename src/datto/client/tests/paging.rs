@@ -55,6 +55,39 @@ async fn numbered_pages_are_counted_on_whatever_the_address_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn addresses_of_next_pages_are_bounded_and_do_not_grow() {
+    let world = World::new();
+    let client = world.client().await;
+    let mut request = open_alerts();
+    let mut pages = 0;
+    let error = loop {
+        let next = format!("\"{OPEN_ALERTS}?page=1&more{pages}={}\"", "x".repeat(1000));
+        world.script.next(OPEN_ALERTS, [Ok(alerts(&next, "{}"))]);
+        match page(&client, &request).await {
+            Ok(page) => request = page.next.expect("another page"),
+            Err(error) => break error.to_string(),
+        }
+        pages += 1;
+        assert!(pages < 20, "it grows without end");
+    };
+    assert!(error.contains("adds parameters without end"), "{error}");
+    let long = format!("\"{OPEN_ALERTS}?page={}\"", "1".repeat(9000));
+    world.script.always(OPEN_ALERTS, Some(alerts(&long, "{}")));
+    let error = page(&client, &open_alerts()).await.expect_err("too long").to_string();
+    assert!(error.contains("the next page's address has 90"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_of_too_many_items_is_not_asked_for_again() {
+    let world = World::new();
+    let client = world.client().await;
+    world.script.always(OPEN_ALERTS, Some(alerts("null", &vec!["{}"; 2501].join(","))));
+    let error = page(&client, &open_alerts()).await.expect_err("too many").to_string();
+    assert!(error.contains("2501 items in one page") && error.contains("tries: 1"), "{error}");
+    assert_eq!(world.script.count(OPEN_ALERTS), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_next_page_elsewhere_is_refused_and_nothing_is_sent_there() {
     let world = World::new();
     let client = world.client().await;

@@ -13,7 +13,11 @@ async fn read_back(mock: &Mock) -> (Vec<TopicPartition>, Vec<Seen>) {
         let reader = Reader::new(&settings).unwrap();
         let partitions = reader.partitions(&settings, &[]).unwrap();
         let mut all = Vec::new();
-        reader.read(&partitions, |seen| all.push(seen)).unwrap();
+        let each = |seen| {
+            all.push(seen);
+            Ok(())
+        };
+        reader.read(&partitions, each).unwrap();
         (partitions, all)
     };
     tokio::task::spawn_blocking(read).await.unwrap()

@@ -3,7 +3,8 @@
 use uuid::Uuid;
 
 use super::*;
-use crate::app::verify::compare::Comparison;
+use crate::app::verify::compare::tests::report;
+use crate::app::verify::compare::{Comparison, Entry};
 use crate::journal::Lane as JournalLane;
 use crate::record::AccountUid;
 use crate::sink::kafka::MessageTime;
@@ -28,6 +29,10 @@ fn entry(lane_of: JournalLane, seq: u64) -> Entry {
     Entry { id, partition: lane(lane_of), seq, alert: None, received_at, is_wanted: true }
 }
 
+fn standing(entry: &Entry) -> Standing<'_> {
+    Standing { partition: &entry.partition, seq: entry.seq, received_at: entry.received_at }
+}
+
 impl World {
     /// Partitions by topic, each with its first offset.
     fn new(topics: &[(&str, Role, &[i64])]) -> Self {
@@ -35,9 +40,9 @@ impl World {
     }
 
     fn with_times(times: MessageTime, topics: &[(&str, Role, &[i64])]) -> Self {
-        let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), times, 1);
+        let mut comparison = Comparison::new([ACCOUNT.to_owned()].into(), times, 1).unwrap();
         for lane in [JournalLane::Live, JournalLane::Backfill] {
-            (1..=100).for_each(|seq| comparison.know(entry(lane, seq)));
+            (1..=100).for_each(|seq| comparison.know(&entry(lane, seq)).unwrap());
         }
         let mut partitions = Vec::new();
         for (topic, role, starts) in topics {
@@ -68,7 +73,7 @@ impl World {
     fn with_lane(mut self, partition: usize, lane: JournalLane, seqs: impl IntoIterator<Item = u64>) -> Self {
         for seq in seqs {
             let seen = self.message(partition, lane, seq);
-            self.comparison.see(&seen);
+            self.comparison.see(&seen).unwrap();
         }
         self
     }
@@ -80,12 +85,12 @@ impl World {
     /// The same of one message that is made otherwise.
     fn with_made(mut self, partition: usize, seq: u64, make: impl Fn(Seen) -> Seen) -> Self {
         let seen = make(self.message(partition, JournalLane::Live, seq));
-        self.comparison.see(&seen);
+        self.comparison.see(&seen).unwrap();
         self
     }
 
     fn fate(&self, seq: u64, address: &Address) -> Fate {
-        self.comparison.remains(&self.topics).fate(&entry(JournalLane::Live, seq), address)
+        self.comparison.remains(&self.topics).unwrap().fate(standing(&entry(JournalLane::Live, seq)), address)
     }
 
     /// What became of records, each with the number of the partition that its key says.
@@ -127,7 +132,7 @@ fn records_of_one_page_are_told_apart_by_their_order() {
     let mut world = World::new(&[("t", Own, &[40])]).with(0, [50, 52]);
     for found in [false, true] {
         let page = Entry { received_at: Millis(50_000), ..entry(JournalLane::Live, if found { 51 } else { 49 }) };
-        let fate = world.comparison.remains(&world.topics).fate(&page, &at(0, 1));
+        let fate = world.comparison.remains(&world.topics).unwrap().fate(standing(&page), &at(0, 1));
         assert_eq!(fate, if found { Lost } else { Expired });
     }
     // A copy at the end, as of a tool that copies topics, is not where the record stood.
@@ -150,7 +155,7 @@ fn keys_say_nothing_once_a_message_stands_elsewhere() {
     assert_eq!(world.fates([(20, 0), (50, 0), (50, 1), (80, 0)]), [Expired, Lost, Expired, Lost]);
     let world = world.with_made(1, 75, |seen| Seen { is_by_key: false, ..seen });
     assert_eq!(world.fates([(20, 0), (50, 0), (50, 1), (80, 0)]), [Expired, Unclear, Unclear, Lost]);
-    let report = world.comparison.report(&[], &world.comparison.remains(&world.topics));
+    let report = report(&world.comparison, &[], &world.comparison.remains(&world.topics).unwrap());
     assert_eq!(report.misplaced, 1);
     // A stranger's message may stand where it likes.
     let stranger = |seen| Seen { is_by_key: false, id: Some(Uuid::from_u128(9999)), account: None, ..seen };

@@ -1,0 +1,4 @@
+//! The target `otlp`: see `vintner::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| vintner::fuzzing::otlp(data));
