@@ -39,6 +39,8 @@ pub struct Pivots {
     pub activity_id: u32,
     /// OCSF `severity_id`.
     pub severity_id: u8,
+    /// `metadata.labels`.
+    pub labels: Vec<&'static str>,
     /// When it happened.
     pub time: Millis,
     /// When vintner took it in.

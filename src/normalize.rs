@@ -7,6 +7,7 @@ use self::known::KnownDevice;
 use self::lens::Lens;
 use self::ocsf::severity::Overrides;
 use self::udf::{NO_UDFS, Udfs};
+use self::users::Users;
 use crate::clock::Millis;
 use crate::event::Event;
 use crate::inventory::Account;
@@ -15,6 +16,10 @@ use crate::record::Record;
 
 mod address;
 mod check;
+/// What a row of the activity log concerns besides itself.
+pub mod derive {
+    pub use super::ocsf::activity::derive::{Concerns, concerns, ids, narrowed};
+}
 pub mod drift;
 mod ecs;
 pub mod explain;
@@ -31,6 +36,7 @@ pub mod redact;
 pub mod schema;
 pub mod time;
 pub mod udf;
+pub mod users;
 
 /// The form of an event's body.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
@@ -50,12 +56,32 @@ pub enum Format {
 #[serde(rename_all = "lowercase")]
 pub enum RawData {
     /// None.
+    #[default]
     Off,
     /// Alerts and audit.
-    #[default]
     Findings,
     /// All.
     All,
+}
+
+/// Labels of findings that are alerts: `is_alert`, and `event.kind` of ECS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alerting(pub Vec<&'static str>);
+
+impl Alerting {
+    /// Labels that a finding can have.
+    pub const LABELS: [&str; 5] = ["security", "posture", "custom", "availability", "operational"];
+
+    /// Whether a finding with this label is an alert.
+    pub(crate) fn has(&self, label: &str) -> bool {
+        self.0.contains(&label)
+    }
+}
+
+impl Default for Alerting {
+    fn default() -> Self {
+        Self(vec!["security", "posture", "custom"])
+    }
 }
 
 /// How a sink wants its events.
@@ -73,6 +99,10 @@ pub struct Options {
     pub udfs: BTreeMap<String, Udfs>,
     /// Rules that mark what attackers do; the default marks nothing.
     pub lens: Arc<Lens>,
+    /// Labels of findings that are alerts.
+    pub alerting: Alerting,
+    /// What events say of users.
+    pub users: Users,
 }
 
 impl Options {
@@ -116,11 +146,13 @@ pub fn normalize(record: &Record, context: &Context<'_>) -> Result<Event, Unmapp
     #[cfg(test)]
     crate::diagnostic::planted::visit("mapping", &record.envelope.native_id);
     let id = record.envelope.event_id();
+    let masked = context.options.users.mask(record)?;
+    let (record, acting) = (masked.record.as_ref(), masked.acting.as_deref());
     let (json, pivots) = match context.options.format {
-        Format::Ocsf => ocsf::encode(record, id, context, ocsf::render)?,
-        Format::Ecs => ocsf::encode(record, id, context, ecs::render)?,
+        Format::Ocsf => ocsf::encode(record, id, acting, context, ocsf::render)?,
+        Format::Ecs => ocsf::encode(record, id, acting, context, ecs::render)?,
         Format::Raw => {
-            let pivots = ocsf::pivots(record, id, context)?;
+            let pivots = ocsf::pivots(record, id, acting, context)?;
             (raw::encode(record, id, context, pivots.site_uid.as_deref())?, pivots)
         }
     };

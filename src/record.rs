@@ -10,6 +10,12 @@ use uuid::Uuid;
 
 use crate::clock::Millis;
 
+mod part;
+mod place;
+
+pub use self::part::Part;
+pub use self::place::{DeviceRef, SiteRef};
+
 /// Namespace of event ids (event-schema.md section 4).
 const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3f4e_5a7b_5c0e_9b1a_0c5f_2a7d_9e10);
 
@@ -73,38 +79,6 @@ pub enum Stream {
     Vintner,
 }
 
-/// How a record names its site.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum SiteRef {
-    /// It names none.
-    #[default]
-    None,
-    /// By uid, as alerts and devices do.
-    Uid(String),
-    /// By numeric id, as the activity log does.
-    Id(i64),
-    /// By name only.
-    Name(String),
-    /// By its device alone: the record names no site, or a name that several sites have. It waits until the device's site at its time is known.
-    Device,
-    /// Nobody can say in which site its device was.
-    Unknown,
-}
-
-/// How a record names its device.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DeviceRef {
-    /// It names none.
-    #[default]
-    None,
-    /// By uid.
-    Uid(String),
-    /// By numeric id.
-    Id(i64),
-}
-
 /// What distinguishes the records of one native id (event-schema.md section 4, "Markers"). Computed from source fields by
 /// the collector, so that it does not depend on the mapping.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -118,8 +92,10 @@ pub enum Marker {
     Resolved(Option<Millis>),
     /// Alert gone without being resolved, for the n-th time, from 1.
     Vanished(u32),
-    /// An activity record: there is only one.
+    /// An activity record: the row itself.
     Once,
+    /// A record derived from an activity row that concerns several things.
+    Derived(Part),
     /// The n-th change of an inventory item, from 1; 8 hex digits; the day (`yyyymmdd`) of a snapshot.
     Item(u32, String, Option<u32>),
     /// A posture change: aspect, new state, time.
@@ -311,23 +287,11 @@ impl fmt::Display for Marker {
             Self::Vanished(0 | 1) => f.write_str("vanished"),
             Self::Vanished(n) => write!(f, "vanished:{n}"),
             Self::Once => f.write_str("1"),
+            Self::Derived(part) => part.fmt(f),
             Self::Item(n, hex, None) => write!(f, "{n}:{hex}"),
             Self::Item(n, hex, Some(day)) => write!(f, "{n}:{hex}:{day}"),
             Self::Posture(aspect, state, at) => write!(f, "{aspect}:{state}:{}", at.0),
             Self::Own(n, at) => write!(f, "{n}:{}", at.0),
-        }
-    }
-}
-
-impl fmt::Display for SiteRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("no site"),
-            Self::Uid(uid) => write!(f, "site {uid}"),
-            Self::Id(id) => write!(f, "site id {id}"),
-            Self::Name(name) => write!(f, "site named {name:?}"),
-            Self::Device => f.write_str("site of its device, which is looked up"),
-            Self::Unknown => f.write_str("site unknown"),
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::app::stop::Control;
 use crate::app::surroundings::Surroundings;
 use crate::clock::Clock;
 use crate::collect::changes;
+use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::{Environment, SecretRef};
-use crate::config::settings::{AccountConfig, Config, Endpoint, SinkConfig};
+use crate::config::settings::{AccountConfig, Config, Endpoint, SinkConfig, UsersConfig};
 use crate::datto::Transport;
 use crate::datto::breaker::Platform;
 use crate::datto::client::{Client, Settings};
@@ -30,6 +31,7 @@ use crate::journal::setup::{Installed, Setup};
 use crate::journal::sqlite::Journal;
 use crate::normalize;
 use crate::normalize::udf::Udfs;
+use crate::normalize::users::Users;
 use crate::telemetry::Metrics;
 
 /// Reads an account's secrets anew at each login.
@@ -70,7 +72,7 @@ pub async fn from_config(
         );
     }
     let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
-    let sinks = planned(&config);
+    let sinks = planned(&config)?;
     #[cfg(test)]
     let sinks = sinks.into_iter().map(|sink| sink.received_by(surroundings.receivers.clone())).collect();
     engine(&config, sinks, shared, accounts, admin, control)
@@ -147,10 +149,10 @@ pub fn http_transport() -> Result<HttpTransport, AppError> {
 }
 
 /// The sinks of a configuration, not built yet.
-pub fn planned(config: &Config) -> Vec<Planned> {
-    let told = told(config);
+pub fn planned(config: &Config) -> Result<Vec<Planned>, AppError> {
+    let told = told(config)?;
     let planned = |sink: &SinkConfig| Planned::new(sink.clone()).telling(told.clone()).beside(&config.journal.path);
-    config.sinks.iter().map(planned).collect()
+    Ok(config.sinks.iter().map(planned).collect())
 }
 
 /// Puts parts together, and builds the deliverer of each of `sinks`.
@@ -215,14 +217,28 @@ pub async fn install(journal: &Journal, config: &Config, accepted: &[String]) ->
     Ok(())
 }
 
-/// What all sinks tell alike.
-pub fn told(config: &Config) -> normalize::Options {
+/// What all sinks tell alike. The error is a key for hashes that cannot be read.
+pub fn told(config: &Config) -> Result<normalize::Options, AppError> {
     let listed = config.accounts.iter().filter(|account| account.inventory.udfs != Udfs::NONE);
-    normalize::Options {
+    Ok(normalize::Options {
         severities: config.events.severities.clone(),
         alert_url: config.events.alert_url.clone(),
         lens: Arc::clone(&config.lens),
         udfs: listed.map(|account| (account.name.clone(), account.inventory.udfs.clone())).collect(),
+        alerting: config.events.alerting.clone(),
+        users: users(&config.events.users)?,
         ..normalize::Options::default()
+    })
+}
+
+/// What events say of users, with the key that they are hashed by.
+fn users(config: &UsersConfig) -> Result<Users, AppError> {
+    match config {
+        UsersConfig::Full => Ok(Users::Full),
+        UsersConfig::Name => Ok(Users::Name),
+        UsersConfig::Hash(key) => {
+            let failed = |error| AppError::Configuration(format!("{}: {error}", key.key));
+            key.read(&ProcessEnvironment).map(Users::Hash).map_err(failed)
+        }
     }
 }

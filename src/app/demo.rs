@@ -64,7 +64,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let world = World { seed: options.seed, start: clock.now(), ..World::demo() };
     let accounts = accounts(&config, world, &shared).await?;
     let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
-    let mut sinks = planned(&config);
+    let mut sinks = planned(&config)?;
     sinks.iter_mut().for_each(|sink| sink.most = options.events);
     let engine = engine(&config, sinks, shared.clone(), accounts, None, &control)?;
     install(&shared.journal, &config, &[]).await?;

@@ -40,7 +40,7 @@ pub enum Given {
 /// Explains the event with this id: its record is looked for in the journal. There is no index of events, so every batch may have
 /// to be read, newest first.
 pub async fn of_event(config: Config, event: EventId) -> Result<Explanation, AppError> {
-    let options = told(&config);
+    let options = told(&config)?;
     of_journal(&config.journal.path, event, options, Some(config.policy)).await
 }
 
@@ -99,7 +99,7 @@ async fn surroundings(config: Option<Config>) -> Result<(Directory, AccountUid, 
     let unknown = || Directory::new(0, Arc::new(Policy::default()), Vec::new(), Vec::new());
     let nobody = AccountUid::new("unknown-account");
     let Some(config) = config else { return Ok((unknown(), nobody, defaults())) };
-    let options = told(&config);
+    let options = told(&config)?;
     if !Path::new(&config.journal.path).exists() {
         return Ok((unknown().under(config.policy), nobody, options));
     }

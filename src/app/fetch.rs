@@ -23,7 +23,7 @@ use crate::datto::model::{activity, site};
 use crate::datto::page::{ListPage, PageRequest};
 use crate::inventory::{Account, Site};
 use crate::journal::UNDATED;
-use crate::normalize::{Format, Options};
+use crate::normalize::{Format, Options, RawData};
 use crate::org::Policy;
 use crate::org::directory::Directory;
 use crate::sink::stdout::{OnError, Stdout};
@@ -77,7 +77,8 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let account = task.identify().await.map_err(failed)?;
     let directory = directory(&task, &account, &target.policy).await.map_err(failed)?;
     let stdout = Stdout::new(OnError::Fail).map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
-    let options = Options { format, ..target.told.clone() };
+    // No journal keeps what is printed here, so the source's text goes with it.
+    let options = Options { format, raw_data: RawData::Findings, ..target.told.clone() };
     let udfs = &target.config.inventory.udfs;
     let time = task.client.source_time();
     let now = time.now.unwrap_or(time.latest);

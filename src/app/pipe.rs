@@ -25,7 +25,7 @@ const WAITING: usize = 2;
 /// How many lines became what.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Lines that became events.
+    /// Events written.
     pub events: u64,
     /// Lines of which no event can be made.
     pub bad: u64,
@@ -98,10 +98,12 @@ fn write(
     let mut bad = Vec::new();
     for (number, outcome) in lines {
         match outcome {
-            Outcome::Event(event) => {
-                totals.events = totals.events.saturating_add(1);
-                text.extend_from_slice(event.as_bytes());
-                text.push(b'\n');
+            Outcome::Events(events) => {
+                for event in events {
+                    totals.events = totals.events.saturating_add(1);
+                    text.extend_from_slice(event.as_bytes());
+                    text.push(b'\n');
+                }
             }
             Outcome::LeftOut => totals.left_out = totals.left_out.saturating_add(1),
             Outcome::Bad(reason) => {

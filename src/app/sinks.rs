@@ -208,6 +208,7 @@ impl Planned {
             streams: route.streams.as_ref().map(|streams| streams.iter().copied().collect()),
             orgs: route.orgs.as_ref().map(|orgs| orgs.iter().cloned().collect()),
             min_severity: route.min_severity,
+            labels: route.labels.as_ref().map(|labels| labels.iter().map(|label| (*label).to_owned()).collect()),
         })
     }
 }

@@ -89,7 +89,7 @@ pub async fn verify(
         known.learn(journal, &partition, last.saturating_add(1)).await?;
     }
     let Known { mut comparison, moves, route, .. } = known;
-    let options = Options { format: Format::Raw, raw_data: RawData::Off, ..told(config) };
+    let options = Options { format: Format::Raw, raw_data: RawData::Off, ..told(config)? };
     let (route, directory) = (&route, directory.as_ref());
     let surroundings = Surroundings { settings: &settings, route, options: &options, directory, moves: &moves };
     let remains = comparison.remains(&topics)?;

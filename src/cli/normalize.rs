@@ -62,7 +62,10 @@ impl Normalize {
         };
         let has_file = self.file.config.is_some();
         let config = if has_file { Some(open::configuration(&self.file, Purpose::Look)?) } else { None };
-        let options = config.as_ref().map_or_else(explain::defaults, assemble::told);
+        let options = match &config {
+            Some(config) => assemble::told(config)?,
+            None => explain::defaults(),
+        };
         let mapper = Mapper::new(what, Options { format, ..options }, self.tenant);
         let mapper = match &config {
             Some(config) => mapper.of_account(config, self.account.as_deref())?,

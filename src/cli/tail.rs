@@ -103,7 +103,7 @@ impl Tail {
         if let Some(id) = &self.org {
             open::organization(&journal, &config, id).await?;
         }
-        let (clock, options) = (Clock::system(), told(&config));
+        let (clock, options) = (Clock::system(), told(&config)?);
         let begin = match self.since {
             Some(moment) => Begin::Since(moment.millis(clock.now())),
             None => Begin::Last(self.lines.unwrap_or(LINES)),
@@ -155,6 +155,7 @@ impl Tail {
                     Severity::Critical => 5,
                     Severity::Fatal => 6,
                 }),
+                labels: None,
             },
             account: self.account,
             held: if self.held { HeldToo::Yes } else { HeldToo::No },

@@ -17,6 +17,7 @@ use crate::diagnostic::causes;
 use crate::journal::{DatedRecord, JournalError, Lane, Page, UNDATED};
 use crate::record::{SiteRef, Stream};
 
+pub mod derived;
 mod details;
 pub mod list;
 pub mod row;
@@ -150,8 +151,10 @@ impl ActivityStream {
         let rows = records.iter().map(|dated| (dated.record.envelope.native_id.clone(), dated.dated)).collect();
         // What happened before the first start's cut is not told, though a margin reads it.
         records.retain(|dated: &DatedRecord| dated.dated >= self.cut);
+        let records = self.with_derived(records).await?;
         let sites: Vec<&SiteRef> = records.iter().map(|dated| &dated.record.envelope.site).collect();
         self.source.know_sites(&sites).await?;
+        let mut records = records;
         let envelopes = records.iter_mut().map(|dated| &mut dated.record.envelope);
         self.source.leave_to_devices(envelopes.map(|envelope| (&mut envelope.site, &envelope.device))).await?;
         let page = Page {
@@ -168,6 +171,19 @@ impl ActivityStream {
             self.source.commit(page).await?;
         }
         Ok(rows)
+    }
+}
+
+impl ActivityStream {
+    /// The rows, each with the records derived from it behind it.
+    async fn with_derived(&self, rows: Vec<DatedRecord>) -> Result<Vec<DatedRecord>, PassError> {
+        let mut records = Vec::with_capacity(rows.len());
+        for mut row in rows {
+            let derived = derived::of(&self.source, &mut row).await?;
+            records.push(row);
+            records.extend(derived);
+        }
+        Ok(records)
     }
 }
 

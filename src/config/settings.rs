@@ -15,7 +15,7 @@ use crate::journal::StartAt;
 use crate::normalize::lens::Lens;
 use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::udf::Udfs;
-use crate::normalize::{Format, RawData};
+use crate::normalize::{Alerting, Format, RawData};
 use crate::org::Policy;
 use crate::record::Stream;
 
@@ -98,6 +98,22 @@ pub struct EventsConfig {
     pub severities: Overrides,
     /// Address of an alert in the portal, with placeholders.
     pub alert_url: Option<String>,
+    /// Labels of findings that are alerts.
+    pub alerting: Alerting,
+    /// What events say of users.
+    pub users: UsersConfig,
+}
+
+/// `users` and `users_key`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum UsersConfig {
+    /// Names, full names, e-mail addresses, phone numbers.
+    #[default]
+    Full,
+    /// Names alone.
+    Name,
+    /// Keyed hashes; where the key is.
+    Hash(SecretRef),
 }
 
 /// Where an account's API is.
@@ -186,6 +202,8 @@ pub struct RouteConfig {
     pub orgs: Option<Vec<String>>,
     /// Only events of this severity id (1 to 5) and above.
     pub min_severity: Option<u8>,
+    /// Only events that have one of these labels.
+    pub labels: Option<Vec<&'static str>>,
 }
 
 /// `[webhook]`.
@@ -206,7 +224,11 @@ impl Config {
             SinkKind::Kafka(kafka) => kafka.secrets(),
             SinkKind::Otlp(otlp) => otlp.secrets(),
         });
-        accounts.chain(sinks).chain(self.webhook.iter().map(|webhook| &webhook.secret)).collect()
+        let users = match &self.events.users {
+            UsersConfig::Hash(key) => Some(key),
+            UsersConfig::Full | UsersConfig::Name => None,
+        };
+        accounts.chain(sinks).chain(users).chain(self.webhook.iter().map(|webhook| &webhook.secret)).collect()
     }
 }
 

@@ -14,6 +14,8 @@ pub struct Route {
     pub orgs: Option<BTreeSet<String>>,
     /// Lowest OCSF `severity_id` (1 Informational … 5 Critical). Events of unknown severity (0, 99) pass.
     pub min_severity: Option<u8>,
+    /// Labels (`metadata.labels`) of which an event has at least one; `None`: any event.
+    pub labels: Option<BTreeSet<String>>,
 }
 
 impl Route {
@@ -23,29 +25,42 @@ impl Route {
             && self.orgs.as_ref().is_none_or(|orgs| orgs.contains(tenant_uid))
     }
 
-    /// Whether an event is severe enough.
+    /// Whether an event is severe enough and has one of the labels.
     pub fn takes(&self, pivots: &Pivots) -> bool {
         let is_known = (1..=6).contains(&pivots.severity_id);
         self.min_severity.is_none_or(|least| !is_known || pivots.severity_id >= least)
+            && self.labels.as_ref().is_none_or(|labels| pivots.labels.iter().any(|label| labels.contains(*label)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sink::lines::tests::event;
 
     #[test]
     fn a_route_names_streams_and_organizations_exactly() {
         let route = Route {
             streams: Some([Stream::Alerts].into()),
             orgs: Some(["contoso".to_owned()].into()),
-            min_severity: None,
+            ..Route::default()
         };
         assert!(route.names(Stream::Alerts, "contoso"));
         assert!(!route.names(Stream::Activity, "contoso"));
         assert!(!route.names(Stream::Alerts, "contoso-2"));
         assert!(!route.names(Stream::Alerts, ""));
         assert!(Route::default().names(Stream::Inventory, "anyone"));
+    }
+
+    #[test]
+    fn a_route_by_label_takes_events_that_have_one_of_them() {
+        let pivots = |labels: &[&'static str]| Pivots { labels: labels.to_vec(), ..event("{}").pivots };
+        let soc = Route { labels: Some(["security".to_owned(), "posture".to_owned()].into()), ..Route::default() };
+        assert!(soc.takes(&pivots(&["posture", "derived"])) && soc.takes(&pivots(&["security"])));
+        assert!(!soc.takes(&pivots(&["availability"])) && !soc.takes(&pivots(&[])));
+        let severe = Route { min_severity: Some(2), ..soc };
+        assert!(!severe.takes(&pivots(&["security"])), "both conditions hold");
+        assert!(Route::default().takes(&pivots(&[])));
     }
 
     #[test]

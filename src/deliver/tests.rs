@@ -333,7 +333,7 @@ fn route(orgs: Option<&[&str]>, streams: Option<&[&str]>) -> Route {
     Route {
         streams: streams.map(|streams| streams.iter().map(|name| of(name)).collect()),
         orgs: orgs.map(|orgs| orgs.iter().map(|org| (*org).to_owned()).collect()),
-        min_severity: None,
+        ..Route::default()
     }
 }
 

@@ -10,8 +10,8 @@ use crate::journal::held::{self, Released};
 use crate::journal::partitions;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
-use crate::org::stay::{Observed, Stay, observe};
-use crate::record::{AccountUid, Record, SiteRef};
+use crate::org::stay::{Observed, Stay, last_before, observe};
+use crate::record::{AccountUid, DeviceRef, Record, SiteRef};
 
 /// Stays that are kept of a device; the oldest go.
 const MOST_STAYS: u32 = 16;
@@ -27,6 +27,15 @@ pub struct Observation {
     pub sent: Millis,
     /// When the answer had arrived, by the API's clock.
     pub received: Millis,
+}
+
+/// A device as it was observed last before some time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastSeen {
+    /// Uid of the device.
+    pub uid: String,
+    /// Uid of its site; `None` if it was in none.
+    pub site: Option<String>,
 }
 
 /// A held record that waits until the site of its device is known.
@@ -65,6 +74,23 @@ impl Journal {
             let Some(account) = partitions::account(view.connection, &account)? else { return Ok(Vec::new()) };
             let sql = "SELECT site, since, until FROM stays WHERE account = ?1 AND device = ?2 ORDER BY since";
             rows(view.connection, sql, (account, device), stay)
+        })
+        .await
+    }
+
+    /// How each of these devices was observed last before `before`, in their order; `None` for one that never was.
+    pub async fn observed_before(
+        &self,
+        account: &AccountUid,
+        devices: Vec<DeviceRef>,
+        before: Millis,
+    ) -> Result<Vec<Option<LastSeen>>, JournalError> {
+        let account = account.clone();
+        self.look(move |view| {
+            let Some(account) = partitions::account(view.connection, &account)? else {
+                return Ok(vec![None; devices.len()]);
+            };
+            devices.iter().map(|device| last_seen(view.connection, account, device, before)).collect()
         })
         .await
     }
@@ -120,6 +146,21 @@ impl Journal {
         })
         .await
     }
+}
+
+fn last_seen(connection: &Connection, account: i64, device: &DeviceRef, before: Millis) -> Done<Option<LastSeen>> {
+    let uid = match device {
+        DeviceRef::None => None,
+        DeviceRef::Uid(uid) => Some(uid.clone()),
+        DeviceRef::Id(id) => {
+            let sql = "SELECT uid FROM devices WHERE account = ?1 AND id = ?2 ORDER BY uid LIMIT 1";
+            first(connection, sql, (account, id), |row| row.get(0))?
+        }
+    };
+    let Some(uid) = uid else { return Ok(None) };
+    let sql = "SELECT site, since, until FROM stays WHERE account = ?1 AND device = ?2 ORDER BY since";
+    let stays = rows(connection, sql, (account, &uid), stay)?;
+    Ok(last_before(&stays, before).map(|stay| LastSeen { uid, site: stay.site.clone() }))
 }
 
 fn settle(tx: &Tx<'_>, account: i64, seq: u64, site: &SiteRef) -> Done<Released> {

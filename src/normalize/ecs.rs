@@ -5,6 +5,7 @@
 
 use self::details::Details;
 use self::document::Document;
+use self::typed::Typed;
 use super::Unmappable;
 use super::json::Json;
 use super::ocsf::event::OcsfEvent;
@@ -15,12 +16,16 @@ mod document;
 mod evidence;
 mod host;
 mod kind;
+mod threat;
+mod typed;
 mod user;
 
 /// The version of ECS that every event names.
 const VERSION: &str = "9.4.0";
 /// What the product is called in `event.module`, and the namespace of what ECS has no field for.
 const MODULE: &str = "datto_rmm";
+/// Names of vintner's own under `datto_rmm`, which Datto's fields must not have.
+const OWN_NAMES: [&str; 5] = ["finding", "entity", "job", "posture", "ocsf"];
 /// Room for what most events have besides residue and raw data.
 const USUAL_EVENT: usize = 4 * 1024;
 
@@ -33,12 +38,17 @@ pub(crate) fn render(event: &OcsfEvent<'_>, tenant: &Tenant) -> Result<String, U
     // The document goes on: its last brace comes again below.
     out.pop();
     out.extend_from_slice(b",\"datto_rmm\":{");
-    if !unmapped.members.is_empty() {
-        out.extend_from_slice(unmapped.members.as_bytes());
+    unmapped.write(&mut out)?;
+    let typed = Typed::of(event);
+    if !typed.is_empty() {
+        let start = out.len();
+        write(&mut out, &typed)?;
+        // Its members go on in this object: a comma in place of each brace.
+        out.remove(start);
+        out.pop();
         out.push(b',');
     }
-    write(&mut out, &unmapped.free_name("ocsf"))?;
-    out.push(b':');
+    out.extend_from_slice(b"\"ocsf\":");
     write(&mut out, &Details::of(event))?;
     out.extend_from_slice(b"}}");
     String::from_utf8(out).map_err(|error| Unmappable(error.to_string()))
@@ -68,9 +78,28 @@ impl<'e> Unmapped<'e> {
         action.scalar().filter(|action| !action.is_empty())
     }
 
-    /// `name`, with underscores where Datto has a field of that name.
+    /// The members, each with a comma behind it. One that has a name of vintner's is `source_<name>`: a name has one type.
+    fn write(&self, out: &mut Vec<u8>) -> Result<(), Unmappable> {
+        if !self.object.members().any(|(key, _)| OWN_NAMES.contains(&key.as_ref())) {
+            if !self.members.is_empty() {
+                out.extend_from_slice(self.members.as_bytes());
+                out.push(b',');
+            }
+            return Ok(());
+        }
+        for (key, value) in self.object.members() {
+            let name = if OWN_NAMES.contains(&key.as_ref()) { self.free_name(&key).into() } else { key };
+            write(out, &name)?;
+            out.push(b':');
+            out.extend_from_slice(value.source().as_bytes());
+            out.push(b',');
+        }
+        Ok(())
+    }
+
+    /// `source_<name>`, with underscores where Datto has a field of that name.
     fn free_name(&self, name: &str) -> String {
-        let mut free = name.to_owned();
+        let mut free = format!("source_{name}");
         while self.object.members().any(|(key, _)| key == free) {
             free.push('_');
         }

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 pub(crate) mod fields;
+pub(crate) mod list;
 pub(crate) mod prune;
 pub(crate) mod text;
 

@@ -5,9 +5,12 @@ use std::borrow::Cow;
 
 use toml::de::DeTable;
 
+use sha2::{Digest, Sha256};
+
 use self::rule::{Rule, Then};
 use crate::record::Stream;
 
+pub(crate) mod details;
 pub mod read;
 pub mod rule;
 
@@ -21,6 +24,8 @@ pub struct Lens {
     pub rules: Vec<Rule>,
     /// Names of the portal users that vintner logs in as, in lower case.
     pub api_users: Vec<String>,
+    /// Names the rules: the same rules have the same version wherever they stand.
+    pub version: String,
 }
 
 /// What rules ask of a record.
@@ -32,12 +37,20 @@ pub(crate) struct Facts<'r> {
     pub(crate) action: &'r str,
     /// The words of the action.
     pub(crate) words: &'r [String],
-    /// `@class` of an alert's context.
+    /// What a rule's condition `class` is compared with.
     pub(crate) class: &'r str,
     /// Names of the acting user.
     pub(crate) users: Vec<String>,
-    /// The text of a detail of an activity or of a field of an alert's context, if it says anything.
-    pub(crate) detail: &'r dyn Fn(&str) -> Option<Cow<'r, str>>,
+    /// The texts of a detail of an activity or of a field of an alert's context ([`details::texts`]).
+    pub(crate) details: &'r dyn Fn(&str) -> Vec<Cow<'r, str>>,
+}
+
+impl<'r> Facts<'r> {
+    /// What there is to ask of an item of the inventory.
+    pub(crate) fn of_inventory(class: &'r str, details: &'r dyn Fn(&str) -> Vec<Cow<'r, str>>) -> Self {
+        let (stream, users) = (Stream::Inventory, Vec::new());
+        Self { stream, entity: "", category: "", action: "", words: &[], class, users, details }
+    }
 }
 
 impl Lens {
@@ -45,14 +58,20 @@ impl Lens {
     pub fn shipped() -> Self {
         // A test proves that the shipped rules are read without a complaint.
         let rules = DeTable::parse(DEFAULTS).map(|table| read::rules(table.get_ref()).0).unwrap_or_default();
-        Self { rules, api_users: Vec::new() }
+        Self::of(rules, Vec::new())
+    }
+
+    fn of(rules: Vec<Rule>, api_users: Vec<String>) -> Self {
+        let digest = Sha256::digest(format!("{rules:?}"));
+        let version = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        Self { rules, api_users, version }
     }
 
     /// This lens with the operator's rules before the others; one with the id of another takes its place.
     #[must_use]
     pub fn led_by(self, operator: Vec<Rule>) -> Self {
         let left = self.rules.into_iter().filter(|rule| operator.iter().all(|own| own.id != rule.id)).collect();
-        Self { rules: [operator, left].concat(), ..self }
+        Self::of([operator, left].concat(), self.api_users)
     }
 
     /// The rules that fit, in order, up to one that says that it is the last.

@@ -10,7 +10,7 @@ use crate::event::Pivots;
 use crate::org::directory::Tenant;
 use crate::record::{EventId, Record, RecordKind};
 
-mod activity;
+pub(crate) mod activity;
 mod alert;
 #[rustfmt::skip]
 mod captions;
@@ -44,15 +44,16 @@ const TIGHT_STRING: usize = 1024;
 /// Writes a finished event in the form that a sink wants.
 pub(crate) type Render = fn(&OcsfEvent<'_>, &Tenant) -> Result<String, Unmappable>;
 
-/// The event in its final form, and its pivots.
+/// The event in its final form, and its pivots. `acting`: names of the acting user, where the record does not hold them.
 pub(crate) fn encode(
     record: &Record,
     id: EventId,
+    acting: Option<&[String]>,
     context: &Context<'_>,
     render: Render,
 ) -> Result<(String, Pivots), Unmappable> {
     let input = Input::new(record, id, context);
-    let scope = Scope::new(&record.envelope, context);
+    let scope = Scope { acting_users: acting, ..Scope::new(&record.envelope, context) };
     let (finished, pivots) = input.build(&scope, MAX_STRING)?;
     let write = |event: &OcsfEvent<'_>| render(event, context.tenant);
     let json = write(&finished.event)?;
@@ -70,8 +71,13 @@ pub(crate) fn encode(
 }
 
 /// The pivots alone, for formats that do not carry the event.
-pub(crate) fn pivots(record: &Record, id: EventId, context: &Context<'_>) -> Result<Pivots, Unmappable> {
-    let scope = Scope::new(&record.envelope, context);
+pub(crate) fn pivots(
+    record: &Record,
+    id: EventId,
+    acting: Option<&[String]>,
+    context: &Context<'_>,
+) -> Result<Pivots, Unmappable> {
+    let scope = Scope { acting_users: acting, ..Scope::new(&record.envelope, context) };
     Ok(Input::new(record, id, context).build(&scope, MAX_STRING)?.1)
 }
 

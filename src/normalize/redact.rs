@@ -133,7 +133,7 @@ impl<'r> Pass<'r> {
         let is_sent = around.is_some_and(|container| container.is_sent);
         let verdict = match self.rules.judge(&name, value, in_proxy) {
             Verdict::Keep if is_sent => Rules::judge_strictly(&name, value),
-            verdict @ (Verdict::Keep | Verdict::Remove | Verdict::Replace) => verdict,
+            verdict @ (Verdict::Keep | Verdict::Remove | Verdict::Replace | Verdict::Mark) => verdict,
         };
         let is_secret_pair = around.is_some_and(|container| container.is_secret_pair);
         let verdict = if is_secret_pair && key::is_name_of_values(&name) { Verdict::Remove } else { verdict };
@@ -146,6 +146,11 @@ impl<'r> Pass<'r> {
                 self.out.push_str(key);
                 self.out.push(':');
                 self.out.push_str(NO_ID);
+            }
+            if verdict == Verdict::Mark {
+                self.separate();
+                json::prune::write_text(&mut self.out, &format!("{name}_changed"));
+                self.out.push_str(":true");
             }
             return (key_length.saturating_add(gap).saturating_add(value_length), verdict);
         }

@@ -44,11 +44,8 @@ impl Whereabouts {
 
 /// Where a device was at `at`; `stays` are in the order of their time.
 pub fn whereabouts(stays: &[Stay], at: Millis) -> Whereabouts {
-    let (before, after) = (at.minus(SKEW), at.plus(LAG));
-    // The last stay that had begun: an observation between it and `at` would have begun another one.
-    let Some((index, stay)) = stays.iter().enumerate().rfind(|(_, stay)| stay.since <= before) else {
-        return Whereabouts::Unknown;
-    };
+    let after = at.plus(LAG);
+    let Some((index, stay)) = begun(stays, at) else { return Whereabouts::Unknown };
     let next = stays.get(index + 1);
     match &stay.site {
         // Answers that cross each other may overlap.
@@ -58,6 +55,17 @@ pub fn whereabouts(stays: &[Stay], at: Millis) -> Whereabouts {
         Some(_) if next.is_none() => Whereabouts::Later(after),
         Some(_) | None => Whereabouts::Unknown,
     }
+}
+
+/// The stay in which a device was observed last before `at`; `stays` are in the order of their time.
+pub fn last_before(stays: &[Stay], at: Millis) -> Option<&Stay> {
+    begun(stays, at).map(|(_, stay)| stay)
+}
+
+/// The last stay that had begun at `at`: an observation between it and `at` would have begun another one.
+fn begun(stays: &[Stay], at: Millis) -> Option<(usize, &Stay)> {
+    let before = at.minus(SKEW);
+    stays.iter().enumerate().rfind(|(_, stay)| stay.since <= before)
 }
 
 /// What an observation does to the last stay. `sent` and `received` are
@@ -104,6 +112,8 @@ mod tests {
         assert_eq!(at(350), Whereabouts::In("b".into()));
         assert_eq!(at(395), Whereabouts::Later(Millis(405_000)));
         assert_eq!(whereabouts(&[], Millis(0)), Whereabouts::Unknown);
+        let last = |second: i64| last_before(&stays, Millis(second * 1000)).and_then(|stay| stay.site.as_deref());
+        assert_eq!([50, 100, 102, 250, 350, 900].map(last), [None, None, Some("a"), Some("a"), Some("b"), Some("b")]);
         let nowhere = [Stay { site: None, ..stay("a", 100, 200) }];
         assert_eq!(whereabouts(&nowhere, Millis(150_000)), Whereabouts::Unknown);
     }

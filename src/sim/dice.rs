@@ -26,6 +26,7 @@ pub(crate) enum Topic {
     Inventory,
     Fault,
     Token,
+    ActivityList,
 }
 
 /// The seed of a world.

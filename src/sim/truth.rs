@@ -125,6 +125,8 @@ pub struct ActivityTruth {
     pub visible_from: Millis,
     /// Uid of the site that the row names, if it names one.
     pub site: Option<String>,
+    /// Uids of the devices that its details list, if they list several. Details that are broken do not show them.
+    pub devices: Vec<String>,
     /// Whether an answer that was sent whole showed it.
     pub shown: bool,
 }
@@ -138,6 +140,7 @@ pub(crate) fn of(world: &World, start: Millis) -> Truth {
         date: row.date,
         visible_from: row.visible_from,
         site: activity::site_of(world, row).map(|site| site.uid.clone()),
+        devices: activity::listed_devices(world, row),
         shown: row.shown,
     });
     let sites = world.estate.sites.iter().map(|site| SiteTruth {

@@ -57,6 +57,7 @@ pub(crate) mod tests {
             activity_name: "Create".into(),
             activity_id: 1,
             severity_id: 1,
+            labels: vec!["operational"],
             time: Millis(0),
             logged_time: Millis(0),
             subject: "s".into(),

@@ -16,6 +16,7 @@ mod bad_input;
 mod commands;
 mod crash;
 mod day;
+mod derived;
 mod engines;
 mod forms;
 mod inventory;

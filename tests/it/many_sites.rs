@@ -385,7 +385,8 @@ fn story(count: usize) {
         activities.filter(|row| row["site"].is_null()).map(|row| row["id"].as_str().unwrap()).collect();
     let is_siteless =
         |event: &&Value| event["metadata"]["original_event_uid"].as_str().is_some_and(|id| siteless.contains(id));
-    let siteless_told = all.iter().filter(is_siteless).count() as u64;
+    let is_derived = |event: &&Value| event["metadata"]["labels"].to_string().contains("\"derived\"");
+    let siteless_told = all.iter().filter(|event| is_siteless(event) && !is_derived(event)).count() as u64;
     let mut told: BTreeMap<Option<String>, u64> = BTreeMap::new();
     for event in all.iter().filter(|event| !is_siteless(event)) {
         *told.entry(tag(event, "datto.site_uid").map(str::to_owned)).or_default() += 1;

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use crate::app::fetch::What;
 use crate::clock::Millis;
+use crate::collect::activity::derived;
 use crate::collect::activity::row::{self, Row};
 use crate::collect::alerts::look::Sighting;
 use crate::collect::alerts::page::{self, Shown};
@@ -27,23 +28,24 @@ pub(crate) fn of_page(
     match what {
         What::OpenAlerts => alerts(account, OPEN, Seen::Open, items, received_at, since),
         What::ResolvedAlerts => alerts(account, RESOLVED, Seen::Resolved, items, received_at, since),
-        What::Activity => items.iter().filter_map(|item| activity(account, item, received_at)).collect(),
+        What::Activity => items.iter().flat_map(|item| activity(account, item, received_at)).collect(),
         What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
         What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at, udfs)).collect(),
     }
 }
 
-/// The record of one item, or why it has none. An alert is open or resolved by its own word.
+/// The record of one item and the one derived from it, if its roles make one; or why there is none. An alert is open or resolved by
+/// its own word.
 pub(crate) fn of_item(
     account: &AccountUid,
     what: What,
     item: &RawValue,
     received_at: Millis,
     udfs: &Udfs,
-) -> Result<Record, String> {
+) -> Result<Vec<Record>, String> {
     let origin = |path| Origin { account, path, received_at };
     let listed = |sight: Result<Sight, Box<Unusable>>| match sight {
-        Ok(sight) => Ok(sight.record_as_listed(account)),
+        Ok(sight) => Ok(vec![sight.record_as_listed(account)]),
         Err(unusable) => Err(unusable.0.reason),
     };
     match what {
@@ -51,11 +53,11 @@ pub(crate) fn of_item(
             let (path, seen) = if what == What::OpenAlerts { (OPEN, Seen::Open) } else { (RESOLVED, Seen::Resolved) };
             let shown = Shown { path: path.to_owned(), seen, received_at, items: vec![item.to_owned()] };
             let (mut alerts, mut rejected) = page::read(&shown);
-            let alert = alerts.pop().map(|alert| alert.record_as_listed(account));
+            let alert = alerts.pop().map(|alert| vec![alert.record_as_listed(account)]);
             alert.ok_or_else(|| rejected.pop().map_or_else(|| "it is no alert".to_owned(), |item| item.reason))
         }
         What::Activity => match row::read(account, item, received_at) {
-            Row::Record(dated, _) => Ok(dated.record),
+            Row::Record(dated, _) => Ok(with_derived(dated.record)),
             Row::Rejected(item) => Err(item.reason),
         },
         What::Sites => listed(sight::site(item, origin(sight::SITES))),
@@ -80,14 +82,21 @@ fn alerts(
     recent.map(|sighting| sighting.record_as_listed(account)).collect()
 }
 
-fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {
+/// A row, and the record about the roles of the user to whom it does more. Records about listed devices need a journal, which
+/// knows where each of them was.
+fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Vec<Record> {
     match row::read(account, item, received_at) {
-        Row::Record(dated, _) => Some(dated.record),
+        Row::Record(dated, _) => with_derived(dated.record),
         Row::Rejected(item) => {
             left_out(&item.reason);
-            None
+            Vec::new()
         }
     }
+}
+
+fn with_derived(record: Record) -> Vec<Record> {
+    let roles = derived::roles_of(&record);
+    std::iter::once(record).chain(roles).collect()
 }
 
 fn site_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {

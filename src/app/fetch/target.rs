@@ -35,7 +35,7 @@ impl Target {
         name: Option<&str>,
         environment: &(impl Environment + Clone + Send + Sync + 'static),
     ) -> Result<Self, AppError> {
-        let told = told(&config);
+        let told = told(&config)?;
         let names: Vec<String> = config.accounts.iter().map(|account| account.name.clone()).collect();
         let found = match name {
             Some(name) => Some(names::account(&config, name)?.clone()),

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::app::fetch::{What, records};
 use crate::app::{AppError, names};
-use crate::clock::Clock;
+use crate::clock::{Clock, Millis};
 use crate::config::settings::Config;
 use crate::datto::model::named::NamedSite;
 use crate::diagnostic::panics::caught;
@@ -28,8 +28,8 @@ const MOST_KNOWN: usize = 10_000;
 /// What becomes of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its event as JSON.
-    Event(String),
+    /// Its event as JSON, and the one derived from it, if there is one.
+    Events(Vec<String>),
     /// The configuration ignores its site or maps it to no organization.
     LeftOut,
     /// No event can be made of it, and why.
@@ -117,11 +117,22 @@ impl Mapper {
 
     fn event(&self, item: &RawValue, known: &mut Known) -> Outcome {
         let now = self.clock.now();
-        let record = match records::of_item(&self.account, self.what, item, now, &self.udfs) {
-            Ok(record) => record,
+        let records = match records::of_item(&self.account, self.what, item, now, &self.udfs) {
+            Ok(records) => records,
             Err(reason) => return Outcome::Bad(reason),
         };
-        let placed = self.placed(item, &record, known);
+        let mut events = Vec::new();
+        for record in records {
+            match self.of_record(item, &record, known, now) {
+                Outcome::Events(some) => events.extend(some),
+                other => return other,
+            }
+        }
+        Outcome::Events(events)
+    }
+
+    fn of_record(&self, item: &RawValue, record: &Record, known: &mut Known, now: Millis) -> Outcome {
+        let placed = self.placed(item, record, known);
         let tenant = match placed.decision {
             Decision::Org(tenant) => tenant,
             Decision::Held(_) | Decision::Ignored | Decision::Dropped => return Outcome::LeftOut,
@@ -133,8 +144,8 @@ impl Mapper {
             processed_at: now,
             options: &self.options,
         };
-        match normalize(&record, &context) {
-            Ok(event) => Outcome::Event(event.json),
+        match normalize(record, &context) {
+            Ok(event) => Outcome::Events(vec![event.json]),
             Err(error) => Outcome::Bad(error.to_string()),
         }
     }

@@ -177,7 +177,13 @@ impl Run {
         };
         let (stop, (hangup, hangups)) = (CancellationToken::new(), watch::channel(0));
         let (control, metrics) = (Control::by(stop.clone(), hangups), Metrics::default());
-        let running = Running { file, config: loaded.config, surroundings, accept_user_activity_org: Vec::new() };
+        let running = Running {
+            file,
+            config: loaded.config,
+            surroundings,
+            accept_user_activity_org: Vec::new(),
+            accept_clock: false,
+        };
         let running = tokio::spawn(running.steered_by(control, metrics.clone()));
         self.process = Some(Process { running, stop, hangup, metrics });
         Ok(())

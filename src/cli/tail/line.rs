@@ -172,6 +172,7 @@ mod tests {
             activity_name: "Create".into(),
             activity_id: 1,
             severity_id,
+            labels: Vec::new(),
             time: Millis(1_795_212_345_678),
             logged_time: Millis(0),
             subject: "s".into(),

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::normalize::number;
+use crate::normalize::{derive, number};
+use crate::record::DeviceRef;
 
 /// The details that decide where a row belongs; empty if they cannot be read, which costs no more than themselves.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,15 @@ impl Details {
     /// A value that is text and not blank.
     pub(crate) fn text(&self, key: &str) -> Option<String> {
         self.0.get(key)?.as_str().filter(|text| !text.trim().is_empty()).map(str::to_owned)
+    }
+
+    /// The device of a list that has one only.
+    pub(crate) fn only_device(&self) -> Option<DeviceRef> {
+        let list = |key: &&str| Some(self.0.get(*key)?.to_string());
+        let ids = ["data.device_list", "data.device_uids"].iter().filter_map(list).map(|list| derive::ids(&list));
+        let ids = ids.into_iter().find(|ids| !ids.is_empty())?;
+        let [id] = ids.as_slice() else { return None };
+        Some(number::whole(id).map_or_else(|| DeviceRef::Uid(id.clone()), DeviceRef::Id))
     }
 
     /// A value that is a whole number in any spelling, written as one or as text.

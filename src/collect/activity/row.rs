@@ -66,7 +66,13 @@ fn site(row: &ActivityRow, details: &Details, device: &DeviceRef) -> SiteRef {
         .unwrap_or(if *device == DeviceRef::None { SiteRef::None } else { SiteRef::Device })
 }
 
+/// The device that the row names: itself, in its details, or as the only one of a list.
 fn device(row: &ActivityRow, details: &Details) -> DeviceRef {
     let uid = details.text("device.uid").or_else(|| details.text("data.device_uid"));
-    uid.map_or_else(|| row.device.clone(), DeviceRef::Uid)
+    let by_id = || ["data.device_id", "device.id"].iter().find_map(|key| details.integer(key)).map(DeviceRef::Id);
+    uid.map(DeviceRef::Uid)
+        .or_else(|| Some(row.device.clone()).filter(|device| *device != DeviceRef::None))
+        .or_else(by_id)
+        .or_else(|| details.only_device())
+        .unwrap_or_default()
 }

@@ -19,6 +19,20 @@ const STREAMS: [(&str, Stream); 4] = [
     ("inventory", Stream::Inventory),
     ("vintner", Stream::Vintner),
 ];
+/// Labels of events (`metadata.labels`).
+const LABELS: [&str; 11] = [
+    "security",
+    "posture",
+    "custom",
+    "availability",
+    "operational",
+    "audit",
+    "inventory",
+    "derived",
+    "muted",
+    "synthesized",
+    "unmapped",
+];
 /// OCSF's words for severity ids.
 const SEVERITIES: [(&str, u8); 5] = [("informational", 1), ("low", 2), ("medium", 3), ("high", 4), ("critical", 5)];
 
@@ -70,11 +84,13 @@ fn route(section: Section<'_>) -> RouteConfig {
     let org = |text: &str| -> Result<String, Bad> {
         if text.trim().is_empty() { Err(Bad::new("this must not be empty")) } else { Ok(text.to_owned()) }
     };
+    let label = |text: &str| values::word(text, &LABELS.map(|label| (label, label)));
     let list = |item: Option<Item<'_>>| item.and_then(|item| item.parse_filled_list(org));
     let route = RouteConfig {
         streams: section.item("streams").and_then(|item| item.parse_filled_list(stream)),
         orgs: list(section.item("orgs")),
         min_severity: section.parse("min_severity", |text| values::word(text, &SEVERITIES)),
+        labels: section.item("labels").and_then(|item| item.parse_filled_list(label)),
     };
     section.finish();
     route

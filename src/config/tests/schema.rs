@@ -10,7 +10,7 @@ use crate::config::schema::SCHEMA;
 /// Tables whose keys are names that the user gives.
 const NAMED: [&str; 6] = ["accounts", "orgs.list", "sinks.stdout", "sinks.file", "sinks.kafka", "sinks.otlp"];
 /// Tables whose keys and values are the user's.
-const FREE: [&str; 3] = ["labels", "librdkafka", "headers"];
+const FREE: [&str; 4] = ["labels", "librdkafka", "headers", "severities"];
 /// What a table needs.
 const REQUIRED: [(&str, &[&str]); 7] = [
     ("", &["accounts", "sinks"]),

@@ -11,13 +11,13 @@ use crate::config::settings::kafka::{
     Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TopicTemplate,
 };
 use crate::config::settings::{
-    Config, Endpoint, EventsConfig, InventoryConfig, LimitsConfig, PollConfig, RouteConfig, SinkKind,
+    Config, Endpoint, EventsConfig, InventoryConfig, LimitsConfig, PollConfig, RouteConfig, SinkKind, UsersConfig,
 };
 use crate::inventory::SiteType;
 use crate::journal::StartAt;
 use crate::normalize::ocsf::severity::Overrides;
 use crate::normalize::udf::Udfs;
-use crate::normalize::{Format, RawData};
+use crate::normalize::{Alerting, Format, RawData};
 use crate::org::{AccountPolicy, Filter, Org, Rules, Unmapped};
 use crate::record::Stream;
 use crate::sink::kafka::{MessageTime, TopicPart};
@@ -78,7 +78,7 @@ fn defaults_are_those_of_the_contract() {
     let limits = LimitsConfig { budget: 0.8, block_pause: seconds(300), max_body: 32 << 20, timeout: seconds(30) };
     assert_eq!(account.limits, limits);
     let sink = &config.sinks[0];
-    assert_eq!((&sink.kind, sink.format, sink.raw_data), (&SinkKind::Stdout, Format::Ocsf, RawData::Findings));
+    assert_eq!((&sink.kind, sink.format, sink.raw_data), (&SinkKind::Stdout, Format::Ocsf, RawData::Off));
     assert_eq!((sink.from, sink.route.is_none()), (StartAt::Oldest, true));
 }
 
@@ -135,15 +135,29 @@ fn what_of_the_inventory_and_of_severities_is_told() {
         entra_device_id_udf = 12
         [events]
         alert_url = "https://{platform}.example/alert/{alert_uid}"
-        severities = { Moderate = "high", urgent = "fatal", "posture.at_risk" = "low", Information = "unknown" }
+        severities = { Moderate = "high", urgent = "fatal", "posture.at_risk" = "low", Information = "unknown", Ransomware_ctx = "critical", "posture.patch" = "informational" }
+        alerting = ["security"]
+        users = "hash"
+        users_key = { env = "USERS_KEY" }
         "#,
     );
     let udfs = Udfs { listed: vec![1, 7, 300], entra_device_id: Some(12) };
     let inventory = InventoryConfig { snapshot: Snapshot::Daily, posture: PostureChanges::Untold, udfs };
     assert_eq!(config.accounts[0].inventory, inventory);
     assert_eq!(config.events.alert_url.as_deref(), Some("https://{platform}.example/alert/{alert_uid}"));
-    let severities = [("moderate", 4), ("urgent", 6), ("posture.at_risk", 2), ("information", 0)]
-        .map(|(key, id)| (key.to_owned(), id));
+    assert_eq!(config.events.alerting, Alerting(vec!["security"]));
+    let UsersConfig::Hash(key) = &config.events.users else { panic!("{:?}", config.events.users) };
+    assert_eq!(key.key, "events.users_key");
+    assert!(config.secrets().contains(&key), "check looks whether it can be read");
+    let severities = [
+        ("moderate", 4),
+        ("urgent", 6),
+        ("posture.at_risk", 2),
+        ("information", 0),
+        ("ransomware_ctx", 5),
+        ("posture.patch", 1),
+    ]
+    .map(|(key, id)| (key.to_owned(), id));
     assert_eq!(config.events.severities, Overrides(severities.into()));
 }
 
@@ -198,7 +212,7 @@ fn sinks_keep_file_order_and_their_routes() {
         format = "raw"
         raw_data = "all"
         from = "now"
-        route = { streams = ["alerts", "vintner"], orgs = ["a"], min_severity = "high" }
+        route = { streams = ["alerts", "vintner"], orgs = ["a"], min_severity = "high", labels = ["security", "posture"] }
         "#,
     );
     let names: Vec<&str> = config.sinks.iter().map(|sink| sink.name.as_str()).collect();
@@ -209,6 +223,7 @@ fn sinks_keep_file_order_and_their_routes() {
         streams: Some(vec![Stream::Alerts, Stream::Vintner]),
         orgs: Some(vec!["a".into()]),
         min_severity: Some(4),
+        labels: Some(vec!["security", "posture"]),
     };
     assert_eq!(late.route, Some(route));
 }

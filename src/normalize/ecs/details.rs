@@ -45,6 +45,9 @@ struct Metadata<'e> {
     log_source: &'e str,
     #[serde(skip_serializing_if = "Option::is_none")]
     original_time: Option<&'e str>,
+    /// Version of the mapping.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mapping: Option<&'e str>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     debug: &'e [String],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,6 +127,7 @@ impl<'e> Details<'e> {
                 kind: metadata.kind,
                 log_source: metadata.log_source,
                 original_time: metadata.original_time.as_deref(),
+                mapping: metadata.transformation_info_list.first().map(|mapping| mapping.uid.as_ref()),
                 debug: &metadata.debug,
                 is_truncated: metadata.is_truncated,
                 untruncated_size: metadata.untruncated_size,

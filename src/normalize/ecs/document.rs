@@ -5,15 +5,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::evidence::{File, Package, Process, Service, Shown};
+use super::evidence::{File, Package, Process, Shown};
 use super::host::Host;
 use super::kind::Kind;
+use super::threat::Threat;
 use super::user::User;
 use super::{MODULE, VERSION};
 use crate::clock::Millis;
 use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::class::{Body, Finding};
 use crate::normalize::ocsf::event::OcsfEvent;
+use crate::normalize::ocsf::object::attack::Attack;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
 use crate::normalize::ocsf::object::metadata::Tag;
 use crate::org::directory::Tenant;
@@ -48,12 +50,12 @@ pub(super) struct Document<'e> {
     #[serde(skip_serializing_if = "Option::is_none")]
     process: Option<Process<'e>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    service: Option<Service<'e>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     package: Option<Package<'e>>,
     #[serde(skip_serializing_if = "Related::is_empty")]
     related: Related<'e>,
-    labels: BTreeMap<String, &'e str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threat: Option<Threat<'e>>,
+    labels: BTreeMap<String, Label<'e>>,
     tags: Vec<&'e str>,
 }
 
@@ -81,7 +83,6 @@ struct Event<'e> {
     module: &'static str,
     dataset: &'static str,
     created: String,
-    ingested: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     start: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -138,6 +139,8 @@ struct Observer<'e> {
     name: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hostname: Option<&'e str>,
+    /// vintner's.
+    version: &'static str,
 }
 
 /// `source` or `destination`.
@@ -195,9 +198,9 @@ impl<'e> Document<'e> {
             destination: session.and_then(Address::of).or(shown.destination),
             file: shown.file,
             process: shown.process,
-            service: shown.service,
             package: shown.package,
             related: Related::of(event),
+            threat: Threat::of(attacks(event)),
             labels: labels(&event.metadata.tags),
             tags: std::iter::once("datto-rmm").chain(event.metadata.labels.iter().copied()).collect(),
         }
@@ -221,7 +224,6 @@ impl<'e> Event<'e> {
             module: MODULE,
             dataset: metadata.log_name,
             created: Millis(metadata.logged_time).to_string(),
-            ingested: Millis(metadata.processed_time).to_string(),
             start: event.start_time.map(|time| Millis(time).to_string()),
             end: event.end_time.map(|time| Millis(time).to_string()),
             duration: event.duration.and_then(|ms| ms.checked_mul(NANOS)),
@@ -232,6 +234,11 @@ impl<'e> Event<'e> {
             hash: event.raw_data_hash.as_ref().map(|hash| hash.value.as_str()),
         }
     }
+}
+
+/// The techniques, wherever the class has them.
+fn attacks<'e>(event: &'e OcsfEvent<'e>) -> &'e [Attack<'e>] {
+    finding(event).map_or(event.attacks.as_slice(), |finding| &finding.finding_info.attacks)
 }
 
 fn finding<'e>(event: &'e OcsfEvent<'e>) -> Option<&'e Finding<'e>> {
@@ -258,6 +265,7 @@ fn observer<'e>(event: &'e OcsfEvent<'_>) -> Observer<'e> {
         kind: "rmm",
         name: platform.map(|tag| tag.value.as_ref()),
         hostname: event.metadata.reporter.hostname,
+        version: env!("CARGO_PKG_VERSION"),
     }
 }
 
@@ -304,15 +312,30 @@ fn add<'e>(list: &mut Vec<&'e str>, value: &'e str) {
     }
 }
 
-/// Tags as flat labels: `datto.site_uid` as `datto_site_uid`, since a dot would nest them. The platform is the observer's name.
-fn labels<'e>(tags: &'e [Tag<'_>]) -> BTreeMap<String, &'e str> {
-    let mut labels = BTreeMap::new();
-    for tag in tags.iter().filter(|tag| tag.name != "datto.platform") {
-        let mut name = tag.name.replace('.', "_");
-        while labels.contains_key(&name) {
-            name.push('_');
+/// The value of a label, or all of those that have its name.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Label<'e> {
+    One(&'e str),
+    Many(Vec<&'e str>),
+}
+
+impl<'e> Label<'e> {
+    fn add(&mut self, value: &'e str) {
+        match self {
+            Self::One(first) => *self = Self::Many(vec![*first, value]),
+            Self::Many(values) => values.push(value),
         }
-        labels.insert(name, tag.value.as_ref());
+    }
+}
+
+/// Tags as flat labels: `datto.site_uid` as `datto_site_uid`, since a dot would nest them. The platform is the observer's name.
+fn labels<'e>(tags: &'e [Tag<'_>]) -> BTreeMap<String, Label<'e>> {
+    let mut labels: BTreeMap<String, Label<'e>> = BTreeMap::new();
+    for tag in tags.iter().filter(|tag| tag.name != "datto.platform") {
+        let value = tag.value.as_ref();
+        let known = labels.entry(tag.name.replace('.', "_"));
+        known.and_modify(|label| label.add(value)).or_insert(Label::One(value));
     }
     labels
 }

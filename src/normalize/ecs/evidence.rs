@@ -1,4 +1,4 @@
-//! What a finding's evidence says in fields of ECS: file, process, service, package, and the far end of a connection.
+//! What a finding's evidence says in fields of ECS: file, process, package, and the far end of a connection.
 
 use std::borrow::Cow;
 
@@ -9,24 +9,21 @@ use crate::normalize::json::Json;
 use crate::normalize::ocsf::class::Finding;
 use crate::normalize::ocsf::object::finding::Evidence;
 
+/// OCSF's `type_id` of a folder.
+const FOLDER: u32 = 2;
+
 /// `file`.
 #[derive(Debug, Serialize)]
 pub(super) struct File<'e> {
     path: &'e str,
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    kind: Option<&'static str>,
 }
 
 /// `process`.
 #[derive(Debug, Serialize)]
 pub(super) struct Process<'e> {
     name: Cow<'e, str>,
-}
-
-/// `service`.
-#[derive(Debug, Serialize)]
-pub(super) struct Service<'e> {
-    name: Cow<'e, str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<Cow<'e, str>>,
 }
 
 /// `package`.
@@ -42,7 +39,6 @@ pub(super) struct Package<'e> {
 pub(super) struct Shown<'e> {
     pub(super) file: Option<File<'e>>,
     pub(super) process: Option<Process<'e>>,
-    pub(super) service: Option<Service<'e>>,
     pub(super) package: Option<Package<'e>>,
     pub(super) destination: Option<Address<'e>>,
 }
@@ -55,9 +51,8 @@ impl<'e> Shown<'e> {
         let file = evidences.iter().filter_map(|evidence| evidence.file.as_ref()).chain(infected).next();
         let text = |key| scalar(evidences, key);
         Self {
-            file: file.map(|file| File { path: &file.path }),
+            file: file.map(|file| File { path: &file.path, kind: (file.type_id == FOLDER).then_some("dir") }),
             process: text("processName").map(|name| Process { name }),
-            service: text("serviceName").map(|name| Service { name, state: text("status") }),
             package: text("packageName").map(|name| Package { name, version: text("version") }),
             destination: evidences.iter().find_map(|evidence| evidence.dst_endpoint.as_ref()).and_then(Address::of),
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::evidence;
-use crate::normalize::ocsf::choice::Text;
+use crate::normalize::ocsf::choice::{OTHER, Text};
 use crate::normalize::ocsf::class::{Body, EntityManagement, Finding, Tunnel};
 use crate::normalize::ocsf::event::OcsfEvent;
 
@@ -25,7 +25,7 @@ impl<'e> Kind<'e> {
         let action = action.unwrap_or_else(|| Cow::Owned(hyphenated(&event.activity_name)));
         let inventory = |name: &str| Cow::Owned(format!("{name}-inventory"));
         let (row, action): (Row, _) = match &event.body {
-            Body::Finding(body) => (finding(event.activity_id, body), Cow::Borrowed(alert_action(event.activity_id))),
+            Body::Finding(body) => (finding(event.activity_id, body), Cow::Borrowed(alert_action(event))),
             Body::Authentication(_) => authentication(event.activity_id),
             Body::AccountChange(_) => (("event", &["iam"], account_change(event.activity_id)), action),
             Body::UserAccess(_) => (("event", &["iam"], &["user", "change"]), action),
@@ -46,19 +46,19 @@ impl<'e> Kind<'e> {
     }
 }
 
-fn alert_action(activity: u32) -> &'static str {
-    match activity {
+fn alert_action(event: &OcsfEvent<'_>) -> &'static str {
+    match event.activity_id {
         1 => "alert-created",
         2 => "alert-updated",
+        _ if event.status_id == Some(OTHER) => "alert-vanished",
         _ => "alert-resolved",
     }
 }
 
 fn finding(activity: u32, finding: &Finding<'_>) -> Row {
     let category = finding_category(finding);
-    let is_new = activity == 1;
-    let kind = if is_new { "alert" } else { "event" };
-    let types: &[&str] = if is_new && category == ["package"] { package_change(finding) } else { &["info"] };
+    let kind = if finding.is_alert { "alert" } else { "event" };
+    let types: &[&str] = if activity == 1 && category == ["package"] { package_change(finding) } else { &["info"] };
     (kind, category, types)
 }
 
@@ -69,7 +69,8 @@ fn finding_category(finding: &Finding<'_>) -> &'static [&'static str] {
     match info.analytic.name.as_ref() {
         _ if is_about("Malware") => &["malware"],
         _ if is_about("Threat") => &["intrusion_detection"],
-        _ if is_about("Patch") => &["vulnerability"],
+        // An installation that failed, not a weakness that a scanner found.
+        _ if is_about("Patch") => &["package"],
         _ if is_about("Software change") => &["package"],
         _ if is_about("File system") => &["file"],
         _ if is_about("SNMP") => &["network"],

@@ -39,12 +39,6 @@ impl<'a> Fields<'a> {
         self.get(key)?.scalar().filter(|text| !text.is_empty())
     }
 
-    /// The text of a value that says anything, of a container its source; left in place.
-    pub(crate) fn told_text(&self, key: &str) -> Option<Cow<'a, str>> {
-        let value = self.told(key)?;
-        Some(value.scalar().unwrap_or(Cow::Borrowed(value.source())))
-    }
-
     /// The text that [`Self::take_id`] would take, left in place.
     pub(crate) fn peek_id(&self, key: &str) -> Option<Cow<'a, str>> {
         match self.get(key)?.kind() {

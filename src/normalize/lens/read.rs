@@ -6,13 +6,13 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::rule::{Conditions, Glob, Rule, Technique, Then};
+use super::rule::{Conditions, Glob, Rank, Rule, Tactic, Technique, Then};
 use crate::record::Stream;
 
 /// Keys of the whole file.
 const TOP: [&str; 2] = ["attack_version", "rules"];
 /// Keys of a rule.
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 18] = [
     "reason",
     "link",
     "stream",
@@ -25,6 +25,8 @@ const KEYS: [&str; 16] = [
     "user",
     "by_api_user",
     "details",
+    "except_details",
+    "rank",
     "techniques",
     "tags",
     "last",
@@ -92,12 +94,13 @@ fn rule(id: &str, table: &Table<'_>, version: Option<&str>) -> Option<Rule> {
             None,
         );
     }
-    if techniques.is_empty() && tags.is_empty() && then == Then::GoOn {
-        let hint = "give it `techniques`, `tags` or `last = true`";
+    if techniques.is_empty() && tags.is_empty() && then == Then::GoOn && table.value("rank").is_none() {
+        let hint = "give it `techniques`, `tags`, `rank` or `last = true`";
         table.complain(table.span.clone(), format!("the rule `{id}` does nothing"), Some(hint));
     }
+    let rank = table.rank();
     let [reason, link] = ["reason", "link"].map(|key| table.text(key).unwrap_or_default());
-    Some(Rule { id: id.to_owned(), reason, link, when, techniques, tags, then })
+    Some(Rule { id: id.to_owned(), reason, link, when, rank, techniques, tags, then })
 }
 
 fn conditions(table: &Table<'_>) -> Conditions {
@@ -105,12 +108,13 @@ fn conditions(table: &Table<'_>) -> Conditions {
     let globs = |key| -> Vec<Glob> {
         table.texts(key).unwrap_or_default().into_iter().map(|(text, _)| Glob::new(&text)).collect()
     };
-    let foreign: &[&str] = if stream == Stream::Alerts { &OF_ACTIVITY } else { &["class"] };
+    let foreign: &[&str] = if stream == Stream::Activity { &["class"] } else { &OF_ACTIVITY };
     for (key, span) in table.keys().filter(|(key, _)| foreign.contains(key)) {
         let message = format!("`{key}` says nothing about {}", stream.as_str());
-        table.complain(span, message, Some("`stream` is \"activity\" unless the rule says \"alerts\""));
+        table.complain(span, message, Some("`stream` is \"activity\" unless the rule names another"));
     }
-    let details = table.table("details").map(|details| details.named_globs()).unwrap_or_default();
+    let details = |key| table.table(key).map(|details| details.named_globs()).unwrap_or_default();
+    let (details, except_details) = (details("details"), details("except_details"));
     Conditions {
         entity: globs("entity"),
         category: globs("category"),
@@ -121,6 +125,7 @@ fn conditions(table: &Table<'_>) -> Conditions {
         user: globs("user"),
         by_api_user: table.flag("by_api_user"),
         details,
+        except_details,
         ..Conditions::any(stream)
     }
 }
@@ -230,19 +235,40 @@ impl<'a> Table<'a> {
         match value.get_ref().as_str() {
             Some("activity") => Stream::Activity,
             Some("alerts") => Stream::Alerts,
+            Some("inventory") => Stream::Inventory,
             _ => {
-                self.complain(value.span(), "this is not one of \"activity\" and \"alerts\"".to_owned(), None);
+                let message = "this is not one of \"activity\", \"alerts\" and \"inventory\"";
+                self.complain(value.span(), message.to_owned(), None);
                 Stream::Activity
             }
         }
     }
 
-    /// `T1072 Software Deployment Tools`, `T1098.001 Account Manipulation: Additional Cloud Credentials`.
+    /// A rule without a rank is rare: too much attention is noticed, too little is not.
+    fn rank(&self) -> Rank {
+        let Some(value) = self.value("rank") else { return Rank::Rare };
+        match value.get_ref().as_str() {
+            Some("rare") => Rank::Rare,
+            Some("routine") => Rank::Routine,
+            _ => {
+                self.complain(value.span(), "this is not one of \"rare\" and \"routine\"".to_owned(), None);
+                Rank::Rare
+            }
+        }
+    }
+
+    /// `TA0008 Lateral Movement > T1072 Software Deployment Tools`; the tactic may be left out. A sub-technique stands behind the name
+    /// of its technique: `T1098.001 Account Manipulation: Additional Cloud Credentials`.
     fn technique(&self, text: &str, span: Range<usize>, version: Option<String>) -> Option<Technique> {
-        let parsed = text.trim().split_once(' ').filter(|(id, name)| is_technique(id) && !name.trim().is_empty());
-        let Some((id, name)) = parsed else {
+        let (tactic, technique) = match text.split_once(" > ") {
+            Some((tactic, technique)) => (Some(tactic), technique),
+            None => (None, text),
+        };
+        let parsed = named(technique, is_technique);
+        let tactic = tactic.map(|tactic| named(tactic, is_tactic));
+        let (Some((id, name)), None | Some(Some(_))) = (parsed, tactic) else {
             let hint = "write id and name: \"T1072 Software Deployment Tools\", \
-                \"T1098.001 Account Manipulation: Additional Cloud Credentials\"";
+                \"TA0003 Persistence > T1098.001 Account Manipulation: Additional Cloud Credentials\"";
             self.complain(span, "this is not a technique of MITRE ATT&CK".to_owned(), Some(hint));
             return None;
         };
@@ -250,8 +276,20 @@ impl<'a> Table<'a> {
             Some((parent, name)) => (Some(parent.trim().to_owned()), name),
             None => (None, name),
         };
-        Some(Technique { id: id.to_owned(), name: name.trim().to_owned(), parent, version })
+        let tactic = tactic.flatten().map(|(id, name)| Tactic { id: id.to_owned(), name: name.to_owned() });
+        Some(Technique { id: id.to_owned(), name: name.trim().to_owned(), parent, tactic, version })
     }
+}
+
+/// An id and the name behind it.
+fn named(text: &str, is_id: fn(&str) -> bool) -> Option<(&str, &str)> {
+    let (id, name) = text.trim().split_once(' ')?;
+    (is_id(id) && !name.trim().is_empty()).then_some((id, name.trim()))
+}
+
+/// `TA` and four digits.
+fn is_tactic(id: &str) -> bool {
+    id.strip_prefix("TA").is_some_and(|digits| digits.len() == 4 && digits.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// `T` and four digits; of a sub-technique, a dot and three more.

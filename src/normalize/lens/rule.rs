@@ -16,12 +16,33 @@ pub struct Rule {
     pub link: String,
     /// When it fits.
     pub when: Conditions,
-    /// What it tells.
+    /// How much attention its events deserve.
+    pub rank: Rank,
+    /// Techniques of MITRE ATT&CK that it adds.
     pub techniques: Vec<Technique>,
     /// Further tags: name and value.
     pub tags: Vec<(String, String)>,
     /// What follows it.
     pub then: Then,
+}
+
+/// How much attention the events of a rule deserve; an event has the highest rank of its rules (tag `lens.rank`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rank {
+    /// Daily work of technicians.
+    Routine,
+    /// Seldom, and worth a look each time.
+    Rare,
+}
+
+impl Rank {
+    /// Its word in rules and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Routine => "routine",
+            Self::Rare => "rare",
+        }
+    }
 }
 
 /// Whether rules behind one that fits are asked.
@@ -36,7 +57,7 @@ pub enum Then {
 /// What must be so for a rule to fit: every list that is not empty has a member that fits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conditions {
-    /// Alerts or activity.
+    /// Alerts, activity or inventory.
     pub stream: Stream,
     /// `entity` of an activity.
     pub entity: Vec<Glob>,
@@ -48,14 +69,17 @@ pub struct Conditions {
     pub words: Vec<Glob>,
     /// No word of the action.
     pub except_words: Vec<Glob>,
-    /// `@class` of an alert's context.
+    /// `@class` of an alert's context; of the inventory `posture.<aspect>` or `<item>.vanished`.
     pub class: Vec<Glob>,
     /// Name of the acting user.
     pub user: Vec<Glob>,
-    /// Whether the acting user is one that vintner logs in as; `None`: no matter.
+    /// Whether the acting user is one that vintner logs in as; `None`: any user. Where no such user is named, nobody can say,
+    /// and neither answer fits.
     pub by_api_user: Option<bool>,
-    /// Details of an activity, or fields of an alert's context, by name. All of them must be there and fit.
+    /// Details of an activity, fields of an alert's context, `from` and `to` of a posture, by name. All of them must be there and fit.
     pub details: Vec<(String, Vec<Glob>)>,
+    /// Details of which none may fit.
+    pub except_details: Vec<(String, Vec<Glob>)>,
 }
 
 /// A text with `*` (any text) and `?` (any character), compared in lower case.
@@ -72,10 +96,21 @@ pub struct Technique {
     pub id: String,
     /// Its name; of a sub-technique its own, without that of the technique.
     pub name: String,
-    /// Of a sub-technique: name of the technique, if the rule tells it.
+    /// Of a sub-technique: name of the technique, if the rule names it.
     pub parent: Option<String>,
+    /// What it is used for.
+    pub tactic: Option<Tactic>,
     /// The version of ATT&CK that knows it under this id and name.
     pub version: Option<String>,
+}
+
+/// A tactic of MITRE ATT&CK.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tactic {
+    /// `TA0008`.
+    pub id: String,
+    /// Its name.
+    pub name: String,
 }
 
 impl Rule {
@@ -91,11 +126,9 @@ impl Rule {
             && (when.words.is_empty() || facts.words.iter().any(|word| fits_one(&when.words, word)))
             && !facts.words.iter().any(|word| when.except_words.iter().any(|glob| glob.fits(word)))
             && (when.user.is_empty() || facts.users.iter().any(|user| fits_one(&when.user, user)))
-            && when.by_api_user.is_none_or(|wanted| wanted == is_api_user())
-            && when
-                .details
-                .iter()
-                .all(|(name, globs)| (facts.detail)(name).is_some_and(|text| fits_one(globs, &text.to_lowercase())))
+            && when.by_api_user.is_none_or(|wanted| !api_users.is_empty() && wanted == is_api_user())
+            && when.details.iter().all(|detail| fits_detail(detail, facts))
+            && !when.except_details.iter().any(|detail| fits_detail(detail, facts))
     }
 }
 
@@ -113,6 +146,7 @@ impl Conditions {
             user: Vec::new(),
             by_api_user: None,
             details: Vec::new(),
+            except_details: Vec::new(),
         }
     }
 }
@@ -149,11 +183,11 @@ impl Technique {
     pub fn is_sub(&self) -> bool {
         self.id.contains('.')
     }
+}
 
-    /// Its page.
-    pub fn url(&self) -> String {
-        format!("https://attack.mitre.org/techniques/{}/", self.id.replace('.', "/"))
-    }
+/// Whether one of the texts of a detail fits.
+fn fits_detail((name, globs): &(String, Vec<Glob>), facts: &Facts<'_>) -> bool {
+    (facts.details)(name).iter().any(|text| fits_one(globs, &text.to_lowercase()))
 }
 
 /// Whether no glob is asked for, or one fits.

@@ -43,14 +43,14 @@ fn the_page_tells_every_shipped_rule() {
     }
 }
 
-/// One id has one name everywhere, and it is ATT&CK's: those of version 18.0.
+/// One id has one name everywhere, and it is ATT&CK's: those of version 19.
 #[test]
 fn techniques_carry_the_names_of_attack() {
     let shipped = Lens::shipped();
     let techniques = shipped.rules.iter().flat_map(|rule| &rule.techniques);
     let names: BTreeSet<(&str, &str)> = techniques.map(|t| (t.id.as_str(), t.name.as_str())).collect();
     let known = [
-        ("T1053", "Scheduled Task/Job"),
+        ("T1053.005", "Scheduled Task"),
         ("T1059", "Command and Scripting Interpreter"),
         ("T1070", "Indicator Removal"),
         ("T1072", "Software Deployment Tools"),
@@ -62,25 +62,44 @@ fn techniques_carry_the_names_of_attack() {
         ("T1105", "Ingress Tool Transfer"),
         ("T1110", "Brute Force"),
         ("T1113", "Screen Capture"),
+        ("T1136.001", "Local Account"),
         ("T1136.003", "Cloud Account"),
-        ("T1219", "Remote Access Tools"),
-        ("T1484", "Domain or Tenant Policy Modification"),
+        ("T1219.002", "Remote Desktop Software"),
         ("T1486", "Data Encrypted for Impact"),
         ("T1531", "Account Access Removal"),
+        ("T1543.003", "Windows Service"),
         ("T1556", "Modify Authentication Process"),
         ("T1556.006", "Multi-Factor Authentication"),
-        ("T1562.001", "Disable or Modify Tools"),
+        ("T1685", "Disable or Modify Tools"),
+        ("T1685.005", "Clear Windows Event Logs"),
     ];
     assert_eq!(names, BTreeSet::from(known));
+    let tactics = shipped.rules.iter().flat_map(|rule| &rule.techniques).map(|technique| {
+        let tactic = technique.tactic.as_ref().expect("every technique has its tactic");
+        (tactic.id.as_str(), tactic.name.as_str())
+    });
+    let known = [
+        ("TA0001", "Initial Access"),
+        ("TA0002", "Execution"),
+        ("TA0003", "Persistence"),
+        ("TA0005", "Stealth"),
+        ("TA0006", "Credential Access"),
+        ("TA0009", "Collection"),
+        ("TA0011", "Command and Control"),
+        ("TA0040", "Impact"),
+        ("TA0112", "Defense Impairment"),
+    ];
+    assert_eq!(tactics.collect::<BTreeSet<_>>(), BTreeSet::from(known));
 }
 
 #[test]
 fn bad_rules_are_told_with_their_places() {
     let text = r#"
-        atack_version = "18.0"
+        atack_version = "19.0"
         [rules.a]
         category = "policy"
-        techniques = ["T1072", "1072 Software", "T1098.1 x", "T1072 Software Deployment Tools"]
+        techniques = ["T1072", "1072 Software", "T1098.1 x", "T1072 Software Deployment Tools", "TA2 Execution > T1072 x"]
+        rank = "seldom"
         [rules.b]
         class = "ransomware_ctx"
         tags = { "datto.site_uid" = "x", "ok" = "" }
@@ -103,10 +122,12 @@ fn bad_rules_are_told_with_their_places() {
         "\"T1072\": this is not a technique of MITRE ATT&CK",
         "\"1072 Software\": this is not a technique of MITRE ATT&CK",
         "\"T1098.1 x\": this is not a technique of MITRE ATT&CK",
+        "\"TA2 Execution > T1072 x\": this is not a technique of MITRE ATT&CK",
+        "\"seldom\": this is not one of \"rare\" and \"routine\"",
         "class: `class` says nothing about activity",
         "\"datto.site_uid\": a rule cannot set the tag \"datto.site_uid\"",
         "\"\": this must not be empty",
-        "\"alert\": this is not one of \"activity\" and \"alerts\"",
+        "\"alert\": this is not one of \"activity\", \"alerts\" and \"inventory\"",
         "c: the rule `c` has no condition: it would fit every record",
         "c: the rule `c` does nothing",
         "[]: this list is empty, so that nothing would fit",
@@ -137,7 +158,7 @@ fn operator_rules_lead_replace_and_stop() {
             words: &words,
             class: "",
             users: vec![user.to_owned()],
-            detail: &|_| None,
+            details: &|_| Vec::new(),
         };
         lens.hits(&facts).into_iter().map(|rule| rule.id.clone()).collect::<Vec<_>>()
     };

@@ -12,11 +12,15 @@ use crate::normalize::json::fields::Fields;
 use crate::normalize::notes::Notes;
 
 mod access;
+pub(crate) mod derive;
 mod entity;
 mod look;
+mod person;
 mod row;
 mod rules;
 mod session;
+mod tool;
+mod wording;
 mod work;
 
 /// An event code in a note takes no more characters.
@@ -29,12 +33,16 @@ pub(crate) fn draft<'a>(
     details: Option<&'a str>,
     notes: &mut Notes,
 ) -> Draft<'a> {
-    let mut row = Row::open(scope, fields, details, notes);
+    let mut row = Row::open(fields, details, notes);
+    row.enclose(scope.envelope);
     row.name_site(scope, notes);
     let event_code = row.event_code(notes);
-    let (hits, acting) = (row.hits(scope), row.acting());
+    let hits = row.hits(scope);
     let mut draft = rules::apply(&mut row, scope, notes).unwrap_or_else(|| base(&row, scope, notes));
-    draft.tags.extend(lens::all_tags(&hits, acting));
+    lens::mark(&mut draft, &hits, scope);
+    if row.part.is_some() {
+        draft.labels.push("derived");
+    }
     draft.event_code = event_code;
     draft.original_time = row.original_time.clone();
     row.leave(&mut draft.residue, notes);

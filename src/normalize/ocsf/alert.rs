@@ -15,8 +15,8 @@ use super::object::observable::{Observables, Pivot};
 use super::scope::{DeviceNames, Scope};
 use super::severity::{self, Ranked};
 use crate::normalize::json::fields::Fields;
-use crate::normalize::lens::Facts;
 use crate::normalize::lens::rule::Rule;
+use crate::normalize::lens::{Facts, details};
 use crate::normalize::notes::Notes;
 use crate::record::{SiteRef, Stream};
 
@@ -43,26 +43,28 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     let tags = place(scope, &mut parts.source, notes);
     let device = device(scope, &mut parts.source, notes);
     let stage = Stage::of(scope, &mut parts.alert, notes);
-    let ranked = severity::of_priority(parts.alert.copy("priority", notes), &scope.options().severities);
+    let class = parts.class.as_deref();
+    let ranked = severity::of_alert(parts.alert.copy("priority", notes), class, &scope.options().severities);
     let subject = subject(device.as_ref(), scope);
     let hits = hits(scope, &parts);
     let reading = Reading { context: parts.context, told: Told::default(), device: subject, notes };
     let (told, context) = monitor::read(parts.class.as_deref(), reading);
     parts.context = context;
 
-    let mut info = finding_info(scope, &mut parts, &told, &stage, device.as_ref(), notes);
-    info.attacks = lens::attacks(&hits);
+    let message = message(&parts, &told, device.as_ref(), scope);
+    let info = finding_info(scope, &mut parts, &told, &stage, device.as_ref(), notes);
     let mut observables = Observables::default();
     if let Some(device) = &device {
         observables.add_device(device);
     }
     observe(&told, &mut observables);
-    let message = format!("{}{}{}", stage.prefix, info.title, told.tail(scope.site.name.as_deref()));
+    let message = format!("{}{message}{}", stage.prefix, told.tail(scope.site.name.as_deref()));
     let mut labels = vec![told.label];
     labels.extend((parts.alert.flag("muted") == Some(true)).then_some("muted"));
     labels.extend(scope.envelope.synthesized.then_some("synthesized"));
     let (count, uid, rule) = (told.count, info.uid.clone(), told.rule);
-    let finding = finding(scope, info, told, device, stage.activity.id == 1);
+    let is_alert = stage.activity.id == 1 && scope.options().alerting.has(told.label);
+    let finding = finding(scope, info, told, device, is_alert);
 
     let body = Body::Finding(Box::new(finding));
     let mut draft = Draft::new(&captions::DETECTION_FINDING, stage.activity, stage.time, ranked.severity.clone(), body);
@@ -76,7 +78,8 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, fields: Fields<'a>, notes: &mut N
     draft.original_time = stage.original_time;
     draft.correlation_uid = Some(uid.clone());
     draft.finding_uid = Some(uid.into_owned());
-    (draft.labels, draft.tags) = (labels, [tags, lens::rule_tags(&hits)].concat());
+    (draft.labels, draft.tags) = (labels, tags);
+    lens::mark(&mut draft, &hits, scope);
     add_incident(&mut draft, &mut parts.alert, ranked, notes);
     add_residue(&mut draft, &mut parts, notes);
     draft
@@ -104,7 +107,7 @@ fn hits<'a>(scope: &Scope<'a>, parts: &Parts<'a>) -> Vec<&'a Rule> {
         words: &[],
         class: &class,
         users: Vec::new(),
-        detail: &|name| parts.context.told_text(name),
+        details: &|name| details::texts(&parts.context, name),
     };
     scope.options().lens.hits(&facts)
 }
@@ -140,6 +143,22 @@ fn subject(device: Option<&Device<'_>>, scope: &Scope<'_>) -> String {
     name.or(scope.site.name.as_deref()).or(scope.site.uid.as_deref()).unwrap_or("an unnamed device").to_owned()
 }
 
+/// What happened, where: by the monitor's own template, else Datto's text. It names the device, whatever the text.
+fn message<'a>(parts: &Parts<'a>, told: &Told<'a>, device: Option<&Device<'a>>, scope: &Scope<'a>) -> String {
+    let on = subject(device, scope);
+    let text = told.message.clone().or_else(|| parts.alert.peek("diagnostics").map(Text::into_owned));
+    match text.as_deref().and_then(reading::title) {
+        Some(text) if text.contains(&on) => text,
+        // The end of a long text gives way to the device.
+        Some(text) => reading::title(&format!("{on}: {text}")).unwrap_or(text),
+        None => match (&told.title, parts.class.as_deref()) {
+            (Some(title), _) => format!("{title} on {on}"),
+            (None, Some(class)) => format!("{class} on {on}"),
+            (None, None) => format!("Alert on {on}"),
+        },
+    }
+}
+
 fn finding_info<'a>(
     scope: &Scope<'a>,
     parts: &mut Parts<'a>,
@@ -151,24 +170,20 @@ fn finding_info<'a>(
     let uid = parts.alert.take_text("alertUid", notes);
     let diagnostics = parts.alert.peek("diagnostics");
     let class = parts.class.as_deref();
-    let on = subject(device, scope);
-    let general = match class {
-        Some(class) => format!("{class} on {on}"),
-        None => format!("Alert on {on}"),
-    };
-    let candidates = [told.title.as_deref(), diagnostics.as_deref(), Some(&general)];
+    let general = class.map_or_else(|| "Alert".to_owned(), |class| format!("Alert of {class}"));
+    let candidates = [told.title.as_deref(), Some(&general)];
     let title = candidates.into_iter().flatten().find_map(reading::title).unwrap_or_else(|| "Alert".to_owned());
-    let sentence = told.sentence.clone().unwrap_or_else(|| title.clone());
     if diagnostics.as_ref().is_some_and(|text| text.len() <= MAX_DESC) {
         parts.alert.take("diagnostics");
     }
-    let desc = notes.limit_to(diagnostics.unwrap_or(Text::Owned(sentence)), MAX_DESC);
+    let desc = diagnostics.or_else(|| told.sentence.clone().map(Text::Owned)).filter(|desc| *desc != title);
+    let desc = desc.map(|desc| notes.limit_to(desc, MAX_DESC));
     let Choice { id: type_id, caption: kind } = Choice::of(captions::ANALYTIC, told.analytic_type);
     FindingInfo {
         uid: uid.unwrap_or(Text::Borrowed(&scope.envelope.native_id)),
         uid_alt: told.uid_alt.clone(),
         title: Text::Owned(title),
-        desc: Some(desc),
+        desc,
         types: told.types,
         created_time: stage.started,
         first_seen_time: told.first_seen,
@@ -182,7 +197,6 @@ fn finding_info<'a>(
             category: told.label,
         },
         attacks: Vec::new(),
-        data_sources: class.map(|class| [format!("Datto RMM monitor: {class}")]),
         src_url: src_url(scope, device),
     }
 }

@@ -182,6 +182,19 @@ pub(crate) const CLOUD_RESOURCES_INVENTORY_INFO: Class = Class {
     ],
 };
 
+pub(crate) const ACTION: Captions = &[
+        (0, "Unknown"), (1, "Allowed"), (2, "Denied"), (3, "Observed"), (4, "Modified"), (99, "Other"),
+];
+
+pub(crate) const DISPOSITION: Captions = &[
+        (0, "Unknown"), (1, "Allowed"), (2, "Blocked"), (3, "Quarantined"), (4, "Isolated"), (5, "Deleted"),
+        (6, "Dropped"), (7, "Custom Action"), (8, "Approved"), (9, "Restored"), (10, "Exonerated"),
+        (11, "Corrected"), (12, "Partially Corrected"), (13, "Uncorrected"), (14, "Delayed"), (15, "Detected"),
+        (16, "No Action"), (17, "Logged"), (18, "Tagged"), (19, "Alert"), (20, "Count"), (21, "Reset"),
+        (22, "Captcha"), (23, "Challenge"), (24, "Access Revoked"), (25, "Rejected"), (26, "Unauthorized"),
+        (27, "Error"), (99, "Other"),
+];
+
 pub(crate) const SEVERITY: Captions = &[
         (0, "Unknown"), (1, "Informational"), (2, "Low"), (3, "Medium"), (4, "High"), (5, "Critical"), (6, "Fatal"),
         (99, "Other"),

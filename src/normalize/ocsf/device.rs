@@ -84,7 +84,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     draft.event_code = Text::Borrowed("device");
     draft.original_time = original_time.or_else(|| Some(Text::Owned(scope.polled_at().to_string())));
     draft.labels = vec!["inventory"];
-    draft.tags = tags;
+    draft.tags.extend(tags);
     draft.observables.add_device(&device);
     draft.observables.add("unmapped.datto_rmm.extIpAddress", Pivot::Ip, external.as_ref());
     draft.residue.object("udf", &udfs, notes);
@@ -106,10 +106,19 @@ pub(crate) fn name_site<'a>(scope: &mut Scope<'a>, fields: &mut Fields<'a>, note
     }
 }
 
-/// The type of a device by its category, which stays in the residue.
+/// The type of a device by its category, of a network device by its type; both stay in the residue.
 fn device_type<'a>(fields: &Fields<'a>, notes: &mut Notes) -> Choice<'a> {
-    let category = fields.get("deviceType").and_then(|kind| Fields::open(kind, "deviceType.")?.copy("category", notes));
+    let named = fields.get("deviceType").and_then(|kind| Fields::open(kind, "deviceType."));
+    let mut part = |key| named.as_ref().and_then(|kind| kind.copy(key, notes));
+    let (category, kind) = (part("category"), part("type"));
     let Some(category) = category else { return Choice::of(captions::DEVICE, 0) };
+    let network = |kind: &str| match kind.trim().to_lowercase().as_str() {
+        "firewall" => Some(9),
+        "switch" => Some(10),
+        "router" => Some(12),
+        "load balancer" => Some(15),
+        _ => None,
+    };
     let known = match category.to_lowercase().as_str() {
         "server" | "esxi host" | "esxihost" => 1,
         "desktop" => 2,
@@ -121,7 +130,10 @@ fn device_type<'a>(fields: &Fields<'a>, notes: &mut Notes) -> Choice<'a> {
         "router" => 12,
         "load balancer" => 15,
         "unknown" => 0,
-        _ => return Choice::other(category),
+        _ => match kind.as_deref().and_then(network) {
+            Some(known) => known,
+            None => return Choice::other(category),
+        },
     };
     Choice::of(captions::DEVICE, known)
 }

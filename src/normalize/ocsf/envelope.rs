@@ -33,7 +33,11 @@ pub(crate) fn metadata<'a>(id: EventId, scope: &Scope<'a>) -> Metadata<'a> {
         profiles: Vec::new(),
         labels: Vec::new(),
         tags: Vec::new(),
-        transformation_info_list: [Transformation { name: "datto-rmm-ocsf", uid: version::MAPPING, product: vintner }],
+        transformation_info_list: vec![Transformation {
+            name: "datto-rmm-ocsf",
+            uid: Text::Borrowed(version::MAPPING),
+            product: Some(vintner),
+        }],
         debug: Vec::new(),
         is_truncated: None,
         untruncated_size: None,

@@ -7,7 +7,9 @@ use super::captions::{self, Class};
 use super::choice::{Choice, OTHER, Text};
 use super::class::Body;
 use super::envelope;
-use super::object::metadata::{Metadata, Tag};
+use super::lens::Control;
+use super::object::attack::Attack;
+use super::object::metadata::{Metadata, Tag, Transformation};
 use super::object::observable::{Observable, Observables};
 use super::residue::Residue;
 use super::scope::Scope;
@@ -34,6 +36,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) severity: Choice<'a>,
     pub(crate) status: Option<Choice<'a>>,
     pub(crate) status_detail: Option<String>,
+    pub(crate) status_code: Option<String>,
     pub(crate) message: String,
     pub(crate) start_time: Option<i64>,
     pub(crate) end_time: Option<i64>,
@@ -48,8 +51,23 @@ pub(crate) struct Draft<'a> {
     /// Besides those that every event has.
     pub(crate) tags: Vec<Tag<'a>>,
     pub(crate) profiles: Vec<&'static str>,
+    /// What the lens found, on every class but the finding.
+    pub(crate) control: Option<Control<'a>>,
+    /// The rules of the lens, if one of them fits.
+    pub(crate) lens: Option<Transformation<'a>>,
     /// `finding_info.uid`, for the pivots.
     pub(crate) finding_uid: Option<String>,
+    /// Of a posture change, for forms that have a place for it.
+    pub(crate) posture: Option<Change<'a>>,
+}
+
+/// How one aspect of a device's posture changed, in Datto's words.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Change<'a> {
+    pub(crate) aspect: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<Text<'a>>,
+    pub(crate) to: Text<'a>,
 }
 
 /// A whole event, as it is written.
@@ -74,6 +92,8 @@ pub(crate) struct OcsfEvent<'a> {
     pub(crate) status: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status_detail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) status_code: Option<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) message: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -86,6 +106,16 @@ pub(crate) struct OcsfEvent<'a> {
     pub(crate) count: Option<i32>,
     #[serde(flatten)]
     pub(crate) body: Body<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) action_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) action: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disposition_id: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disposition: Option<Text<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) attacks: Vec<Attack<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) observables: Vec<Observable<'a>>,
     pub(crate) metadata: Metadata<'a>,
@@ -95,6 +125,8 @@ pub(crate) struct OcsfEvent<'a> {
     pub(crate) unmapped: Option<String>,
     #[serde(skip)]
     pub(crate) raw_data: Option<&'a str>,
+    #[serde(skip)]
+    pub(crate) posture: Option<Change<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) raw_data_size: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,6 +158,7 @@ impl<'a> Draft<'a> {
             severity,
             status: None,
             status_detail: None,
+            status_code: None,
             message: String::new(),
             start_time: None,
             end_time: None,
@@ -139,7 +172,10 @@ impl<'a> Draft<'a> {
             labels: Vec::new(),
             tags: Vec::new(),
             profiles: Vec::new(),
+            control: None,
+            lens: None,
             finding_uid: None,
+            posture: None,
         }
     }
 
@@ -161,6 +197,7 @@ impl<'a> Draft<'a> {
             activity_name: self.activity.caption.clone().into_owned(),
             activity_id: self.activity.id,
             severity_id: u8::try_from(self.severity.id).unwrap_or(u8::MAX),
+            labels: self.labels.clone(),
             time: Millis(self.time),
             logged_time: envelope.received_at,
             subject: subject.unwrap_or_else(|| envelope.native_id.clone()),
@@ -183,7 +220,7 @@ impl<'a> Draft<'a> {
         let entra_id = entra_id.map(|value| Tag { name: "datto.entra_device_id".into(), value });
         let tags = scope.tags().into_iter().chain(entra_id).chain(self.tags).collect();
         let cut = notes.cut();
-        let metadata = Metadata {
+        let mut metadata = Metadata {
             original_time: self.original_time,
             correlation_uid: self.correlation_uid,
             event_code: self.event_code,
@@ -192,6 +229,11 @@ impl<'a> Draft<'a> {
             tags,
             debug: notes.into_debug(),
             ..envelope::metadata(id, scope)
+        };
+        metadata.transformation_info_list.extend(self.lens);
+        let (action, disposition, attacks) = match self.control {
+            Some(control) => (Some(control.action), Some(control.disposition), control.attacks),
+            None => (None, None, Vec::new()),
         };
         let event = OcsfEvent {
             activity_id: self.activity.id,
@@ -209,16 +251,23 @@ impl<'a> Draft<'a> {
             status_id: self.status.as_ref().map(|status| status.id),
             status: self.status.map(|status| status.caption),
             status_detail: self.status_detail,
+            status_code: self.status_code,
             message,
             start_time: self.start_time,
             end_time: self.end_time,
             duration: duration.filter(|duration| *duration >= 0),
             count: self.count,
             body: self.body,
+            action_id: action.as_ref().map(|action| action.id),
+            action: action.map(|action| action.caption),
+            disposition_id: disposition.as_ref().map(|disposition| disposition.id),
+            disposition: disposition.map(|disposition| disposition.caption),
+            attacks,
             observables: self.observables.into_list(),
             metadata,
             unmapped,
             raw_data,
+            posture: self.posture,
             raw_data_size: wants_raw.then_some(source.len()),
             raw_data_hash: wants_raw.then(|| fingerprint(source)),
         };

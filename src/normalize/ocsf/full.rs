@@ -8,13 +8,14 @@ use super::captions::{self, Class};
 use super::choice::{Choice, Text};
 use super::class::*;
 use super::event::Draft;
+use super::lens::Control;
 use super::object::asset::{Cloud, Component, Package, Resource, Sbom, SecurityState};
 use super::object::attack::{Attack, Named as AttackNamed};
 use super::object::device::{Agent, Device, Os};
 use super::object::endpoint::Endpoint;
 use super::object::finding::{Analytic, Evidence, File, FindingInfo, Malware, Ticket};
-use super::object::identity::{Account, Actor, Entity, Named, Organization, User};
-use super::object::metadata::Tag;
+use super::object::identity::{Account, Actor, Entity, Group, Named, Organization, User};
+use super::object::metadata::{Tag, Transformation};
 use super::object::observable::{Observables, Pivot};
 use super::object::work::{Job, Patch, Session};
 use super::scope::Scope;
@@ -50,11 +51,15 @@ pub(crate) fn events(record: &Record, context: &Context<'_>) -> Vec<Full> {
 fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &Context<'_>) -> Value {
     let scope = Scope::new(&record.envelope, context);
     let has_incident = matches!(body, Body::Finding(_));
-    // A finding tells what changed, an item of the inventory that it is gone.
-    let has_detail = matches!(
-        body,
-        Body::Finding(_) | Body::Device(_) | Body::CloudResources(_) | Body::User(_) | Body::Software(_)
-    );
+    // A finding tells what changed, an item of the inventory that it is gone, an activity why it failed.
+    let is_work = matches!(body, Body::JobActivity(_) | Body::PatchState(_) | Body::EntityManagement(_));
+    let has_detail = is_work
+        || matches!(
+            body,
+            Body::Finding(_) | Body::Device(_) | Body::CloudResources(_) | Body::User(_) | Body::Software(_)
+        );
+    let has_code = matches!(body, Body::PatchState(_) | Body::EntityManagement(_));
+    let has_count = matches!(body, Body::Finding(_) | Body::EntityManagement(_));
     let mut observables = Observables::default();
     observables.add("device.uid", Pivot::DeviceUid, some().as_ref());
     let mut draft = Draft {
@@ -65,10 +70,11 @@ fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &
         severity: Choice::of(captions::SEVERITY, 1),
         status: Some(Choice::of(class.statuses, 1)),
         status_detail: has_detail.then(|| "x".to_owned()),
+        status_code: has_code.then(|| "x".to_owned()),
         message: "x".to_owned(),
         start_time: Some(1_795_212_345_000),
         end_time: Some(1_795_212_346_000),
-        count: has_incident.then_some(1),
+        count: has_count.then_some(1),
         body,
         observables,
         residue: super::residue::Residue::default(),
@@ -77,8 +83,11 @@ fn event(class: &'static Class, body: Body<'static>, record: &Record, context: &
         correlation_uid: some(),
         labels: vec!["audit"],
         tags: vec![Tag { name: Text::Borrowed("x"), value: Text::Borrowed("x") }],
-        profiles: if has_incident { vec!["incident"] } else { Vec::new() },
+        profiles: vec![if has_incident { "incident" } else { "security_control" }],
+        control: (!has_incident).then(|| Control::observed(vec![attack()])),
+        lens: Some(Transformation::lens("x")),
         finding_uid: None,
+        posture: None,
     };
     let mut notes = Notes::default();
     notes.add("x".to_owned());
@@ -189,7 +198,6 @@ fn finding() -> Finding<'static> {
 }
 
 fn finding_info() -> FindingInfo<'static> {
-    let named = || AttackNamed { uid: "T1078.004", name: Some("x"), src_url: Some("https://x.example/".to_owned()) };
     FindingInfo {
         uid: text(),
         uid_alt: some(),
@@ -201,10 +209,14 @@ fn finding_info() -> FindingInfo<'static> {
         last_seen_time: Some(1_795_212_345_000),
         modified_time: Some(1_795_212_345_000),
         analytic: Analytic { name: text(), uid: some(), type_id: 1, kind: text(), category: "x" },
-        attacks: vec![Attack { technique: named(), sub_technique: Some(named()), version: Some("18.0") }],
-        data_sources: Some(["x".to_owned()]),
+        attacks: vec![attack()],
         src_url: Some("https://x.example/".to_owned()),
     }
+}
+
+fn attack() -> Attack<'static> {
+    let named = || AttackNamed { uid: "T1078.004", name: Some("x") };
+    Attack { tactic: Some(named()), technique: named(), sub_technique: Some(named()), version: Some("19.0") }
 }
 
 fn authentication() -> Authentication<'static> {
@@ -266,6 +278,8 @@ fn user() -> User<'static> {
         kind: some(),
         org: Some(organization()),
         account: Some(account()),
+        groups: vec![Group { name: text(), kind: "x" }],
+        has_mfa: Some(true),
     }
 }
 

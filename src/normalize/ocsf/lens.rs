@@ -1,43 +1,64 @@
-//! What the lens adds to an event: techniques, where the class takes them without a profile that vintner does not apply
-//! (event-schema.md section 1, decision 4), which only `finding_info` of a Detection Finding does; else tags.
+//! What the lens adds to an event: the techniques in `attacks`, of a finding in `finding_info.attacks`; the rules and their rank as
+//! tags. `attacks` belongs to the profile `security_control`, which also asks what was done about it: it was observed and logged.
 
-use super::choice::Text;
+use super::captions;
+use super::choice::{Choice, Text};
+use super::class::Body;
+use super::event::Draft;
 use super::object::attack::Attack;
-use super::object::metadata::Tag;
-use crate::normalize::lens::rule::{Rule, Technique};
+use super::object::metadata::{Tag, Transformation};
+use super::scope::Scope;
+use crate::normalize::lens::rule::{Rank, Rule, Technique};
 
-/// Who acted, and from where.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Acting<'a> {
-    pub(crate) user: Option<Text<'a>>,
-    pub(crate) address: Option<Text<'a>>,
+/// `action_id`: neither allowed nor denied.
+const OBSERVED: u32 = 3;
+/// `disposition_id`: written down, with no further action.
+const LOGGED: u32 = 17;
+/// The profile that `attacks` belongs to on every class but the finding.
+const PROFILE: &str = "security_control";
+
+/// The attributes of the profile `security_control` that vintner fills.
+#[derive(Clone, Debug)]
+pub(crate) struct Control<'a> {
+    pub(crate) action: Choice<'a>,
+    pub(crate) disposition: Choice<'a>,
+    pub(crate) attacks: Vec<Attack<'a>>,
 }
 
-/// `finding_info.attacks`.
-pub(crate) fn attacks<'a>(hits: &[&'a Rule]) -> Vec<Attack<'a>> {
-    techniques(hits).into_iter().map(Attack::of).collect()
+impl<'a> Control<'a> {
+    /// Techniques that were observed.
+    pub(crate) fn observed(attacks: Vec<Attack<'a>>) -> Self {
+        let action = Choice::of(captions::ACTION, OBSERVED);
+        Self { action, disposition: Choice::of(captions::DISPOSITION, LOGGED), attacks }
+    }
 }
 
-/// The tags of rules alone, for a class that takes the techniques elsewhere.
-pub(crate) fn rule_tags<'a>(hits: &[&'a Rule]) -> Vec<Tag<'a>> {
+/// Adds what the rules that fit say; nothing without one.
+pub(crate) fn mark<'a>(draft: &mut Draft<'a>, hits: &[&'a Rule], scope: &Scope<'a>) {
+    let Some(rank) = hits.iter().map(|rule| rule.rank).max() else { return };
+    draft.tags.extend(tags(hits, rank));
+    draft.lens = Some(Transformation::lens(&scope.options().lens.version));
+    let attacks: Vec<Attack<'a>> = techniques(hits).into_iter().map(Attack::of).collect();
+    if attacks.is_empty() {
+        return;
+    }
+    match &mut draft.body {
+        Body::Finding(finding) => finding.finding_info.attacks = attacks,
+        _ => {
+            draft.profiles.push(PROFILE);
+            draft.control = Some(Control::observed(attacks));
+        }
+    }
+}
+
+/// Names of the rules, their rank, and the tags that they name.
+fn tags<'a>(hits: &[&'a Rule], rank: Rank) -> Vec<Tag<'a>> {
+    let tag = |name: &'static str, value| Tag { name: Text::Borrowed(name), value };
     let names = hits.iter().map(|rule| tag("lens.rule", Text::Borrowed(&rule.id)));
+    let rank = tag("lens.rank", Text::Borrowed(rank.as_str()));
     let own = hits.iter().flat_map(|rule| &rule.tags);
     let own = own.map(|(name, value)| Tag { name: Text::Borrowed(name), value: Text::Borrowed(value) });
-    names.chain(own).collect()
-}
-
-/// The tags of rules with their techniques and with who acted, whatever attribute the class has for that; none without a hit.
-pub(crate) fn all_tags<'a>(hits: &[&'a Rule], acting: Acting<'a>) -> Vec<Tag<'a>> {
-    if hits.is_empty() {
-        return Vec::new();
-    }
-    let mut tags = rule_tags(hits);
-    let techniques = techniques(hits);
-    tags.extend(techniques.iter().map(|technique| tag("attack.technique", Text::Borrowed(&technique.id))));
-    tags.extend(techniques.iter().map(|technique| tag("attack.technique_name", Text::Borrowed(&technique.name))));
-    tags.extend(acting.user.map(|user| tag("lens.actor", user)));
-    tags.extend(acting.address.map(|address| tag("lens.src_ip", address)));
-    tags
+    names.chain([rank]).chain(own).collect()
 }
 
 /// The techniques of all rules, each once.
@@ -49,8 +70,4 @@ fn techniques<'a>(hits: &[&'a Rule]) -> Vec<&'a Technique> {
         }
     }
     found
-}
-
-fn tag<'a>(name: &'static str, value: Text<'a>) -> Tag<'a> {
-    Tag { name: Text::Borrowed(name), value }
 }

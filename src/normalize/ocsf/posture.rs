@@ -7,11 +7,14 @@
 use super::captions;
 use super::choice::{Choice, Text};
 use super::class::{Body, ConfigState};
-use super::event::Draft;
+use super::event::{Change, Draft};
+use super::lens;
 use super::object::asset::SecurityState;
 use super::scope::{DeviceNames, Scope, text};
 use super::severity;
 use crate::normalize::json::fields::Fields;
+use crate::normalize::lens::Facts;
+use crate::normalize::lens::rule::Rule;
 use crate::normalize::notes::Notes;
 use crate::record::Marker;
 
@@ -29,6 +32,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         | Marker::Resolved(_)
         | Marker::Vanished(_)
         | Marker::Once
+        | Marker::Derived(_)
         | Marker::Item(..)
         | Marker::Own(..) => ("posture", "", scope.polled_at()),
     };
@@ -46,12 +50,17 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     };
 
     let now = Posture::of(aspect, new);
-    let before = old.map(|old| Posture::of(aspect, &old));
+    let before = old.as_deref().map(|old| Posture::of(aspect, old));
     let level = Choice::of(captions::SECURITY_LEVEL, now.level());
     let level_before = before.as_ref().map(|before| Choice::of(captions::SECURITY_LEVEL, before.level()));
     let state = protection(aspect, new).map(|id| Choice::of(captions::DEVICE_STATE, id));
-    let (key, default) = if level.id == AT_RISK { ("posture.at_risk", 3) } else { ("posture.secure", 1) };
-    let severity = severity::of_event(key, default, &scope.options().severities);
+    let severities = &scope.options().severities;
+    let severity = if level.id == AT_RISK {
+        severity::of_risk(aspect, severities)
+    } else {
+        severity::of_event("posture.secure", 1, severities)
+    };
+    let hits = hits(scope, aspect, old.as_deref(), new);
     let body = ConfigState {
         device: device.clone(),
         state_id: state.as_ref().map(|state| state.id),
@@ -73,7 +82,20 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     draft.labels = vec!["posture", "derived"];
     draft.observables.add_device(&device);
     draft.residue.fields(&fields, notes);
+    draft.posture = Some(Change { aspect: aspect.into(), from: old, to: new.into() });
+    lens::mark(&mut draft, &hits, scope);
     draft
+}
+
+/// The rules of the lens that fit.
+fn hits<'a>(scope: &Scope<'a>, aspect: &str, old: Option<&str>, new: &str) -> Vec<&'a Rule> {
+    let class = format!("posture.{}", aspect.to_lowercase());
+    let details = |name: &str| match name {
+        "from" => old.map(Text::from).into_iter().collect(),
+        "to" => vec![Text::from(new)],
+        _ => Vec::new(),
+    };
+    scope.options().lens.hits(&Facts::of_inventory(&class, &details))
 }
 
 /// What one word says of a device's security.
@@ -82,6 +104,8 @@ enum Posture {
     Secure,
     /// `security_states[].state_id`.
     AtRisk(u32),
+    /// In a way that the schema has no number for.
+    AtRiskOtherwise(String),
 }
 
 impl Posture {
@@ -91,7 +115,8 @@ impl Posture {
             ("antivirus", "RunningAndNotUpToDate") => Self::AtRisk(1),
             ("antivirus", "NotDetected") => Self::AtRisk(11),
             ("patch", "InstallError") => Self::AtRisk(23),
-            ("patch", "NoPolicy" | "ApprovedPending") => Self::AtRisk(2),
+            ("patch", "NoPolicy") => Self::AtRisk(2),
+            ("patch", "ApprovedPending") => Self::AtRiskOtherwise(word.to_owned()),
             ("patch", "RebootRequired") | ("reboot", "true") => Self::AtRisk(9),
             ("antivirus", "RunningAndUpToDate") | ("patch", "FullyPatched") | ("reboot", "false") => Self::Secure,
             _ => Self::Unknown,
@@ -102,13 +127,16 @@ impl Posture {
         match self {
             Self::Unknown => UNKNOWN,
             Self::Secure => SECURE,
-            Self::AtRisk(_) => AT_RISK,
+            Self::AtRisk(_) | Self::AtRiskOtherwise(_) => AT_RISK,
         }
     }
 
     fn states(self) -> Vec<SecurityState<'static>> {
-        let Self::AtRisk(id) = self else { return Vec::new() };
-        let Choice { id: state_id, caption: state } = Choice::of(captions::SECURITY_STATE, id);
+        let Choice { id: state_id, caption: state } = match self {
+            Self::Unknown | Self::Secure => return Vec::new(),
+            Self::AtRisk(id) => Choice::of(captions::SECURITY_STATE, id),
+            Self::AtRiskOtherwise(word) => Choice::other(Text::Owned(word)),
+        };
         vec![SecurityState { state_id, state }]
     }
 }

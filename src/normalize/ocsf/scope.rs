@@ -18,6 +18,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) context: &'a Context<'a>,
     pub(crate) account: Option<&'a Account>,
     pub(crate) site: Place<'a>,
+    /// Names of the acting user in lower case, where the record itself no longer holds them (`[events] users`).
+    pub(crate) acting_users: Option<&'a [String]>,
 }
 
 /// The site of the record, as far as it is known.
@@ -40,7 +42,7 @@ impl<'a> Scope<'a> {
             (None, SiteRef::Name(name)) => Place { name: text(name), ..Place::default() },
             (None, SiteRef::None | SiteRef::Device | SiteRef::Unknown) => Place::default(),
         };
-        Self { envelope, context, account: context.directory.account(&envelope.account), site }
+        Self { envelope, context, account: context.directory.account(&envelope.account), site, acting_users: None }
     }
 
     /// How the sink wants its events.
@@ -76,7 +78,8 @@ impl<'a> Scope<'a> {
         Organization { uid: text(&tenant.id), name, ou_uid: self.site.uid.clone(), ou_name: self.site.name.clone() }
     }
 
-    /// The record's device: what the inventory knows of it, under the names that the record itself gives it.
+    /// The record's device: what the inventory knows of it, under the names that the record itself gives it. Its agent and its
+    /// description are in its own event.
     pub(crate) fn device(&self, named: DeviceNames<'a>) -> Device<'a> {
         let known = self.context.device.filter(|known| named.uid.as_deref().is_none_or(|uid| uid == known.uid()));
         let mut device = known.map_or_else(Device::unknown, KnownDevice::device);
@@ -84,6 +87,7 @@ impl<'a> Scope<'a> {
         device.uid_alt = named.id.or(device.uid_alt);
         device.hostname = named.hostname.or(device.hostname);
         device.org = Some(self.org());
+        (device.agent_list, device.desc, device.is_managed) = (Vec::new(), None, None);
         let entra = known.zip(self.udfs().entra_device_id).and_then(|(known, udf)| known.entra_device_id(udf));
         device.entra_id = entra.map(Text::Borrowed);
         device

@@ -9,4 +9,4 @@
 pub(crate) const OCSF: &str = "1.8.0";
 
 /// Version of the mapping itself, in `metadata.transformation_info_list`: raised when the same record makes another event.
-pub(crate) const MAPPING: &str = "1";
+pub(crate) const MAPPING: &str = "2";

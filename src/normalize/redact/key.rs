@@ -19,8 +19,12 @@ pub(super) enum Verdict {
     Remove,
     /// Only that there was something is kept.
     Replace,
+    /// Name and value go; a key of its own says that there was one.
+    Mark,
 }
 
+/// The key, in compact form, under which an activity has the variable that was changed, name and value.
+const VARIABLE: &str = "datavariable";
 /// The key, in compact form, under which an alert says what was done about it.
 const RESPONSES: &str = "responseactions";
 /// Parts of keys that are secrets in every record.
@@ -79,7 +83,11 @@ impl<'r> Rules<'r> {
             // A yes, a no or nothing is no secret: `passwordExpired`, `hasStdOut`.
             !matches!(value, b't' | b'f' | b'n') && self.is_secret(&name, in_proxy)
         };
-        if is_secret { Verdict::Remove } else { Verdict::Keep }
+        match is_secret {
+            true if self.look_into_texts() && name == VARIABLE => Verdict::Mark,
+            true => Verdict::Remove,
+            false => Verdict::Keep,
+        }
     }
 
     fn is_secret(self, name: &str, in_proxy: bool) -> bool {

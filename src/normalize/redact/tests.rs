@@ -57,7 +57,8 @@ fn details_are_stripped_inside_their_text() {
         "data.password":"p","data.password_expired":true,"data.proxy_username":"u","data.site_id":884411}"#;
     let source = serde_json::json!({ "id": "1", "details": inner }).to_string();
     let out: serde_json::Value = serde_json::from_str(&stripped(RecordKind::ActivityUser, &source)).unwrap();
-    let expected = r#"{"data.variable_name":"n","data.password_expired":true,"data.site_id":884411}"#;
+    let expected =
+        r#"{"data.variable_changed":true,"data.variable_name":"n","data.password_expired":true,"data.site_id":884411}"#;
     assert_eq!(out["details"].as_str(), Some(expected));
     let clean = r#"{"details":"{ \"a\" : 1 }"}"#;
     assert_eq!(stripped(RecordKind::ActivityUser, clean), clean);
@@ -151,6 +152,17 @@ fn the_quick_look_overlooks_no_secret() {
     }
     let clean = r#"{"hasStdOut":false,"hostname":"CDHQ-FS01","user":{"userName":"jane.doe"}}"#;
     assert!(!key::may_name_a_secret(clean));
+}
+
+/// Safety: of a variable only that it was changed is kept; a second time changes nothing.
+#[test]
+fn a_changed_variable_leaves_its_mark_and_nothing_else() {
+    for value in ["\"smtpPassword=s3cr3t\"", r#"{"name":"s3cr3t","value":"s3cr3t"}"#, r#"["s3cr3t"]"#, "17"] {
+        let once = stripped(RecordKind::ActivityUser, &format!(r#"{{"details":{{"data.variable":{value},"a":1}}}}"#));
+        assert_eq!(once, r#"{"details":{"data.variable_changed":true,"a":1}}"#, "{value}");
+        assert_eq!(stripped(RecordKind::ActivityUser, &once), once);
+    }
+    assert_eq!(stripped(RecordKind::Site, r#"{"data.variable":"s3cr3t"}"#), "{}");
 }
 
 /// Safety: the field that holds a device's id in Entra may hold a secret as well, and nobody listed it.

@@ -16,6 +16,7 @@ struct Row<'a> {
     analytic: (&'a str, u32),
     types: Value,
     title: &'a str,
+    message: &'a str,
     /// `evidences`.
     evidence: Value,
 }
@@ -39,7 +40,7 @@ fn check(row: &Row<'_>, fields: Value) -> Value {
         assert_eq!(info["analytic"]["category"], row.label);
         assert_eq!(info["types"], row.types, "{class}");
         assert_eq!(info["title"], row.title, "{class}");
-        assert_eq!(info["data_sources"], json!([format!("Datto RMM monitor: {class}")]));
+        assert_eq!(event["message"], row.message, "{class}");
         assert_eq!(event["evidences"], row.evidence, "{class}");
         let source = serde_json::from_str(record.source.get()).unwrap();
         assert_eq!(missing(&source, &event), Vec::<String>::new(), "{class}");
@@ -54,16 +55,15 @@ fn a_context_that_nobody_has_described() {
         label: "operational",
         analytic: ("Monitor", 0),
         types: json!(["Other"]),
-        title: "ESXI_DATASTORE_CTX on CDHQ-FS01",
+        title: "Alert of esxi_datastore_ctx",
+        message: "esxi_datastore_ctx on CDHQ-FS01",
         evidence: json!([{ "name": "Context", "data": { "a": { "b": [1.50] }, "": "x", "c.d": true } }]),
     };
     let fields = json!({ "a": { "b": [1.50, null] }, "": "x", "c.d": true, "e": [] });
-    let row = Row { title: "esxi_datastore_ctx on CDHQ-FS01", classes: &row.classes[..0], ..row };
-    check(&row, fields.clone());
     let mut context = fields;
     context["@class"] = json!("esxi_datastore_ctx");
     let event = World::contoso().alert(context);
-    assert_eq!(event["finding_info"]["title"], row.title);
+    assert_eq!((&event["finding_info"]["title"], &event["message"]), (&json!(row.title), &json!(row.message)));
     assert_eq!(event["evidences"], row.evidence);
     assert_eq!(event["finding_info"]["analytic"]["type_id"], 0);
 }
@@ -71,7 +71,8 @@ fn a_context_that_nobody_has_described() {
 #[test]
 fn a_context_without_a_class_or_none_at_all() {
     let event = World::contoso().alert(json!({ "status": "odd" }));
-    assert_eq!(event["finding_info"]["title"], "Alert on CDHQ-FS01");
+    assert_eq!(event["finding_info"]["title"], "Alert");
+    assert_eq!(event["message"], "Alert on CDHQ-FS01");
     assert_eq!(event["metadata"]["event_code"], "alert");
     assert_eq!(event["evidences"][0]["data"]["status"], "odd");
     for context in [Value::Null, json!({}), json!("text"), json!([1]), json!(7), json!({ "@class": { "x": 1 } })] {

@@ -11,6 +11,7 @@ use crate::clock::Millis;
 use crate::normalize::{Format, redact};
 use crate::record::{Marker, Record, RecordKind};
 
+mod detections;
 mod judge;
 
 fn elastic(mut world: World) -> World {
@@ -74,7 +75,7 @@ fn fields_of_an_alert() {
         "event": {
             "id": ocsf.id.to_string(), "kind": "alert", "category": ["malware"], "type": ["info"], "action": "alert-created",
             "code": "ransomware_ctx", "provider": "Datto RMM", "module": "datto_rmm", "dataset": "datto_rmm.alert",
-            "created": "2026-11-20T22:06:11.250Z", "ingested": "2026-11-20T22:06:11.254Z",
+            "created": "2026-11-20T22:06:11.250Z",
             "start": "2026-11-20T22:05:45.000Z", "severity": 47, "original": null, "hash": ecs["event"]["hash"],
             "reference": "https://vidal.rmm.example/alert/b7d0c7b2-51d4-4d0f-8a4e-0d0b5d3f9c77",
         },
@@ -82,11 +83,11 @@ fn fields_of_an_alert() {
         "rule": { "id": "ransomware_ctx", "name": "Ransomware monitor", "category": "security", "ruleset": "Datto RMM monitors" },
         "organization": { "id": "org-contoso", "name": "Contoso Dental" },
         "observer": { "vendor": "Datto", "product": "Datto RMM", "type": "rmm", "name": "vidal",
-            "hostname": "vidal-api.centrastage.net" },
+            "hostname": "vidal-api.centrastage.net", "version": env!("CARGO_PKG_VERSION") },
         "host": { "id": SERVER, "hostname": "CDHQ-FS01", "name": "cdhq-fs01", "ip": ["10.20.0.5"], "domain": "contoso.local",
             "type": "Server", "os": { "full": "Microsoft Windows Server 2022 Standard 10.0.20348",
                 "name": "Microsoft Windows Server 2022 Standard", "type": "windows", "platform": "windows", "version": "10.0.20348" } },
-        "file": { "path": "C:\\Shares\\Patients" },
+        "file": { "path": "C:\\Shares\\Patients", "type": "dir" },
         "related": { "hosts": ["CDHQ-FS01"], "ip": ["10.20.0.5"] },
         "labels": { "datto_account_uid": "ab1c0002", "datto_site_uid": SITE, "datto_site_name": "Contoso Dental - HQ",
             "org_tier": "gold" },
@@ -147,7 +148,7 @@ fn categories_of_alerts() {
         ("ransomware_ctx", "malware"),
         ("endpoint_security_threat_ctx", "intrusion_detection"),
         ("endpoint_security_windows_defender_ctx", "intrusion_detection"),
-        ("patch_ctx", "vulnerability"),
+        ("patch_ctx", "package"),
         ("action_ctx", "package"),
         ("process_status_ctx", "process"),
         ("process_resource_usage_ctx", "process"),
@@ -164,7 +165,9 @@ fn categories_of_alerts() {
     ];
     for (class, category) in rows {
         let ecs = opened(json!({ "@class": class, "monitorName": "m", "status": "x" }));
-        assert_eq!(kind(&ecs), json!(["alert", [category], ["info"], "alert-created", null]), "{class}");
+        let is_alert = ["security", "posture", "custom"].contains(&ecs["rule"]["category"].as_str().unwrap());
+        let as_kind = if is_alert { "alert" } else { "event" };
+        assert_eq!(kind(&ecs), json!([as_kind, [category], ["info"], "alert-created", null]), "{class}");
     }
     let virus =
         opened(json!({ "@class": "security_management_ctx", "virusName": "EICAR", "infectedFiles": ["C:\\e.com"] }));
@@ -180,7 +183,9 @@ fn categories_of_alerts() {
 #[test]
 fn evidence_in_fields_of_its_own() {
     let ecs = opened(json!({ "@class": "srvc_status_ctx", "serviceName": "Spooler", "status": "STOPPED" }));
-    assert_eq!(ecs["service"], json!({ "name": "Spooler", "state": "STOPPED" }));
+    assert!(ecs.get("service").is_none(), "in ECS that is the service that data comes from");
+    let evidence = &ecs["datto_rmm"]["ocsf"]["evidences"]["srvc_status_ctx"][0];
+    assert_eq!(evidence["data"], json!({ "serviceName": "Spooler", "status": "STOPPED" }));
     let ecs = opened(json!({ "@class": "process_status_ctx", "processName": "sqlservr.exe", "status": "STOPPED" }));
     assert_eq!(ecs["process"], json!({ "name": "sqlservr.exe" }));
     let ecs = opened(
@@ -280,8 +285,8 @@ fn jobs_patches_and_sessions() {
     assert_eq!(kind(&opened), json!(["event", ["session"], ["start"], "remote-jrto", "success"]));
     assert_eq!(opened["destination"], json!({ "address": "10.20.0.5", "ip": "10.20.0.5" }));
     assert_eq!((&opened["source"]["ip"], &opened["host"]["name"]), (&json!("::1"), &json!("cdhq-fs01")));
-    let ended = user("agent", "shot", json!({ "data.device_uid": SERVER, "data.end": 1_795_214_060_000_i64 }));
-    assert_eq!(kind(&ended), json!(["event", ["session"], ["end"], "remote-shot", "success"]));
+    let ended = user("agent", "rs", json!({ "data.device_uid": SERVER, "data.end": 1_795_214_060_000_i64 }));
+    assert_eq!(kind(&ended), json!(["event", ["session"], ["start"], "remote-rs", "success"]));
 }
 
 #[test]
@@ -332,21 +337,6 @@ fn systems() {
     let other = record(RecordKind::Device, "d", Marker::Once, r#"{"uid":"d","operatingSystem":"16.9.4"}"#);
     let other = document(World::contoso(), &other);
     assert_eq!(other["host"]["os"], json!({ "full": "16.9.4", "name": "16.9.4", "version": "16.9.4" }));
-}
-
-#[test]
-fn names_that_are_taken_are_left_to_datto() {
-    let mut record = alert(json!({ "@class": "wmi_ctx" }));
-    let mut source: Value = serde_json::from_str(record.source.get()).unwrap();
-    (source["ocsf"], source["ocsf_"]) = (json!("theirs"), json!(7));
-    record.source = serde_json::value::to_raw_value(&source).unwrap();
-    let ecs = document(World::contoso(), &record);
-    assert_eq!((&ecs["datto_rmm"]["ocsf"], &ecs["datto_rmm"]["ocsf_"]), (&json!("theirs"), &json!(7)));
-    assert_eq!(ecs["datto_rmm"]["ocsf__"]["class_uid"], 2004);
-    let mut world = World::contoso();
-    world.tenant.labels = [("a.b".to_owned(), "1".to_owned()), ("a_b".to_owned(), "2".to_owned())].into();
-    let ecs = document(world, &record);
-    assert_eq!((&ecs["labels"]["org_a_b"], &ecs["labels"]["org_a_b_"]), (&json!("1"), &json!("2")));
 }
 
 #[test]

@@ -18,6 +18,17 @@ const OF_A_DEVICE_ROW: [&str; 3] = [
 ];
 const OF_A_USER_ROW: [&str; 2] = [OF_A_DEVICE_ROW[0], OF_A_DEVICE_ROW[1]];
 
+/// What version 2 of the mapping does otherwise in every event; the examples are of version 1.
+const OF_VERSION_2: [&str; 5] = [
+    "/metadata/transformation_info_list/0/uid: \"2\" ≠ \"1\"",
+    // Only the device's own event describes its agent.
+    "/device/agent_list: null ≠",
+    "/device/desc: null ≠",
+    "/device/is_managed: null ≠",
+    // It repeats `analytic.uid`.
+    "/finding_info/data_sources: null ≠",
+];
+
 /// Makes the example's event from `record` and compares: all differences are `expected`, in order of their paths.
 #[track_caller]
 fn check(world: &World, name: &str, record: Record, expected: &[&str]) {
@@ -40,6 +51,7 @@ fn check_within(world: &World, name: &str, mut record: Record, left_out: &[&str]
     let made = world.event(&record);
     let mut found = Vec::new();
     differences("", &made, example, &mut found);
+    let left_out: Vec<&str> = left_out.iter().chain(&OF_VERSION_2).copied().collect();
     found.retain(|difference| !left_out.iter().any(|path| difference.starts_with(path)));
     assert_eq!(found, expected, "{name}");
     let source: Value = serde_json::from_str(record.source.get()).unwrap();
@@ -79,11 +91,14 @@ pub(super) fn differences(path: &str, made: &Value, published: &Value, out: &mut
     }
 }
 
+/// Host and value are in the message.
+const TITLE: &str = "/finding_info/title: \"Ransomware detected\" ≠ \"Ransomware detected on CDHQ-FS01\"";
+
 #[test]
 fn alert_opened() {
     let record = from_raw_data("detection_finding.create", RecordKind::Alert, Marker::Open);
     // `resolved` is a value of the record too while it is false.
-    let expected = ["/unmapped/datto_rmm/resolved: false ≠ null"];
+    let expected = [TITLE, "/unmapped/datto_rmm/resolved: false ≠ null"];
     check(&World::contoso(), "detection_finding.create", record, &expected);
 }
 
@@ -92,7 +107,7 @@ fn alert_resolved() {
     let marker = Marker::Resolved(Some(Millis(1_795_219_545_000)));
     let record = from_raw_data("detection_finding.close", RecordKind::Alert, marker);
     // The table of section 6 knows `modified_time` for the end of an alert, and no `last_seen_time`.
-    let expected = ["/finding_info/last_seen_time: null ≠ 1795219545000"];
+    let expected = ["/finding_info/last_seen_time: null ≠ 1795219545000", TITLE];
     check(&World::contoso(), "detection_finding.close", record, &expected);
 }
 
@@ -109,7 +124,13 @@ fn operational_alert() {
     let mut world = World::contoso();
     world.options.raw_data = crate::normalize::RawData::Off;
     let record = record(RecordKind::Alert, "", Marker::Open, &source.to_string());
-    check(&world, "detection_finding.operational", record, &["/unmapped/datto_rmm/resolved: false ≠ null"]);
+    let expected = [
+        "/finding_info/title: \"Disk space low\" ≠ \"Disk C: on CDHQ-FS01 has 7.5% free\"",
+        // A full disk is no alert of a SOC.
+        "/is_alert: false ≠ true",
+        "/unmapped/datto_rmm/resolved: false ≠ null",
+    ];
+    check(&world, "detection_finding.operational", record, &expected);
 }
 
 #[test]
@@ -132,10 +153,8 @@ fn device_move() {
     let with_tag = tags.replace("}]", &format!("}},{{\"name\":\"datto.to_tenant_uid\",\"value\":\"{NORTH}\"}}]"));
     let moved = format!("/metadata/tags: {with_tag} ≠ {tags}");
     let mut expected = vec![
-        // The record of the example has no address, and its device is one that the inventory manages.
+        // The record of the example has no address.
         "/actor/user/email_addr: null ≠ \"jane.doe@northwind.example\"",
-        "/entity/device/is_managed: true ≠ null",
-        "/entity_result/device/is_managed: true ≠ null",
         // Both sites belong to one organization there; here the second is its own, which a tag says too.
         "/entity_result/device/org/name: \"Contoso Dental - North\" ≠ \"Contoso Dental\"",
         "/entity_result/device/org/uid: \"c2a1e7d4-8f3b-4b61-b0c9-91d2f5a3e822\" ≠ \"org-contoso\"",
@@ -161,12 +180,21 @@ fn user_rows() {
     world.options.raw_data = crate::normalize::RawData::Off;
     let frobnicate =
         row("6fa04b31-73e6-3d20-98cb-2c4fadf0b106", "integrations", "frobnicate", "1795215400.0", json!({}));
-    // An audit entry is a completed action (section 7), here as everywhere.
-    let expected = ["/status: \"Success\" ≠ null", "/status_id: 1 ≠ null"];
+    // A thing without a name is known by its record; an audit entry is a completed action (section 7), here as everywhere.
+    let expected = [
+        "/entity/name: null ≠ \"integrations\"",
+        "/entity/uid: \"6fa04b31-73e6-3d20-98cb-2c4fadf0b106\" ≠ null",
+        "/status: \"Success\" ≠ null",
+        "/status_id: 1 ≠ null",
+    ];
     check(&world, "entity_management.fallback", frobnicate, &expected);
     let policy = json!({ "data.policy_id": 4412, "data.policy_name": "Workstation AV policy", "source.forwarded_ip": "198.51.100.23" });
     let policy = row("5e9f3a20-62d5-3c1f-87ba-1b3e9c8fa105", "policy", "edit", "1795215300.0", policy);
-    check(&world, "entity_management.policy", policy, &[]);
+    // Sentences since mapping version 2.
+    let expected = [
+        "/message: \"jane.doe edited policy Workstation AV policy\" ≠ \"jane.doe: policy edit (Workstation AV policy)\"",
+    ];
+    check(&world, "entity_management.policy", policy, &expected);
     let created = json!({ "data.user_id": 6001, "data.user_name": "sam.lee", "source.forwarded_ip": "198.51.100.23" });
     let created = row("27d0a4c2-0c31-39d5-8d39-6d4a1de0f102", "user", "create", "1795214700.5", created);
     check(&world, "account_change", created, &[]);
@@ -174,7 +202,12 @@ fn user_rows() {
         "data.deleted_roles": [], "source.forwarded_ip": "198.51.100.23" });
     let roles = row("3b6c2fd6-4a0c-3a4e-a1e4-7a31e2f9b103", "user", "edit", "1795214800.0", roles);
     // A portal user belongs to the MSP (section 5), also as the one acted on.
-    let expected = ["/user/org: {\"name\":\"Northwind IT Services\",\"uid\":\"ab1c0002\"} ≠ null"];
+    let expected = [
+        "/user/org: {\"name\":\"Northwind IT Services\",\"uid\":\"ab1c0002\"} ≠ null",
+        // Who is given the security level Administrator is one.
+        "/user/type: \"Admin\" ≠ \"User\"",
+        "/user/type_id: 2 ≠ 1",
+    ];
     check(&world, "user_access", roles, &expected);
 }
 
@@ -189,8 +222,9 @@ fn job() {
     let mut world = World::contoso();
     world.options.raw_data = crate::normalize::RawData::Off;
     let record = record(RecordKind::ActivityDevice, "", Marker::Once, &source.to_string());
-    // The example tells the flags of the output.
-    let expected = [OF_A_DEVICE_ROW[2]];
+    // The example has the flags of the output, and the note where mapping version 1 had it.
+    let expected =
+        ["/status_detail: \"Success\" ≠ null", "/unmapped/datto_rmm/note: null ≠ \"Success\"", OF_A_DEVICE_ROW[2]];
     check(&world, "scheduled_job_activity", record, &expected);
 }
 
@@ -199,6 +233,8 @@ fn remote_session() {
     let record = from_raw_data("tunnel_activity", RecordKind::ActivityDevice, Marker::Once);
     let [err, out, site] = OF_A_DEVICE_ROW;
     let expected = [
+        // jrto is Jump Remote Take Over.
+        "/message: \"jane.doe took over the screen of CDHQ-FS01 from 198.51.100.23\" ≠ \"jane.doe opened a jrto remote session to CDHQ-FS01 from 198.51.100.23\"",
         err,
         out,
         // It is `tunnel_type` already.
@@ -224,11 +260,10 @@ fn patch() {
     world.options.raw_data = crate::normalize::RawData::Off;
     let record = record(RecordKind::ActivityDevice, "", Marker::Once, &source.to_string());
     let mut expected = vec![
-        // The order of the details is the record's.
-        "/unmapped/datto_rmm/details/0/name: \"patch_activity.policy_uid\" ≠ \"patch_activity.result\"",
-        "/unmapped/datto_rmm/details/0/value: \"3d0f6b8a-10aa-4c1c-8d2e-7b1a9c3e5f77\" ≠ \"0\"",
-        "/unmapped/datto_rmm/details/1/name: \"patch_activity.result\" ≠ \"patch_activity.policy_uid\"",
-        "/unmapped/datto_rmm/details/1/value: \"0\" ≠ \"3d0f6b8a-10aa-4c1c-8d2e-7b1a9c3e5f77\"",
+        // Since mapping version 2: a sentence, and Datto's result as the code of the status.
+        "/message: \"2026-11 Cumulative Update for Windows Server 2022 (KB5070884) installed on CDHQ-FS01\" ≠ \"CDHQ-FS01: 2026-11 Cumulative Update for Windows Server 2022 (KB5070884) installed\"",
+        "/status_code: \"0\" ≠ null",
+        "/unmapped/datto_rmm/details: [{\"name\":\"patch_activity.policy_uid\",\"value\":\"3d0f6b8a-10aa-4c1c-8d2e-7b1a9c3e5f77\"}] ≠ [{\"name\":\"patch_activity.result\",\"value\":\"0\"},{\"name\":\"patch_activity.policy_uid\",\"value\":\"3d0f6b8a-10aa-4c1c-8d2e-7b1a9c3e5f77\"}]",
     ];
     expected.extend(OF_A_DEVICE_ROW);
     check(&world, "patch_state", record, &expected);

@@ -42,12 +42,12 @@ fn every_posture_word_has_its_state_level_and_severity() {
         ("antivirus", json!("RunningAndUpToDate"), json!("RunningAndNotUpToDate"), 2, 1, 3),
         ("antivirus", json!("RunningAndUpToDate"), json!("NotDetected"), 1, 11, 3),
         ("antivirus", json!("NotRunning"), json!("RunningAndUpToDate"), 2, 0, 1),
-        ("patch", json!("FullyPatched"), json!("InstallError"), 0, 23, 3),
-        ("patch", json!("FullyPatched"), json!("NoPolicy"), 0, 2, 3),
-        ("patch", json!("FullyPatched"), json!("ApprovedPending"), 0, 2, 3),
-        ("patch", json!("FullyPatched"), json!("RebootRequired"), 0, 9, 3),
+        ("patch", json!("FullyPatched"), json!("InstallError"), 0, 23, 2),
+        ("patch", json!("FullyPatched"), json!("NoPolicy"), 0, 2, 2),
+        ("patch", json!("FullyPatched"), json!("ApprovedPending"), 0, 99, 2),
+        ("patch", json!("FullyPatched"), json!("RebootRequired"), 0, 9, 2),
         ("patch", json!("InstallError"), json!("FullyPatched"), 0, 0, 1),
-        ("reboot", json!(false), json!(true), 0, 9, 3),
+        ("reboot", json!(false), json!(true), 0, 9, 2),
         ("reboot", json!(true), json!(false), 0, 0, 1),
     ];
     for (aspect, old, new, state, security, severity) in cases {
@@ -63,6 +63,9 @@ fn every_posture_word_has_its_state_level_and_severity() {
         assert_eq!(event.get("prev_security_states").is_some(), security == 0, "{name}");
         assert_eq!((&event["time"], &event["metadata"]["event_code"]), (&json!(POLLED_AT), &json!(aspect)), "{name}");
         assert!(event["message"].as_str().unwrap().contains("went from"), "{name}");
+        if security == 99 {
+            assert_eq!(event["security_states"][0]["state"], new, "Datto's own word");
+        }
     }
 }
 
@@ -167,5 +170,32 @@ fn a_message_ends_exactly_at_its_limit() {
         let event = World::contoso().event(&record(RecordKind::Site, SITE, Marker::Vanished(1), &source.to_string()));
         assert_eq!(event["message"].as_str().unwrap().chars().count(), 512, "{more}");
         assert_eq!(event["metadata"].get("is_truncated").is_some(), is_cut, "{more}");
+    }
+}
+
+/// The category of every network device is the same; its type says what it is.
+#[test]
+fn network_devices_by_their_type() {
+    for (kind, id, caption) in [
+        ("Switch", 10, "Switch"),
+        ("Router", 12, "Router"),
+        ("Firewall", 9, "Firewall"),
+        ("Camera", 99, "Network Device"),
+    ] {
+        let source = json!({ "uid": "d", "deviceType": { "category": "Network Device", "type": kind } }).to_string();
+        let event = World::contoso().event(&record(RecordKind::Device, "d", Marker::Once, &source));
+        assert_eq!((&event["device"]["type_id"], &event["device"]["type"]), (&json!(id), &json!(caption)), "{kind}");
+        assert_eq!(event["unmapped"]["datto_rmm"]["deviceType"]["type"], kind);
+    }
+}
+
+/// The agent and the description of a device are in its own event, not in every other one.
+#[test]
+fn only_its_own_event_describes_a_device() {
+    let other = World::contoso().alert(json!({ "@class": "ping_ctx" }));
+    assert_eq!(other["device"]["hostname"], "CDHQ-FS01");
+    let own = World::contoso().event(&record(RecordKind::Device, SERVER, Marker::Once, DEVICE));
+    for key in ["agent_list", "desc", "is_managed"] {
+        assert!(other["device"].get(key).is_none() && own["device"].get(key).is_some(), "{key}");
     }
 }

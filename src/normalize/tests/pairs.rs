@@ -23,7 +23,11 @@ use crate::normalize::{RawData, redact};
 use crate::record::{Marker, Record, RecordKind, SiteRef};
 
 /// What differs between two runs or two versions of the same mapping: left out of the expected events.
-const VOLATILE: [&str; 2] = ["/metadata/processed_time", "/metadata/transformation_info_list/0/product/version"];
+const VOLATILE: [&str; 3] = [
+    "/metadata/processed_time",
+    "/metadata/transformation_info_list/0/product/version",
+    "/metadata/transformation_info_list/1/uid",
+];
 
 /// A record with what surrounds it.
 pub(super) struct Pair {
@@ -164,7 +168,7 @@ impl Pair {
         let mut event = self.event();
         for pointer in VOLATILE {
             let (parent, key) = pointer.rsplit_once('/').unwrap();
-            event.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+            event.pointer_mut(parent).and_then(Value::as_object_mut).and_then(|object| object.remove(key));
         }
         event
     }

@@ -54,11 +54,11 @@ fn rule_1_remote_session() {
 }
 
 #[test]
-fn rule_1_remote_tools_count_as_sessions_and_end() {
+fn rule_1_one_record_is_one_whole_session_or_use_of_a_tool() {
     let details = json!({ "data.device_id": 1_048_576, "data.device_uid": SERVER, "data.device_name": "CDHQ-FS01",
         "data.direct": true, "data.start": 1_795_214_000_000_i64, "data.end": "1795214060000" });
     let event = user("agent", "shot", details.clone());
-    assert_eq!(kind(&event), (4014, 2));
+    assert_eq!((kind(&event), &event["activity_name"]), ((4014, 99), &json!("Screenshot")));
     assert_eq!(
         (&event["start_time"], &event["end_time"]),
         (&json!(1_795_214_000_000_i64), &json!(1_795_214_060_000_i64))
@@ -66,8 +66,24 @@ fn rule_1_remote_tools_count_as_sessions_and_end() {
     assert_eq!((&event["duration"], &event["tunnel_type"]), (&json!(60_000), &json!("shot")));
     assert_eq!((&event["device"]["uid"], &event["device"]["uid_alt"]), (&json!(SERVER), &json!("1048576")));
     assert!(event.get("session").is_none());
-    for (category, action) in [("web.remote", "rto"), ("web.remote.chat", "session"), ("remote", "chat")] {
-        assert_eq!(kind(&user(category, action, json!({}))), (4014, 1), "{category}");
+    let session = user("agent", "rs", details.clone());
+    assert_eq!((kind(&session), &session["duration"]), ((4014, 1), &json!(60_000)), "it opened, though it has an end");
+    assert_eq!(session["time"], 1_795_214_400_125_i64, "the record's own date");
+    for (category, action, activity, app) in [
+        ("web.remote", "rto", "Open", "Datto RMM Web Remote"),
+        ("web.remote.chat", "session", "Chat", "Datto RMM Chat"),
+        ("remote", "chat", "Chat", "Datto RMM Chat"),
+        ("remote", "jrto", "Open", "Datto RMM Web Remote"),
+        ("agent", "event", "Event Viewer", "Datto RMM Event Viewer"),
+        ("agent", "file", "File Manager", "Datto RMM File Manager"),
+        ("agent", "rs", "Open", "Datto RMM Remote Support"),
+    ] {
+        let event = user(category, action, json!({}));
+        assert_eq!(
+            (&event["activity_name"], &event["app_name"]),
+            (&json!(activity), &json!(app)),
+            "{category} {action}"
+        );
     }
     assert_eq!(kind(&user("agent", "uninstall", details)).0, 3004, "no remote tool");
     assert_eq!(kind(&device("agent", "shot", json!({}))).0, 3004, "no USER row");
@@ -118,7 +134,7 @@ fn rule_3_job() {
         assert_eq!((&event["job"]["run_state_id"], &event["job"]["user"]["uid"]), (&json!(3), &json!("5521")));
         assert_eq!(event["metadata"]["correlation_uid"], "j-1");
         assert_eq!(event["unmapped"]["datto_rmm"]["job"]["status"], "active");
-        assert_eq!(event["unmapped"]["datto_rmm"]["note"], "by hand");
+        assert_eq!(event["status_detail"], "by hand");
     }
     let failed = device("job", "deployment", json!({ "job.name": "Reboot", "note": "Access denied." }));
     assert_eq!(
@@ -233,7 +249,7 @@ fn rule_7_device_move() {
     assert!(event["unmapped"]["datto_rmm"]["details"].to_string().contains("nobody-knows"));
     assert!(!event["metadata"]["tags"].to_string().contains("datto.to_tenant_uid"));
     let nameless = user("device", "move.device", json!({}));
-    assert_eq!((kind(&nameless), &nameless["entity"]["name"]), ((3004, 5), &json!("device")), "no device: rule 9");
+    assert_eq!((kind(&nameless), &nameless["entity"]["uid"]), ((3004, 5), &json!("1f0a6b8c")), "no device: rule 9");
 }
 
 #[test]
@@ -247,7 +263,8 @@ fn rule_8_alert_resolved_in_the_portal() {
     assert!(many["metadata"].get("correlation_uid").is_none());
     let array = user("monitor", "resolve.alert", json!({ "data.alert_uid_list": ["a-1", "a-2"] }));
     assert_eq!(array["entity"]["uid"], "a-1");
-    assert_eq!(user("monitor", "resolve.alert", json!({}))["entity"]["name"], "alert");
+    assert_eq!((&array["count"], array["entity"].get("name")), (&json!(2), None));
+    assert_eq!(user("monitor", "resolve.alert", json!({}))["entity"]["uid"], "1f0a6b8c");
 }
 
 #[test]
@@ -304,10 +321,14 @@ fn rule_9_entities() {
     let filter = entity("filter", json!({ "data.id": 3, "data.name": "Servers" }));
     assert_eq!((&filter["type_id"], &filter["group"]), (&json!(3), &json!({ "uid": "3", "name": "Servers" })));
     assert_eq!(entity("security.level", json!({}))["type_id"], 3);
-    assert_eq!(entity("account", json!({})), json!({ "type_id": 4, "type": "Organization", "name": "account" }));
+    let msp = json!({ "uid": "ab1c0002", "name": "Northwind IT Services" });
+    let account = json!({ "type_id": 4, "type": "Organization", "uid": msp["uid"], "name": msp["name"], "org": msp });
+    assert_eq!(entity("account", json!({})), account);
+    let job = entity("job", json!({ "job.uid": "j-1", "job.name": "Reboot" }));
+    assert_eq!(job, json!({ "type_id": 99, "type": "job", "uid": "j-1", "name": "Reboot" }));
     let server = entity("device", json!({ "data.device_uid": SERVER, "data.device_hostname": "CDHQ-FS01" }));
     assert_eq!((&server["type_id"], &server["device"]["hostname"]), (&json!(1), &json!("CDHQ-FS01")));
-    assert_eq!(entity("branding", json!({})), json!({ "type_id": 99, "type": "branding", "name": "branding" }));
+    assert_eq!(entity("branding", json!({})), json!({ "type_id": 99, "type": "branding", "uid": "1f0a6b8c" }));
 }
 
 #[test]

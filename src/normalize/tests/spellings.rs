@@ -123,20 +123,20 @@ fn only_a_patch_that_says_so_is_installed() {
         )
     };
     let of = |action, details| state(&patch(action, details));
-    assert_eq!(of("run", json!({})), (0, 0, "CDHQ-FS01: KB1 patch run, outcome unknown".into()));
+    assert_eq!(of("run", json!({})), (0, 0, "KB1: run on CDHQ-FS01, outcome unknown".into()));
     assert_eq!(
         of("install", json!({"patch_activity.result": "0"})),
-        (1, 1, "CDHQ-FS01: KB1 installed".into()),
+        (1, 1, "KB1 installed on CDHQ-FS01".into()),
         "the published example has no flag either"
     );
-    assert_eq!(of("install", json!({"patch_activity.success": true})), (1, 1, "CDHQ-FS01: KB1 installed".into()));
-    assert_eq!(of("install", json!({"patch_activity.success": "true"})), (1, 1, "CDHQ-FS01: KB1 installed".into()));
+    assert_eq!(of("install", json!({"patch_activity.success": true})), (1, 1, "KB1 installed on CDHQ-FS01".into()));
+    assert_eq!(of("install", json!({"patch_activity.success": "true"})), (1, 1, "KB1 installed on CDHQ-FS01".into()));
     assert_eq!(
         of("install", json!({"patch_activity.success": false})),
-        (2, 2, "CDHQ-FS01: KB1 failed to install".into())
+        (2, 2, "KB1 failed to install on CDHQ-FS01".into())
     );
     let uninstall = json!({"patch_activity.success": true, "patch_activity.action": "UNINSTALL"});
-    assert_eq!(of("run", uninstall), (1, 2, "CDHQ-FS01: KB1 uninstalled".into()));
+    assert_eq!(of("run", uninstall), (1, 2, "KB1 uninstalled from CDHQ-FS01".into()));
     let without_patch = patch("run", json!({"patch_update.uid": null}));
     assert_eq!((&without_patch["class_uid"], &without_patch["status_id"]), (&json!(3004), &json!(0)));
     assert_eq!(patch("audit", json!({}))["status_id"], 1, "an audit is done once it is logged");
@@ -150,21 +150,21 @@ fn a_file_monitor_whose_kind_and_condition_are_null_still_says_what_it_is_about(
     };
     let nulls =
         of(json!({"@class": "fs_object_ctx", "path": "C:\\a", "objectType": null, "condition": null, "sample": 1.5}));
-    assert_eq!(nulls["finding_info"]["title"], "C:\\a on Contoso Dental - HQ");
+    assert_eq!(nulls["message"], "C:\\a on Contoso Dental - HQ");
     let file = of(json!({"@class": "fs_object_ctx", "path": "C:\\a", "objectType": "FILE", "condition": "REMOVED"}));
     assert_eq!(
-        (&file["finding_info"]["title"], &file["evidences"][0]["file"]["type_id"]),
-        (&json!("C:\\a: REMOVED on Contoso Dental - HQ"), &json!(1))
+        (&file["message"], &file["evidences"][0]["file"]["type_id"]),
+        (&json!("C:\\a on Contoso Dental - HQ is removed"), &json!(1))
     );
 }
 
 /// The portal gives such an alert no text, so the context has to.
 #[test]
-fn a_service_usage_monitor_has_a_title_of_its_context() {
+fn a_service_usage_monitor_has_a_message_of_its_context() {
     let source = r#"{"alertUid":"id-1","priority":"Low","diagnostics":null,
         "alertContext":{"@class":"srvc_resource_usage_ctx","serviceName":"MSSQLSERVER","type":"CPU","sample":93.5}}"#;
     let event = event_of(RecordKind::Alert, source, Format::Ocsf);
-    assert_eq!(event["finding_info"]["title"], "MSSQLSERVER CPU 93.5 on Contoso Dental - HQ");
+    assert_eq!(event["message"], "MSSQLSERVER uses 93.5 CPU on Contoso Dental - HQ");
 }
 
 /// The contract types it as text; a number keeps its digits.

@@ -105,7 +105,7 @@ fn an_alert_without_a_device_names_its_site() {
     assert!(event.get("device").is_none());
     let site = json!([{ "uid": SITE, "name": "Contoso Dental - HQ", "type": "Datto RMM site" }]);
     assert_eq!(event["resources"], site);
-    assert_eq!(event["finding_info"]["title"], "Contoso Dental - HQ is OFFLINE");
+    assert_eq!(event["message"], "Contoso Dental - HQ is offline");
     let mut nowhere = alert_at(SiteRef::None, Value::Null);
     nowhere.envelope.marker = Marker::Vanished(1);
     let event = World::msp().event(&nowhere);

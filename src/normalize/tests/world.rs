@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::inventory::{Account, Device, Site, SiteType};
 use crate::normalize::known::KnownDevice;
 use crate::normalize::udf::Udfs;
-use crate::normalize::{Context, Options, Unmappable, normalize};
+use crate::normalize::{Context, Options, RawData, Unmappable, normalize};
 use crate::org::Policy;
 use crate::org::directory::{Directory, Rule, Tenant};
 use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
@@ -79,7 +79,7 @@ impl World {
             directory: Directory::new(1, Arc::new(Policy::default()), vec![msp], sites),
             tenant: tenant("org-contoso", Some("Contoso Dental"), Rule::Uid),
             device: Some(device),
-            options: Options::default(),
+            options: Options { raw_data: RawData::Findings, ..Options::default() },
         }
     }
 

@@ -37,6 +37,7 @@ pub(crate) fn row(world: &World, row: &Row) -> Value {
         number: row.number,
         date: row.date,
         person: person(world, row),
+        listed: listed(world, row).into_iter().map(|device| (device.id, device.uid.as_str())).collect(),
         device: subject_device(world, row).map(|device| (device.id, device.uid.as_str(), device.hostname.as_str())),
         site: site.or_else(|| subject_site(world, row)).map(triple),
     };
@@ -78,6 +79,8 @@ pub(crate) fn device_of<'a>(world: &'a World, row: &Row) -> Option<&'a Device> {
 pub(crate) fn site_of<'a>(world: &'a World, row: &Row) -> Option<&'a Site> {
     let named = match &row.subject {
         Subject::Drawn { site, .. } => match words(world, row) {
+            // What only a list names may be of several sites.
+            ("USER", "device", "approved" | "delete" | "remove") => None,
             ("DEVICE", _, _) | ("USER", "site" | "device", _) => Some(*site),
             _ => None,
         },
@@ -94,6 +97,30 @@ fn subject_device<'a>(world: &'a World, row: &Row) -> Option<&'a Device> {
         Subject::Drawn { device, .. } => world.estate.device((*device)?),
         Subject::AlertResolved { .. } | Subject::DeviceMoved { .. } | Subject::Custom(_) => device_of(world, row),
     }
+}
+
+/// The devices that a list in the details names, wherever they are: the row's own and up to three others.
+fn listed<'a>(world: &'a World, row: &Row) -> Vec<&'a Device> {
+    let Subject::Drawn { device: Some(first), .. } = row.subject else { return Vec::new() };
+    let all = world.estate.devices.len();
+    let mut rng = world.dice.roll(Topic::ActivityList, row.number);
+    let others = (0..rng.usize(0..4)).map(|_| rng.usize(0..all.max(1))).collect::<Vec<_>>();
+    let mut places = vec![first];
+    for place in others {
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places.into_iter().filter_map(|place| world.estate.device(place)).collect()
+}
+
+/// Uids of the devices that the details of the row list, if they list several.
+pub(crate) fn listed_devices(world: &World, row: &Row) -> Vec<String> {
+    let is_list =
+        matches!(words(world, row), ("USER", "device", "approved" | "delete" | "remove") | ("USER", "job", "rerun"));
+    let listed = if is_list { listed(world, row) } else { Vec::new() };
+    let uids = listed.into_iter().map(|device| device.uid.clone()).collect::<Vec<_>>();
+    if uids.len() > 1 { uids } else { Vec::new() }
 }
 
 fn subject_site<'a>(world: &'a World, row: &Row) -> Option<&'a Site> {

@@ -170,6 +170,16 @@ async fn rows_show_every_kind_and_filters_choose_among_them() {
     let parsed = |row: &Value| row["details"].as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     assert!(any(&|row| parsed(row).is_none()), "broken details");
     assert!(any(&|row| parsed(row).is_some_and(|details| details["device.uid"].is_string())));
+    for key in ["data.device_list", "data.device_uids", "data.new_roles", "data.deleted_roles", "data.retired_jobs_ids"]
+    {
+        let is_text = |row: &Value| {
+            parsed(row).is_some_and(|details| details[key].as_str().is_some_and(|text| text.starts_with('[')))
+        };
+        assert!(any(&is_text), "{key} as text");
+        assert!(any(&|row| parsed(row).is_some_and(|details| details[key].is_array())), "{key} as an array");
+    }
+    let listed = |row: &Value| parsed(row).and_then(|details| details["data.device_list"].as_array().map(Vec::len));
+    assert!(any(&|row| listed(row) == Some(1)) && any(&|row| listed(row) > Some(2)));
     assert!(
         any(&|row| row["user"].is_null()) && any(&|row| row["site"].is_null()) && any(&|row| row["deviceId"].is_i64())
     );

@@ -82,6 +82,7 @@ fn headers(event: &Event, format: Format) -> Vec<(&'static str, String)> {
         ("ce_ocsfclassuid", pivots.class_uid.to_string()),
         ("ce_ocsfseverityid", pivots.severity_id.to_string()),
         ("ce_tenantuid", pivots.tenant_uid.clone()),
+        ("ce_mappingversion", version::MAPPING.to_owned()),
     ];
     if format == Format::Ocsf {
         let schema = format!("https://schema.ocsf.io/{}/classes/{}", version::OCSF, pivots.class_name);
@@ -118,6 +119,7 @@ pub(super) mod tests {
         let header = |name: &str| message.headers.iter().find(|(key, _)| *key == name).map(|(_, value)| value.as_str());
         assert_eq!(header("ce_type"), Some("io.ocsf.detection_finding.assign_privileges"));
         assert_eq!(header("ce_dataschema"), Some("https://schema.ocsf.io/1.8.0/classes/detection_finding"));
+        assert_eq!(header("ce_mappingversion"), Some("2"));
         assert_eq!(header("ce_time"), Some("1970-01-01T00:00:00.000Z"));
         assert_eq!(header("vintner-replay"), None);
         event.replay = 3;

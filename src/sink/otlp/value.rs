@@ -24,9 +24,9 @@ pub(super) fn pair(key: &str, value: AnyValue) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }
 
-/// A list of one text, as the conventions want for `host.ip`.
-pub(super) fn list_of_one(item: AnyValue) -> AnyValue {
-    AnyValue { value: Some(Value::ArrayValue(ArrayValue { values: vec![item] })) }
+/// A list.
+pub(super) fn list(values: Vec<AnyValue>) -> AnyValue {
+    AnyValue { value: Some(Value::ArrayValue(ArrayValue { values })) }
 }
 
 fn nested(json: Json<'_>, depth: usize) -> AnyValue {

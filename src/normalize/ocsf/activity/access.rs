@@ -1,9 +1,10 @@
-//! Portal users: their roles → User Access Management 3005; anything else of theirs → Account Change 3001.
+//! Portal users: their roles → User Access Management 3005; anything else of theirs → Account Change 3001. A row about both is
+//! an account change, with a derived record for the roles.
 
 use super::row::Row;
 use super::start;
 use crate::normalize::check;
-use crate::normalize::json::{Json, Kind};
+use crate::normalize::json::{Json, Kind, list};
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::captions;
 use crate::normalize::ocsf::choice::{Choice, OTHER, Text};
@@ -11,7 +12,7 @@ use crate::normalize::ocsf::class::{AccountChange, Body, UserAccess};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::asset::Resource;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
-use crate::normalize::ocsf::object::identity::{Actor, User};
+use crate::normalize::ocsf::object::identity::{Actor, Group, User};
 use crate::normalize::ocsf::object::observable::Observables;
 use crate::normalize::ocsf::scope::Scope;
 
@@ -19,6 +20,22 @@ const NEW_ROLES: &str = "data.new_roles";
 const DELETED_ROLES: &str = "data.deleted_roles";
 /// A longer list of roles stays in the details too.
 const MAX_PRIVILEGES: usize = 100;
+/// `activity_id`s of Account Change.
+const ENABLE: u32 = 2;
+const DISABLE: u32 = 5;
+const MFA_ENABLE: u32 = 10;
+const MFA_DISABLE: u32 = 11;
+
+/// Whether the row gives or takes roles, and names the user.
+pub(super) fn has_roles(row: &Row<'_>) -> bool {
+    let any = |key| row.details.get(key).is_some_and(|value| !list::texts(value).is_empty());
+    has_target(row) && (any(NEW_ROLES) || any(DELETED_ROLES))
+}
+
+/// Whether the row creates, deletes, locks or disables the user, or changes how the user logs in, whatever it does to roles.
+pub(super) fn changes_account(row: &Row<'_>) -> bool {
+    !matches!(change(row), ENABLE | OTHER)
+}
 
 /// Roles given to or taken from a portal user; needs the user and a role.
 pub(super) fn privileges<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
@@ -34,11 +51,12 @@ pub(super) fn privileges<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &m
     if privileges.is_empty() {
         return None;
     }
-    if privileges.len() < MAX_PRIVILEGES {
-        row.details.take(key);
-    }
+    drop_list(row, key, privileges.len());
     let who = row.who();
-    let user = take_target(row, scope, notes);
+    let mut user = take_target(row, scope, notes);
+    if is_assigned {
+        note_administrator(&mut user, &privileges);
+    }
     let actor = row.take_actor(scope, notes);
     let src_endpoint = row.take_source(notes);
     let name = user.name.as_deref().or(user.uid.as_deref()).unwrap_or("a user");
@@ -65,23 +83,53 @@ pub(super) fn account_change<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes
     };
     let who = row.who();
     let actor = row.take_actor(scope, notes);
-    let user = match (&actor, is_own) {
+    let mut user = match (&actor, is_own) {
         (Some(actor), true) => actor.user.clone(),
         _ => take_target(row, scope, notes),
     };
-    let src_endpoint = row.take_source(notes);
-    let name = user.name.as_deref().or(user.uid.as_deref()).unwrap_or("a user");
-    let message = match activity.id {
-        1 => format!("{who} created Datto RMM user {name}"),
-        6 => format!("{who} deleted Datto RMM user {name}"),
-        OTHER => format!("{who}: user {} ({name})", activity.caption),
-        _ => format!("{who}: {} of Datto RMM user {name}", activity.caption),
+    user.has_mfa = match activity.id {
+        MFA_ENABLE => Some(true),
+        MFA_DISABLE if row.has_verb(&["disable"]) => Some(false),
+        _ => None,
     };
+    let given = roles(row.details.get(NEW_ROLES), notes);
+    if !given.is_empty() {
+        drop_list(row, NEW_ROLES, given.len());
+        note_administrator(&mut user, &given);
+    }
+    let src_endpoint = row.take_source(notes);
+    let mut message = sentence(row, &who, &activity, &user);
+    if !given.is_empty() {
+        message = format!("{message} ({})", given.join(", "));
+    }
+    user.groups = given.into_iter().map(|name| Group { name, kind: "security level" }).collect();
     let observables = observables(&user, actor.as_ref(), src_endpoint.as_ref());
     let body = AccountChange { user, actor, src_endpoint };
     let mut draft = start(row, scope, &captions::ACCOUNT_CHANGE, activity, Body::AccountChange(Box::new(body)));
     (draft.message, draft.observables) = (message, observables);
     Some(draft)
+}
+
+/// What was done, for people.
+fn sentence(row: &Row<'_>, who: &str, activity: &Choice<'_>, user: &User<'_>) -> String {
+    let name = user.name.as_deref().or(user.uid.as_deref()).unwrap_or("a user");
+    let done = match activity.id {
+        1 => "created Datto RMM user",
+        ENABLE => "enabled Datto RMM user",
+        3 => "changed the password of Datto RMM user",
+        4 => "reset the password of Datto RMM user",
+        DISABLE => "disabled Datto RMM user",
+        6 => "deleted Datto RMM user",
+        9 => "locked Datto RMM user",
+        MFA_ENABLE => "turned on two-factor log-in of Datto RMM user",
+        MFA_DISABLE if row.has_verb(&["reset"]) => "reset two-factor log-in of Datto RMM user",
+        MFA_DISABLE => "turned off two-factor log-in of Datto RMM user",
+        12 => "unlocked Datto RMM user",
+        _ if row.has_verb(&["generate", "regenerate"]) && row.has_token(&["key", "keys"]) => "generated API keys for",
+        _ if row.has_verb(&["edit", "update"]) => "changed Datto RMM user",
+        _ => return format!("{who}: user {} ({name})", activity.caption),
+    };
+    if row.failed { format!("{who}: user {} ({name})", row.plain_action()) } else { format!("{who} {done} {name}") }
 }
 
 fn observables<'a>(user: &User<'a>, actor: Option<&Actor<'a>>, source: Option<&Endpoint<'a>>) -> Observables<'a> {
@@ -93,19 +141,22 @@ fn observables<'a>(user: &User<'a>, actor: Option<&Actor<'a>>, source: Option<&E
 }
 
 fn change(row: &Row<'_>) -> u32 {
-    let has = |tokens: &[&str]| row.has_token(tokens);
-    let second_factor = has(&["2fa", "mfa", "totp"]);
+    let has = |verbs: &[&str]| row.has_verb(verbs);
+    let second_factor = row.has_token(&["2fa", "mfa", "totp"]);
+    let password = row.has_token(&["password"]);
     match row.details.flag("data.user_enabled") {
-        Some(true) if has(&["edit"]) => 2,
-        Some(false) if has(&["edit"]) => 5,
-        _ if has(&["password"]) && has(&["change"]) => 3,
-        _ if has(&["password"]) && has(&["reset"]) => 4,
-        _ if second_factor && has(&["enable"]) => 10,
-        _ if second_factor && has(&["disable", "reset"]) => 11,
+        Some(true) if has(&["edit"]) => ENABLE,
+        Some(false) if has(&["edit"]) => DISABLE,
+        _ if password && has(&["change"]) => 3,
+        _ if password && has(&["reset"]) => 4,
+        _ if second_factor && has(&["enable"]) => MFA_ENABLE,
+        _ if second_factor && has(&["disable", "reset"]) => MFA_DISABLE,
         _ if has(&["create", "add", "invite"]) => 1,
         _ if has(&["delete", "remove"]) => 6,
         _ if has(&["lock"]) => 9,
         _ if has(&["unlock"]) => 12,
+        _ if has(&["enable"]) => ENABLE,
+        _ if has(&["disable"]) => DISABLE,
         _ => OTHER,
     }
 }
@@ -127,13 +178,27 @@ fn take_target<'a>(row: &mut Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> U
 
 /// The texts of a list of roles, or the one text that stands in its place; none beyond the limit.
 fn roles<'a>(value: Option<Json<'a>>, notes: &mut Notes) -> Vec<Text<'a>> {
-    let Some(value) = value.filter(|value| !value.is_blank()) else { return Vec::new() };
-    let items: Vec<Json<'a>> = match value.kind() {
-        Kind::Array => value.items().filter(|item| !item.is_blank()).take(MAX_PRIVILEGES).collect(),
-        Kind::String | Kind::Number(_) | Kind::Object => vec![value],
-        Kind::Bool | Kind::Null => Vec::new(),
-    };
-    items.into_iter().map(|item| notes.limit(item.scalar().unwrap_or(item.source().into()))).collect()
+    let items = value.map(list::texts).unwrap_or_default();
+    items.into_iter().take(MAX_PRIVILEGES).map(|item| notes.limit(item)).collect()
+}
+
+/// Removes a list that the event now holds whole. The text of one stays in the details: it is a value of its own.
+fn drop_list(row: &mut Row<'_>, key: &str, held: usize) {
+    let is_text = row.details.get(key).is_some_and(|value| value.kind() == Kind::String);
+    let is_one = is_text
+        && held == 1
+        && row.details.get(key).and_then(Json::string).is_some_and(|text| !text.trim_start().starts_with('['));
+    if held < MAX_PRIVILEGES && (!is_text || is_one) {
+        row.details.take(key);
+    }
+}
+
+/// Who gets the security level Administrator is an administrator from then on.
+fn note_administrator(user: &mut User<'_>, given: &[Text<'_>]) {
+    if given.iter().any(|role| role.trim().eq_ignore_ascii_case("administrator")) {
+        let kind = Choice::of(captions::USER, 2);
+        (user.type_id, user.kind) = (Some(kind.id), Some(kind.caption));
+    }
 }
 
 /// The account that the roles are in.

@@ -1,7 +1,8 @@
 //! Everything else that administrators do → Entity Management 3004, which takes any console action.
 
-use super::row::Row;
-use super::start;
+use super::row::{Row, present};
+use super::{start, wording, work};
+use crate::normalize::json::list;
 use crate::normalize::notes::Notes;
 use crate::normalize::number;
 use crate::normalize::ocsf::captions;
@@ -10,8 +11,9 @@ use crate::normalize::ocsf::class::{Body, EntityManagement};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::device::Device;
 use crate::normalize::ocsf::object::identity::{Entity, Named, Organization, User};
+use crate::normalize::ocsf::object::metadata::Tag;
 use crate::normalize::ocsf::object::observable::{Observables, Pivot};
-use crate::normalize::ocsf::scope::Scope;
+use crate::normalize::ocsf::scope::{DeviceNames, Scope};
 use crate::org::directory::Decision;
 use crate::record::SiteRef;
 
@@ -21,6 +23,14 @@ const USER: u32 = 2;
 const GROUP: u32 = 3;
 const ORGANIZATION: u32 = 4;
 const POLICY: u32 = 5;
+
+/// `activity_id`s of Entity Management.
+const UPDATE: u32 = 3;
+const ENABLE: u32 = 8;
+const DISABLE: u32 = 9;
+
+/// The jobs that a row retires.
+const RETIRED_JOBS: &str = "data.retired_jobs_ids";
 
 /// A device moved from one site to another; needs the device. The event is the old owner's.
 pub(super) fn device_move<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
@@ -68,29 +78,77 @@ pub(super) fn managed<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut 
     if resolves {
         return Some(resolved_alerts(row, scope, &who, notes));
     }
-    let entity = entity(row, scope, &category, notes);
-    let about = entity.name.as_deref().filter(|name| *name != category).or(entity.uid.as_deref());
-    let about = about.map(|about| format!(" ({about})")).unwrap_or_default();
-    let message = format!("{who}: {category} {action}{about}");
-    let activity = match row.tokens.iter().find_map(|token| verb(token)) {
+    let activity = match activity(row) {
         Some(known) => Choice::of(captions::ENTITY_MANAGEMENT.activities, known),
         None => Choice::other(action),
     };
+    let devices = row.listed_devices();
+    let retired = row.details.get(RETIRED_JOBS).map(list::ids).unwrap_or_default();
+    // Read before the entity takes it.
+    let job_uid = job_uid(row, notes);
+    let mut entity = entity(row, scope, &category, notes);
+    if let ([one], None) = (retired.as_slice(), &entity.uid) {
+        entity.uid = Some(notes.limit(Text::Owned(one.clone())));
+    }
+    let is_of_account = matches!((&entity.org, entity.type_id), (Some(_), ORGANIZATION)) && row.category == "account";
+    let about = entity.name.as_deref().or(entity.uid.as_deref()).filter(|_| !is_of_account);
+    let message = if devices.len() > 1 && row.part.is_none() {
+        wording::devices(row, &who, about, &devices)
+    } else if retired.len() > 1 {
+        format!("{who} retired {} jobs", retired.len())
+    } else if row.category == "patch" {
+        work::patch_sentence(row, about)
+    } else {
+        wording::managed(row, &who, about)
+    };
+    identify(&mut entity, scope);
+    let job_type = job_type(row, notes);
     let mut draft = manage(row, scope, activity, entity, None, notes);
     draft.message = message;
+    draft.correlation_uid = job_uid;
+    draft.tags.extend(job_type);
+    let count = [devices.len(), retired.len()].into_iter().max().filter(|count| *count > 1);
+    draft.count = count.and_then(|count| i32::try_from(count).ok());
+    if row.category == "patch" {
+        (draft.status_detail, draft.status_code) = work::patch_outcome(row, notes);
+    }
     Some(draft)
+}
+
+/// The activity that the words of the action stand for.
+fn activity(row: &Row<'_>) -> Option<u32> {
+    let known = |token: &String| verb(token).or_else(|| present(token).find_map(verb));
+    match (row.tokens.iter().find_map(known)?, row.category.as_str()) {
+        // Two-factor log-in of the whole account: the account itself goes on.
+        (ENABLE | DISABLE, "account") if row.has_token(&["2fa", "mfa", "totp"]) => Some(UPDATE),
+        (_, _) if row.tokens == ["toggle"] => match row.details.flag("data.active") {
+            Some(true) => Some(ENABLE),
+            Some(false) => Some(DISABLE),
+            None => Some(UPDATE),
+        },
+        (known, _) => Some(known),
+    }
+}
+
+/// The job of a row about jobs: the events of its runs have the same.
+fn job_uid<'a>(row: &Row<'a>, notes: &mut Notes) -> Option<Text<'a>> {
+    let keys = ["job.uid", "data.job_uid"];
+    keys.iter().filter(|_| row.category == "job").find_map(|key| row.details.copy(key, notes))
+}
+
+/// What a job runs, which only rows about the job itself say.
+fn job_type<'a>(row: &mut Row<'a>, notes: &mut Notes) -> Option<Tag<'a>> {
+    let value = if row.category == "job" { row.details.take_text("data.type", notes) } else { None };
+    value.map(|value| Tag { name: Text::Borrowed("datto.job_type"), value })
 }
 
 /// Who closed an alert in the portal: joined to the finding that it closed, where it is one.
 fn resolved_alerts<'a>(row: &mut Row<'a>, scope: &Scope<'a>, who: &str, notes: &mut Notes) -> Draft<'a> {
-    let list = row.details.get("data.alert_uid_list");
-    let text = list.map(|list| list.scalar().unwrap_or(list.source().into())).unwrap_or_default();
-    let separator = |c: char| c.is_whitespace() || matches!(c, ',' | ';' | '[' | ']' | '"' | '\'');
-    let uids: Vec<String> = text.split(separator).filter(|uid| !uid.is_empty()).map(str::to_owned).collect();
+    let uids = row.details.get("data.alert_uid_list").map(list::ids).unwrap_or_default();
     let first = uids.first().map(|uid| notes.limit(Text::Owned(uid.clone())));
     let mut entity = Entity::of(Choice::other(Text::Borrowed("alert")));
-    entity.name = first.is_none().then_some(Text::Borrowed("alert"));
     entity.uid = first.clone();
+    identify(&mut entity, scope);
     let message = match uids.as_slice() {
         [] => format!("{who} resolved alerts"),
         [uid] => format!("{who} resolved alert {uid}"),
@@ -99,6 +157,7 @@ fn resolved_alerts<'a>(row: &mut Row<'a>, scope: &Scope<'a>, who: &str, notes: &
     let activity = Choice::other(row.action(notes));
     let mut draft = manage(row, scope, activity, entity, None, notes);
     draft.message = message;
+    draft.count = i32::try_from(uids.len()).ok().filter(|count| *count > 1);
     draft.correlation_uid = first.filter(|_| uids.len() == 1);
     draft
 }
@@ -114,9 +173,12 @@ fn manage<'a>(
 ) -> Draft<'a> {
     let actor = row.take_actor(scope, notes);
     let src_endpoint = row.take_source(notes);
-    let hostname = entity.device.as_ref().and_then(|device| device.hostname.as_ref());
     let mut observables = Observables::default();
-    observables.add("entity.device.hostname", Pivot::Hostname, hostname);
+    if let Some(device) = &entity.device {
+        observables.add("entity.device.hostname", Pivot::Hostname, device.hostname.as_ref());
+        observables.add("entity.device.ip", Pivot::Ip, device.ip.as_ref());
+        observables.add("entity.device.uid", Pivot::DeviceUid, device.uid.as_ref());
+    }
     actor.iter().for_each(|actor| observables.add_actor(&actor.user));
     observables.add_source(src_endpoint.as_ref());
     let body = Body::EntityManagement(Box::new(EntityManagement { entity, entity_result, actor, src_endpoint }));
@@ -125,7 +187,7 @@ fn manage<'a>(
     draft
 }
 
-/// What was acted on, by its category.
+/// What was acted on, by its category; the device of the row, if the row names nothing else.
 fn entity<'a>(row: &mut Row<'a>, scope: &Scope<'a>, category: &Text<'a>, notes: &mut Notes) -> Entity<'a> {
     let kind = match row.category.as_str() {
         "device" => DEVICE,
@@ -136,19 +198,23 @@ fn entity<'a>(row: &mut Row<'a>, scope: &Scope<'a>, category: &Text<'a>, notes: 
         "policy" | "monitor" => POLICY,
         _ => OTHER,
     };
-    if kind == DEVICE {
-        let names = row.device_names(notes);
-        let device = scope.device(names.clone());
-        if device.is_identified() {
-            row.drop_device(&names);
-            return device_entity(device);
-        }
+    let is_of_device = kind == DEVICE || matches!(row.category.as_str(), "agent" | "patch");
+    if let Some(device) = is_of_device.then(|| device(row, scope, notes)).flatten() {
+        return device;
     }
     let choice = if kind == OTHER { Choice::other(category.clone()) } else { Choice::of(captions::ENTITY, kind) };
     let mut entity = Entity::of(choice);
     let key = row.category.clone();
-    entity.uid = first(row, &[&format!("data.{key}_uid"), &format!("data.{key}_id"), "data.uid", "data.id"], notes);
-    entity.name = first(row, &[&format!("data.{key}_name"), "data.name"], notes);
+    let keys = [
+        &format!("data.{key}_uid"),
+        &format!("data.{key}_id"),
+        "data.uid",
+        "data.id",
+        &format!("{key}.uid"),
+        &format!("{key}.id"),
+    ];
+    entity.uid = first(row, &keys, notes);
+    entity.name = first(row, &[&format!("data.{key}_name"), "data.name", &format!("{key}.name")], notes);
     let named = Named { uid: entity.uid.clone(), name: entity.name.clone() };
     if named.uid.is_some() || named.name.is_some() {
         match kind {
@@ -158,10 +224,48 @@ fn entity<'a>(row: &mut Row<'a>, scope: &Scope<'a>, category: &Text<'a>, notes: 
             POLICY => entity.policy = Some(named),
             _ => {}
         }
-    } else {
-        entity.name = Some(category.clone());
+        return entity;
     }
-    entity
+    if row.category == "account" || (kind == DEVICE && row.listed_devices().len() > 1) {
+        let Organization { uid, name, .. } = scope.msp();
+        if row.category == "account" {
+            (entity.uid, entity.name) = (uid.clone(), name.clone());
+        }
+        entity.org = Some(Named { uid, name });
+        return entity;
+    }
+    let other = if kind == OTHER { device(row, scope, notes) } else { None };
+    other.unwrap_or(entity)
+}
+
+/// The device that the row names.
+fn device<'a>(row: &mut Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> Option<Entity<'a>> {
+    let names = row.device_names(notes);
+    let device = scope.device(names.clone());
+    if device.is_identified() {
+        row.drop_device(&names);
+        return Some(device_entity(device));
+    }
+    // Known by its number alone: no OCSF device, but an entity.
+    let id = names.id?;
+    let mut entity = Entity::of(Choice::of(captions::ENTITY, DEVICE));
+    row.drop_device(&DeviceNames { id: Some(id.clone()), ..DeviceNames::default() });
+    entity.uid = Some(id);
+    Some(entity)
+}
+
+/// OCSF asks for some name of an entity: the id of the record stands for one that the record does not name.
+fn identify<'a>(entity: &mut Entity<'a>, scope: &Scope<'a>) {
+    let parts = [
+        entity.device.is_some(),
+        entity.user.is_some(),
+        entity.group.is_some(),
+        entity.org.is_some(),
+        entity.policy.is_some(),
+    ];
+    if entity.uid.is_none() && entity.name.is_none() && !parts.contains(&true) {
+        entity.uid = Some(Text::Borrowed(&scope.envelope.native_id));
+    }
 }
 
 fn device_entity(device: Device<'_>) -> Entity<'_> {
@@ -182,13 +286,13 @@ fn verb(token: &str) -> Option<u32> {
     let id = match token {
         "create" | "add" | "new" | "import" => 1,
         "view" | "read" | "export" | "download" => 2,
-        "edit" | "update" | "change" | "set" | "toggle" | "rename" | "push" => 3,
-        "delete" | "remove" | "retire" => 4,
+        "edit" | "update" | "change" | "set" | "toggle" | "rename" | "push" => UPDATE,
+        "delete" | "remove" | "retire" | "uninstall" => 4,
         "move" => 5,
-        "approved" | "approve" | "enroll" => 6,
+        "approve" | "enroll" => 6,
         "unenroll" => 7,
-        "enable" => 8,
-        "disable" => 9,
+        "enable" => ENABLE,
+        "disable" => DISABLE,
         "activate" => 10,
         "deactivate" => 11,
         "suspend" | "pause" => 12,

@@ -5,20 +5,22 @@ use std::borrow::Cow;
 use crate::normalize::check;
 use crate::normalize::json::Json;
 use crate::normalize::json::fields::Fields;
+use crate::normalize::json::list;
 use crate::normalize::notes::Notes;
+use crate::normalize::number;
 use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
-use crate::normalize::ocsf::object::identity::{Actor, User};
 use crate::normalize::ocsf::residue::Residue;
 use crate::normalize::ocsf::scope::{DeviceNames, Scope};
+use crate::record::{Envelope, Marker, Part};
 
 /// Words in an action, a job's status or a note that say that it failed.
 const FAILURES: [&str; 8] = ["fail", "failed", "failure", "error", "errors", "denied", "expired", "invalid"];
 const DEVICE_UIDS: [&str; 2] = ["device.uid", "data.device_uid"];
 const DEVICE_IDS: [&str; 2] = ["data.device_id", "device.id"];
 const DEVICE_NAMES: [&str; 3] = ["device.hostname", "data.device_hostname", "data.device_name"];
-/// One of the ways to take a text from fields.
-type Take<'a> = fn(&mut Fields<'a>, &str, &mut Notes) -> Option<Text<'a>>;
+/// Lists of devices, by id or by uid.
+pub(super) const DEVICE_LISTS: [&str; 2] = ["data.device_list", "data.device_uids"];
 
 /// An activity record; what a rule takes from it is not told twice.
 pub(super) struct Row<'a> {
@@ -31,19 +33,20 @@ pub(super) struct Row<'a> {
     details_text: Option<&'a str>,
     /// Groups of details that are told as objects: name and what is left.
     groups: Vec<(&'static str, Fields<'a>)>,
-    /// Details that are told on their own, outside the list of details.
-    singled: Vec<(&'static str, Json<'a>)>,
     /// In lower case, for comparison.
     pub(super) entity: String,
     pub(super) category: String,
     pub(super) tokens: Vec<String>,
     pub(super) failed: bool,
+    /// What of the row the record is about; `None`: the row itself.
+    pub(super) part: Option<Part>,
     time: Option<i64>,
     pub(super) original_time: Option<Text<'a>>,
 }
 
 impl<'a> Row<'a> {
-    pub(super) fn open(scope: &Scope<'a>, mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
+    /// Opens a row; `decoded` is the decoded text of its details, where they are a text.
+    pub(super) fn open(mut record: Fields<'a>, decoded: Option<&'a str>, notes: &mut Notes) -> Self {
         let original_time = record.copy("date", notes);
         let time = record.take_time("date", notes);
         let lower = |key: &str| record.peek(key).map(|text| text.to_lowercase()).unwrap_or_default();
@@ -63,17 +66,24 @@ impl<'a> Row<'a> {
             site,
             details_text,
             groups: Vec::new(),
-            singled: Vec::new(),
             entity,
             category,
             tokens,
             failed: false,
+            part: None,
             time,
             original_time,
         };
         row.failed = row.has_failed();
-        row.drop_repeats(&scope.envelope.native_id);
         row
+    }
+
+    /// What the record's envelope says: which part of the row it is about, and its id, which is told once.
+    pub(super) fn enclose(&mut self, envelope: &Envelope) {
+        if let Marker::Derived(part) = &envelope.marker {
+            self.part = Some(part.clone());
+        }
+        self.drop_repeats(&envelope.native_id);
     }
 
     /// When it happened; the time of the poll where the record does not say.
@@ -94,56 +104,22 @@ impl<'a> Row<'a> {
         self.tokens.iter().any(|token| any_of.contains(&token.as_str()))
     }
 
+    /// Whether a word of the action is one of these verbs, in the present or the past tense.
+    pub(super) fn has_verb(&self, verbs: &[&str]) -> bool {
+        self.tokens
+            .iter()
+            .any(|token| verbs.contains(&token.as_str()) || present(token).any(|verb| verbs.contains(&verb)))
+    }
+
+    /// The action, for a message; in lower case.
+    pub(super) fn plain_action(&self) -> String {
+        self.tokens.join(" ")
+    }
+
     /// `metadata.event_code`.
     pub(super) fn event_code(&self, notes: &mut Notes) -> Text<'a> {
         let part = |key| self.record.peek(key).unwrap_or_default();
         notes.limit(Cow::Owned(format!("{}.{}.{}", part("entity"), part("category"), part("action"))))
-    }
-
-    /// What a message calls the acting user.
-    pub(super) fn who(&self) -> Text<'a> {
-        let name = self.user.peek_id("userName").or_else(|| self.details.peek_id("user.username"));
-        name.or_else(|| self.user.peek_id("id")).unwrap_or(Text::Borrowed("Datto RMM"))
-    }
-
-    /// Whether the record names an acting user.
-    pub(super) fn has_user(&self) -> bool {
-        let named = ["id", "userName"].iter().any(|key| self.user.peek_id(key).is_some());
-        named || ["user.id", "user.username"].iter().any(|key| self.details.peek_id(key).is_some())
-    }
-
-    /// Takes the acting user.
-    pub(super) fn take_user(&mut self, scope: &Scope<'a>, notes: &mut Notes) -> Option<User<'a>> {
-        if !self.has_user() {
-            return None;
-        }
-        let uid = self.take_twin("id", &["user.id"], Fields::take_id, notes);
-        let name = self.take_twin("userName", &["user.username"], Fields::take_id, notes);
-        let first = self.take_twin("firstName", &["user.firstname", "user.firstName"], Fields::take_text, notes);
-        let last = self.take_twin("lastName", &["user.lastname", "user.lastName"], Fields::take_text, notes);
-        let full_name = match (first, last) {
-            (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
-            (first, last) => first.or(last),
-        };
-        let mut user = User::portal(uid, name);
-        user.full_name = full_name;
-        user.email_addr = check::take_email(&mut self.details, "user.email", notes);
-        user.org = Some(scope.msp());
-        Some(user)
-    }
-
-    /// Takes a value of the user, which the details repeat under another name or hold alone.
-    fn take_twin(&mut self, key: &str, twins: &[&str], take: Take<'a>, notes: &mut Notes) -> Option<Text<'a>> {
-        if let Some(own) = take(&mut self.user, key, notes) {
-            twins.iter().for_each(|twin| self.details.drop_same(twin, Some(&own)));
-            return Some(own);
-        }
-        twins.iter().find_map(|twin| take(&mut self.details, twin, notes))
-    }
-
-    /// Takes the acting user as `actor`.
-    pub(super) fn take_actor(&mut self, scope: &Scope<'a>, notes: &mut Notes) -> Option<Actor<'a>> {
-        self.take_user(scope, notes).map(|user| Actor { user })
     }
 
     /// Takes the address that the user came from: the first valid one, further ones as intermediate.
@@ -155,13 +131,30 @@ impl<'a> Row<'a> {
         Some(Endpoint { intermediate_ips: further.collect(), ..source })
     }
 
-    /// What the record calls its device, left in place.
+    /// What the record calls its device, left in place. A list of one device names it too.
     pub(super) fn device_names(&self, notes: &mut Notes) -> DeviceNames<'a> {
         let detail = |keys: &[&str]| keys.iter().find_map(|key| self.details.peek_id(key));
         let id = self.record.peek_id("deviceId").or_else(|| detail(&DEVICE_IDS));
         let hostname = self.record.peek_id("hostname").or_else(|| detail(&DEVICE_NAMES));
-        let [uid, id, hostname] = [detail(&DEVICE_UIDS), id, hostname].map(|name| name.map(|name| notes.limit(name)));
+        let mut names = [detail(&DEVICE_UIDS), id, hostname];
+        if let ([None, None, None], [listed]) = (&names, self.listed_devices().as_slice()) {
+            let place = usize::from(number::whole(listed).is_some());
+            if let Some(name) = names.get_mut(place) {
+                *name = Some(Text::Owned(listed.clone()));
+            }
+        }
+        let [uid, id, hostname] = names.map(|name| name.map(|name| notes.limit(name)));
         DeviceNames { uid, id, hostname }
+    }
+
+    /// The devices that the details list, by uid or by id; each once.
+    pub(super) fn listed_devices(&self) -> Vec<String> {
+        DEVICE_LISTS
+            .iter()
+            .filter_map(|key| self.details.get(key))
+            .map(list::ids)
+            .find(|ids| !ids.is_empty())
+            .unwrap_or_default()
     }
 
     /// Removes what `names` says and the event now holds.
@@ -187,12 +180,6 @@ impl<'a> Row<'a> {
         self.groups.push((name, left));
     }
 
-    /// Tells a detail on its own, outside the list of details.
-    pub(super) fn single_out(&mut self, key: &'static str) {
-        let value = self.details.take(key);
-        self.singled.extend(value.map(|value| (key, value)));
-    }
-
     /// Says where the record happened, if the inventory does not know; what the tags say is not told twice.
     pub(super) fn name_site(&mut self, scope: &mut Scope<'a>, notes: &mut Notes) {
         let id = scope.site.id.map(|id| id.to_string());
@@ -210,9 +197,6 @@ impl<'a> Row<'a> {
     pub(super) fn leave(&self, residue: &mut Residue, notes: &mut Notes) {
         for (name, group) in &self.groups {
             residue.object(name, group, notes);
-        }
-        for (name, value) in &self.singled {
-            residue.value(name, *value, notes);
         }
         residue.pairs("details", &self.details, notes);
         if let Some(text) = &self.details_text {
@@ -259,8 +243,13 @@ impl<'a> Row<'a> {
 /// Addresses of one record besides the first.
 const MAX_INTERMEDIATE: usize = 19;
 
+/// What a word may be the past tense of: `locked` of `lock`, `enabled` of `enable`.
+pub(super) fn present(word: &str) -> impl Iterator<Item = &str> {
+    ["d", "ed"].into_iter().filter_map(|ending| word.strip_suffix(ending))
+}
+
 /// Words of an action or a sentence, in lower case as given.
-fn words(text: &str) -> Vec<String> {
+pub(super) fn words(text: &str) -> Vec<String> {
     let separator = |c: char| matches!(c, '.' | '_' | '-' | ' ' | ',' | ':' | ';' | '!' | '(' | ')');
     text.split(separator).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }

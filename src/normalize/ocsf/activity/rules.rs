@@ -5,6 +5,7 @@ use super::{access, entity, session, work};
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::scope::Scope;
+use crate::record::Part;
 
 /// One rule.
 struct Rule {
@@ -35,7 +36,7 @@ const RULES: [Rule; 9] = [
     },
     Rule {
         name: "activity 5: roles",
-        matches: |row| row.is_user() && row.category == "user",
+        matches: |row| row.is_user() && row.category == "user" && is_of_roles(row),
         make: access::privileges,
     },
     Rule {
@@ -59,6 +60,11 @@ pub(super) fn apply<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut No
         .collect::<Vec<_>>()
         .into_iter()
         .find_map(|rule| Some(Draft { rule: rule.name, ..(rule.make)(row, scope, notes)? }))
+}
+
+/// Whether the record tells the roles of a row. A row that does more to a user has a derived record for them.
+fn is_of_roles(row: &Row<'_>) -> bool {
+    row.part == Some(Part::Roles) || !access::changes_account(row)
 }
 
 /// Remote sessions, and remote tools used from the portal's agent browser.

@@ -2,6 +2,7 @@
 
 use super::row::Row;
 use super::start;
+use super::tool::Tool;
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::captions;
 use crate::normalize::ocsf::choice::{Choice, Text};
@@ -9,6 +10,7 @@ use crate::normalize::ocsf::class::{Authentication, Body, Tunnel};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
 use crate::normalize::ocsf::object::identity::Named;
+use crate::normalize::ocsf::object::metadata::Tag;
 use crate::normalize::ocsf::object::observable::Observables;
 use crate::normalize::ocsf::object::work::Session;
 use crate::normalize::ocsf::scope::{Scope, text};
@@ -18,11 +20,10 @@ pub(super) const LOGONS: [&str; 3] = ["login", "logon", "signin"];
 /// Tokens of an action that is a log-out.
 pub(super) const LOGOFFS: [&str; 3] = ["logout", "logoff", "signout"];
 
-/// A remote session, or a remote tool, which counts as one.
+/// A remote session, or the use of a remote tool. One record is one whole session: it opened, and may have an end.
 pub(super) fn tunnel<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut Notes) -> Option<Draft<'a>> {
     let who = row.who();
     let action = row.action(notes);
-    let has_ended = row.details.peek("data.end").is_some();
     let mut remote = row.take_group("remote_session.");
     let (start_time, end_time) = (row.details.take_time("data.start", notes), row.details.take_time("data.end", notes));
     let tunnel_type = remote.take_id("type", notes).unwrap_or(action);
@@ -42,15 +43,18 @@ pub(super) fn tunnel<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut N
     }
     let user = row.take_user(scope, notes);
     let src_endpoint = row.take_source(notes);
-    let verb = if has_ended { "closed" } else { "opened" };
-    let to = device.as_ref().and_then(|device| device.hostname.as_deref().or(device.uid.as_deref()));
-    let to = to.map(|name| format!(" to {name}")).unwrap_or_default();
-    let message = format!("{who} {verb} a {tunnel_type} remote session{to}{}", from(src_endpoint.as_ref()));
+    let tool = Tool::of(row);
+    let device_name = device.as_ref().and_then(|device| device.hostname.as_deref().or(device.uid.as_deref()));
+    let did = tool.sentence(&tunnel_type, device_name);
+    let message = format!("{who} {did}{}", from(src_endpoint.as_ref()));
 
-    let activity = Choice::of(captions::TUNNEL_ACTIVITY.activities, if has_ended { 2 } else { 1 });
+    let activity = match tool.activity {
+        Some(name) => Choice::other(Text::Borrowed(name)),
+        None => Choice::of(captions::TUNNEL_ACTIVITY.activities, 1),
+    };
     let Choice { id: tunnel_type_id, caption: tunnel_type } = Choice::other(tunnel_type);
     let body = Tunnel {
-        app_name: "Datto RMM Web Remote",
+        app_name: tool.app,
         tunnel_type_id,
         tunnel_type,
         session,
@@ -96,8 +100,10 @@ fn authentication<'a>(row: &mut Row<'a>, scope: &Scope<'a>, activity: u32, notes
     observables.add_user(&user);
     observables.add_source(src_endpoint.as_ref());
     let body = Authentication { user, service, is_remote: true, src_endpoint };
+    let source = row.details.take_text("data.source", notes);
     let activity = Choice::of(captions::AUTHENTICATION.activities, activity);
     let mut draft = start(row, scope, &captions::AUTHENTICATION, activity, Body::Authentication(Box::new(body)));
+    draft.tags.extend(source.map(|value| Tag { name: Text::Borrowed("datto.login_source"), value }));
     (draft.message, draft.observables) = (message, observables);
     Some(draft)
 }

@@ -16,8 +16,10 @@ pub(super) struct Monitor {
     /// `analytic.type_id`: 0 Unknown, 1 Rule, 2 Behavioral.
     pub(super) type_id: u32,
     pub(super) types: &'static [&'static str],
-    /// Template of the title; empty where `special` makes it.
+    /// Template of the title: what it is, without host and value, so that alerts of one kind share it.
     pub(super) title: &'static str,
+    /// Template of the message; empty where `special` makes it.
+    pub(super) message: &'static str,
     /// Name of the evidence and the context's fields in it; no fields, no evidence.
     pub(super) evidence: (&'static str, &'static [&'static str]),
     /// What a table cannot say.
@@ -32,7 +34,8 @@ pub(super) fn read<'a>(class: Option<&str>, mut reading: Reading<'a, '_>) -> (To
     reading.told.rule = monitor.classes.first().copied().unwrap_or("alert: unknown @class");
     let analytic = reading.fill(monitor.name).map_or(Text::Borrowed(fallback_name(monitor)), Text::Owned);
     reading.told.analytic = reading.notes.limit(analytic);
-    reading.told.title = reading.fill(monitor.title).filter(|title| !title.trim().is_empty());
+    let filled = |template: &str| reading.fill(template).filter(|text| !text.trim().is_empty());
+    (reading.told.title, reading.told.message) = (filled(monitor.title), filled(monitor.message));
     if let Some(special) = monitor.special {
         special(&mut reading);
     }

@@ -7,6 +7,8 @@ use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::event::one_line;
 use crate::normalize::ocsf::object::finding::{Evidence, Malware};
 
+/// `CPU`, `RAM`.
+const MAX_ABBREVIATION: usize = 3;
 /// A title takes no more characters; it is made for people.
 const MAX_TITLE: usize = 512;
 
@@ -14,7 +16,7 @@ const MAX_TITLE: usize = 512;
 pub(super) struct Reading<'a, 'n> {
     pub(super) context: Fields<'a>,
     pub(super) told: Told<'a>,
-    /// What titles call the device.
+    /// What messages call the device.
     pub(super) device: String,
     pub(super) notes: &'n mut Notes,
 }
@@ -28,7 +30,10 @@ pub(super) struct Told<'a> {
     pub(super) analytic: Text<'a>,
     pub(super) analytic_type: u32,
     pub(super) types: &'static [&'static str],
+    /// What it is, without host and value.
     pub(super) title: Option<String>,
+    /// What it is, where, and with which value.
+    pub(super) message: Option<String>,
     /// A description for when `diagnostics` is empty.
     pub(super) sentence: Option<String>,
     /// What a message adds to the title.
@@ -57,7 +62,8 @@ impl Told<'_> {
 
 impl<'a> Reading<'a, '_> {
     /// Fills a template: `{field}` is a scalar of the context, `{one|other}` the first of them that is there, `{device}` the
-    /// device's name. `None` if a field is missing: a title with a hole says less than the general one.
+    /// device's name. `{field~}` writes a word of the wire as people do (`NOT_UPTODATE` as "not uptodate"), `{field^}` too, but leaves
+    /// an abbreviation (`CPU`). `None` if a field is missing: a text with a hole says less than the general one.
     pub(super) fn fill(&self, template: &str) -> Option<String> {
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
@@ -66,12 +72,22 @@ impl<'a> Reading<'a, '_> {
             out.push_str(before);
             match names {
                 "device" => out.push_str(&self.device),
-                _ => out.push_str(&names.split('|').find_map(|name| self.context.peek(name))?),
+                _ => out.push_str(&self.field(names)?),
             }
             rest = after;
         }
         out.push_str(rest);
         Some(out)
+    }
+
+    fn field(&self, names: &str) -> Option<String> {
+        let (names, style) = match names.strip_suffix(['~', '^']) {
+            Some(plain) => (plain, names.chars().next_back()),
+            None => (names, None),
+        };
+        let text = names.split('|').find_map(|name| self.context.peek(name))?;
+        let is_abbreviation = style == Some('^') && text.len() <= MAX_ABBREVIATION;
+        Some(if style.is_none() || is_abbreviation { text.into_owned() } else { plain(&text) })
     }
 
     /// Takes these fields into the evidence's `data`; an evidence that would be empty is left out.
@@ -96,6 +112,11 @@ impl<'a> Reading<'a, '_> {
             self.told.evidences.push(Evidence { name, data, ..Evidence::default() });
         }
     }
+}
+
+/// A word of the wire, which is in capitals, as people write it.
+pub(super) fn plain(text: &str) -> String {
+    if text.chars().any(char::is_lowercase) { text.to_owned() } else { text.to_lowercase().replace('_', " ") }
 }
 
 /// Text for people as a title: one line of bounded length; `None` if nothing of it can be seen.

@@ -63,10 +63,16 @@ impl<'a> Stage<'a> {
                 activity: Choice::of(activities, 3),
                 status: Choice::other(Text::Borrowed("Vanished")),
                 time: polled,
+                detail: Some("gone from both lists".to_owned()),
                 prefix: "Vanished: ",
                 ..open
             },
-            Marker::Open | Marker::Once | Marker::Item(..) | Marker::Posture(..) | Marker::Own(..) => open,
+            Marker::Open
+            | Marker::Once
+            | Marker::Derived(_)
+            | Marker::Item(..)
+            | Marker::Posture(..)
+            | Marker::Own(..) => open,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The table of monitors (event-schema.md section 6): what each `@class` is, its title, and which fields are evidence.
+//! The table of monitors (event-schema.md section 6): what each `@class` is, its title and message, and which fields are evidence.
 
 use super::monitor::Monitor;
 use super::special;
@@ -17,6 +17,7 @@ const RULE: Monitor = Monitor {
     type_id: 1,
     types: &[],
     title: "",
+    message: "",
     evidence: ("", &[]),
     special: None,
 };
@@ -27,8 +28,9 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: POSTURE,
         name: "Antivirus status monitor",
         types: &["Antivirus status"],
-        title: "Antivirus {status}: {productName} on {device}",
+        title: "Antivirus status",
         evidence: ("Antivirus", &["productName", "status"]),
+        special: Some(special::antivirus),
         ..RULE
     },
     Monitor {
@@ -37,7 +39,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         name: "Ransomware monitor",
         type_id: 2,
         types: &["Ransomware", "Malware"],
-        title: "Ransomware detected on {device}",
+        title: "Ransomware detected",
+        message: "Ransomware detected on {device}",
         special: Some(special::ransomware),
         ..RULE
     },
@@ -47,7 +50,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         name: "Endpoint security (Datto)",
         type_id: 0,
         types: &["Threat"],
-        title: "{description}",
+        title: "Threat found",
+        message: "{description}",
         evidence: ("Threat", &["description", "esAlertId"]),
         special: Some(special::endpoint_security),
     },
@@ -57,7 +61,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         name: "Endpoint security (Windows Defender)",
         type_id: 0,
         types: &["Threat"],
-        title: "{description}",
+        title: "Threat found",
+        message: "{description}",
         evidence: ("Threat", &["description", "esAlertId"]),
         special: Some(special::endpoint_security),
     },
@@ -66,7 +71,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: POSTURE,
         name: "Security management monitor",
         types: &["Antivirus status"],
-        title: "{productName}: status {status}",
+        title: "Security product status",
+        message: "{productName} on {device} has status {status}",
         special: Some(special::security_management),
         ..RULE
     },
@@ -75,7 +81,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: POSTURE,
         name: "Windows Security Center monitor",
         types: &["Antivirus status"],
-        title: "{productName}: {alertType} on {device}",
+        title: "Security product {alertType~}",
+        message: "{productName} is {alertType~} on {device}",
         evidence: ("Security product", &["productName", "alertType"]),
         ..RULE
     },
@@ -83,7 +90,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["eventlog_ctx"],
         name: "Windows event log monitor",
         types: &["Windows event log"],
-        title: "{source} event {code} in {logName} on {device}",
+        title: "Windows event {code}",
+        message: "{source} logged event {code} in {logName} on {device}",
         evidence: ("Windows event", &["logName", "code", "type", "source", "description"]),
         special: Some(special::event_log),
         ..RULE
@@ -93,7 +101,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: POSTURE,
         name: "Patch monitor",
         types: &["Patch"],
-        title: "Patch: {info} on {device}",
+        title: "Patch alert",
+        message: "Patch on {device}: {info}",
         evidence: ("Patch", &["patchUid", "policyUid", "result", "info"]),
         ..RULE
     },
@@ -102,7 +111,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: POSTURE,
         name: "Software monitor",
         types: &["Software change"],
-        title: "{packageName} {version} {actionType} on {device}",
+        title: "Software {actionType~}",
+        message: "{packageName} {version} {actionType~} on {device}",
         evidence: ("Software", &["packageName", "actionType", "prevVersion", "version"]),
         ..RULE
     },
@@ -111,7 +121,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: AVAILABILITY,
         name: "Online status monitor",
         types: &["Availability"],
-        title: "{device} is {status}",
+        title: "Device {status~}",
+        message: "{device} is {status~}",
         ..RULE
     },
     Monitor {
@@ -119,7 +130,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: AVAILABILITY,
         name: "Ping monitor",
         types: &["Availability"],
-        title: "Ping of {instanceName} from {device}",
+        title: "Ping failed or slow",
+        message: "Ping of {instanceName} from {device} failed or was slow",
         special: Some(special::ping),
         ..RULE
     },
@@ -128,7 +140,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: AVAILABILITY,
         name: "Network monitor",
         types: &["Availability"],
-        title: "{description}",
+        title: "Network alert",
+        message: "{description}",
         evidence: ("Network", &["description"]),
         ..RULE
     },
@@ -137,7 +150,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: AVAILABILITY,
         name: "Process status monitor",
         types: &["Process"],
-        title: "{processName|serviceName} is {status} on {device}",
+        title: "Process {status~}",
+        message: "{processName|serviceName} is {status~} on {device}",
         evidence: ("Process", &["processName", "serviceName", "status"]),
         ..RULE
     },
@@ -146,15 +160,18 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: AVAILABILITY,
         name: "Service status monitor",
         types: &["Service"],
-        title: "{serviceName|processName} is {status} on {device}",
+        title: "Service {status~}",
+        message: "{serviceName|processName} is {status~} on {device}",
         evidence: ("Service", &["serviceName", "processName", "status"]),
+        special: Some(special::service),
         ..RULE
     },
     Monitor {
         classes: &["perf_resource_usage_ctx"],
         name: "{type} usage monitor",
         types: &["Performance"],
-        title: "{type} at {percentage}% on {device}",
+        title: "{type} usage high",
+        message: "{type} is at {percentage}% on {device}",
         evidence: ("Resource", &["type", "percentage"]),
         ..RULE
     },
@@ -162,7 +179,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["resource_usage_ctx", "process_resource_usage_ctx"],
         name: "Process usage monitor",
         types: &["Performance"],
-        title: "{processName|serviceName} {type} {sample} on {device}",
+        title: "Process {type^} usage high",
+        message: "{processName|serviceName} uses {sample} {type^} on {device}",
         evidence: ("Process", &["processName", "serviceName", "type", "sample"]),
         ..RULE
     },
@@ -170,7 +188,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["srvc_resource_usage_ctx"],
         name: "Service usage monitor",
         types: &["Performance"],
-        title: "{serviceName|processName} {type} {sample} on {device}",
+        title: "Service {type^} usage high",
+        message: "{serviceName|processName} uses {sample} {type^} on {device}",
         evidence: ("Service", &["serviceName", "processName", "type", "sample"]),
         ..RULE
     },
@@ -178,6 +197,7 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["disk_usage_ctx", "perf_disk_usage_ctx"],
         name: "Disk usage monitor",
         types: &["Capacity"],
+        title: "Disk space low",
         special: Some(special::disk_usage),
         ..RULE
     },
@@ -185,7 +205,7 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["filesystem_ctx", "fs_object_ctx"],
         name: "File/folder size monitor",
         types: &["File system"],
-        title: "{path}: {condition} on {device}",
+        title: "File or folder size",
         special: Some(special::file_system),
         ..RULE
     },
@@ -193,7 +213,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["windows_performance_ctx", "perf_mon_ctx"],
         name: "Performance counter monitor",
         types: &["Performance"],
-        title: "Performance counter {value} on {device}",
+        title: "Performance counter",
+        message: "A performance counter is at {value} on {device}",
         evidence: ("Performance counter", &["value"]),
         ..RULE
     },
@@ -202,7 +223,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: CUSTOM,
         name: "WMI monitor",
         types: &["Custom"],
-        title: "WMI: {value} on {device}",
+        title: "WMI query result",
+        message: "A WMI query returned {value} on {device}",
         evidence: ("WMI query", &["value"]),
         ..RULE
     },
@@ -211,6 +233,7 @@ pub(super) const MONITORS: &[Monitor] = &[
         label: CUSTOM,
         name: "Component monitor",
         types: &["Custom"],
+        title: "Component alert",
         special: Some(special::component),
         ..RULE
     },
@@ -218,7 +241,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["backup_management_ctx"],
         name: "Backup monitor",
         types: &["Backup"],
-        title: "Backup: {errorMessage} on {device}",
+        title: "Backup failed",
+        message: "Backup of {device} failed: {errorMessage}",
         evidence: ("Backup", &["errorMessage", "timeout"]),
         ..RULE
     },
@@ -226,7 +250,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["custom_snmp_ctx", "snmp_probe_ctx"],
         name: "{monitorName|ruleName}",
         types: &["SNMP"],
-        title: "{displayName|ruleName}: {currentValue|responseValue} on {device}",
+        title: "SNMP {displayName|ruleName}",
+        message: "{displayName|ruleName} is {currentValue|responseValue} on {device}",
         special: Some(special::snmp),
         ..RULE
     },
@@ -234,7 +259,8 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["printer_ctx"],
         name: "Printer supply monitor",
         types: &["Printer"],
-        title: "Printer supply at {currentLevel} on {device}",
+        title: "Printer supply low",
+        message: "Printer supply is at {currentLevel} on {device}",
         special: Some(special::printer),
         ..RULE
     },
@@ -242,8 +268,9 @@ pub(super) const MONITORS: &[Monitor] = &[
         classes: &["temperature_ctx", "fan_ctx", "psu_ctx", "disk_health_ctx"],
         name: "Hardware health monitor",
         types: &["Hardware"],
-        title: "{type}: {reason|degree} on {device}",
+        title: "Hardware problem",
         evidence: ("Hardware", &["type", "reason", "degree"]),
+        special: Some(special::hardware),
         ..RULE
     },
 ];

@@ -25,7 +25,9 @@ const CLASSES: [&str; 14] = [
 ];
 
 /// Enumerations in use: name of the constant, class or object, attribute.
-const ENUMS: [(&str, &str, &str, &str); 19] = [
+const ENUMS: [(&str, &str, &str, &str); 21] = [
+    ("ACTION", "classes", "base_event", "action_id"),
+    ("DISPOSITION", "classes", "base_event", "disposition_id"),
     ("SEVERITY", "classes", "detection_finding", "severity_id"),
     ("CONFIDENCE", "classes", "detection_finding", "confidence_id"),
     ("PRIORITY", "classes", "detection_finding", "priority_id"),

@@ -30,8 +30,6 @@ pub(crate) struct FindingInfo<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) attacks: Vec<Attack<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) data_sources: Option<[String; 1]>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) src_url: Option<String>,
 }
 

@@ -42,6 +42,19 @@ pub(crate) struct User<'a> {
     pub(crate) org: Option<Organization<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) account: Option<Account<'a>>,
+    /// Security levels that an account change gives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) groups: Vec<Group<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) has_mfa: Option<bool>,
+}
+
+/// A group that a user is in.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Group<'a> {
+    pub(crate) name: Text<'a>,
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
 }
 
 /// An account: of a portal user, or the MSP's own.

@@ -34,7 +34,7 @@ pub(crate) struct Metadata<'a> {
     pub(crate) profiles: Vec<&'static str>,
     pub(crate) labels: Vec<&'static str>,
     pub(crate) tags: Vec<Tag<'a>>,
-    pub(crate) transformation_info_list: [Transformation; 1],
+    pub(crate) transformation_info_list: Vec<Transformation<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) debug: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -78,10 +78,19 @@ pub(crate) struct Tag<'a> {
     pub(crate) value: Text<'a>,
 }
 
-/// The mapping that made the event.
+/// What made the event: the mapping, and the rules of the lens where one fits.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Transformation {
+pub(crate) struct Transformation<'a> {
     pub(crate) name: &'static str,
-    pub(crate) uid: &'static str,
-    pub(crate) product: Product,
+    /// The version.
+    pub(crate) uid: Text<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) product: Option<Product>,
+}
+
+impl<'a> Transformation<'a> {
+    /// The rules of the lens, which operators change.
+    pub(crate) fn lens(version: &'a str) -> Self {
+        Self { name: "vintner-lens", uid: Text::Borrowed(version), product: None }
+    }
 }

@@ -11,7 +11,8 @@ fn online_status() {
         label: "availability",
         analytic: ("Online status monitor", 1),
         types: json!(["Availability"]),
-        title: "CDHQ-FS01 is OFFLINE",
+        title: "Device offline",
+        message: "CDHQ-FS01 is offline",
         evidence: Value::Null,
     };
     let event = check(&row, json!({ "status": "OFFLINE" }));
@@ -29,7 +30,8 @@ fn ping() {
             label: "availability",
             analytic: ("Ping monitor", 1),
             types: json!(["Availability"]),
-            title: &format!("Ping of {target} from CDHQ-FS01"),
+            title: "Ping failed or slow",
+            message: &format!("Ping of {target} from CDHQ-FS01 failed or was slow"),
             evidence: json!([{ "name": "Ping target", "dst_endpoint": endpoint,
                 "data": { "roundtripTime": 812, "reasons": ["slow"] } }]),
         };
@@ -44,7 +46,8 @@ fn network() {
         label: "availability",
         analytic: ("Network monitor", 1),
         types: json!(["Availability"]),
-        title: "Port 443 closed",
+        title: "Network alert",
+        message: "CDHQ-FS01: Port 443 closed",
         evidence: json!([{ "name": "Network", "data": { "description": "Port 443 closed" } }]),
     };
     check(&row, json!({ "description": "Port 443 closed" }));
@@ -57,7 +60,8 @@ fn process_and_service_status() {
         label: "availability",
         analytic: ("Process status monitor", 1),
         types: json!(["Process"]),
-        title: "sqlservr.exe is STOPPED on CDHQ-FS01",
+        title: "Process stopped",
+        message: "sqlservr.exe is stopped on CDHQ-FS01",
         evidence: json!([{ "name": "Process", "data": { "processName": "sqlservr.exe", "status": "STOPPED" } }]),
     };
     let event = check(&row, json!({ "processName": "sqlservr.exe", "status": "STOPPED" }));
@@ -66,7 +70,24 @@ fn process_and_service_status() {
     row.classes = &["srvc_status_ctx"];
     row.analytic.0 = "Service status monitor";
     row.types = json!(["Service"]);
-    row.title = "Spooler is STOPPED on CDHQ-FS01";
+    (row.title, row.message) = ("Service stopped", "Spooler is stopped on CDHQ-FS01");
     row.evidence = json!([{ "name": "Service", "data": { "serviceName": "Spooler", "status": "STOPPED" } }]);
     check(&row, json!({ "serviceName": "Spooler", "status": "STOPPED" }));
+}
+
+/// A service that protects the device is a matter of its posture.
+#[test]
+fn a_security_service_that_is_stopped() {
+    for name in ["WinDefend", "CSFalconService", "Sophos Endpoint Defense Service"] {
+        let row = Row {
+            classes: &["srvc_status_ctx"],
+            label: "posture",
+            analytic: ("Service status monitor", 1),
+            types: json!(["Service", "Security service"]),
+            title: "Service stopped",
+            message: &format!("{name} is stopped on CDHQ-FS01"),
+            evidence: json!([{ "name": "Service", "data": { "serviceName": name, "status": "STOPPED" } }]),
+        };
+        check(&row, json!({ "serviceName": name, "status": "STOPPED" }));
+    }
 }

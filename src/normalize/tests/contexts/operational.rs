@@ -13,13 +13,15 @@ fn resource_usage_of_the_device() {
         label: "operational",
         analytic: ("CPU usage monitor", 1),
         types: json!(["Performance"]),
-        title: "CPU at 97.5% on CDHQ-FS01",
+        title: "CPU usage high",
+        message: "CPU is at 97.5% on CDHQ-FS01",
         evidence: json!([{ "name": "Resource", "data": data }]),
     };
     check(&row, data.clone());
     let event = World::contoso().alert(json!({ "@class": "perf_resource_usage_ctx", "percentage": 97 }));
     assert_eq!(event["finding_info"]["analytic"]["name"], "Resource usage monitor");
-    assert_eq!(event["finding_info"]["title"], "perf_resource_usage_ctx on CDHQ-FS01");
+    assert_eq!(event["finding_info"]["title"], "Alert of perf_resource_usage_ctx");
+    assert_eq!(event["message"], "perf_resource_usage_ctx on CDHQ-FS01");
 }
 
 #[test]
@@ -30,14 +32,15 @@ fn resource_usage_of_a_process_or_service() {
         label: "operational",
         analytic: ("Process usage monitor", 1),
         types: json!(["Performance"]),
-        title: "java MEMORY 812.25 on CDHQ-FS01",
+        title: "Process memory usage high",
+        message: "java uses 812.25 memory on CDHQ-FS01",
         evidence: json!([{ "name": "Process", "data": data }]),
     };
     check(&row, data.clone());
     let data = json!({ "serviceName": "Spooler", "type": "CPU", "sample": 12 });
     row.classes = &["srvc_resource_usage_ctx"];
     row.analytic.0 = "Service usage monitor";
-    row.title = "Spooler CPU 12 on CDHQ-FS01";
+    (row.title, row.message) = ("Service CPU usage high", "Spooler uses 12 CPU on CDHQ-FS01");
     row.evidence = json!([{ "name": "Service", "data": data }]);
     check(&row, data.clone());
 }
@@ -49,7 +52,8 @@ fn disk_usage() {
         label: "operational",
         analytic: ("Disk usage monitor", 1),
         types: json!(["Capacity"]),
-        title: "Disk C: on CDHQ-FS01 has 7.5% free",
+        title: "Disk space low",
+        message: "Disk C: on CDHQ-FS01 has 7.5% free",
         evidence: json!([{ "name": "Volume",
             "data": { "diskName": "C:", "totalVolume": 536_240_128.0, "freeSpace": 40_055_603.2 } }]),
     };
@@ -58,7 +62,7 @@ fn disk_usage() {
     check(&row, fields);
     for (free, total) in [(1.0, 0.0), (0.0, 0.0), (5.0, 1.0), (-1.0, 1.0)] {
         let context = json!({ "@class": "disk_usage_ctx", "diskName": "C:", "totalVolume": total, "freeSpace": free });
-        assert_eq!(World::contoso().alert(context)["finding_info"]["title"], "disk_usage_ctx on CDHQ-FS01");
+        assert_eq!(World::contoso().alert(context)["message"], "Disk space low on CDHQ-FS01");
     }
 }
 
@@ -72,7 +76,8 @@ fn file_system() {
             label: "operational",
             analytic: ("File/folder size monitor", 1),
             types: json!(["File system"]),
-            title: "D:\\Logs: ABOVE_THRESHOLD on CDHQ-FS01",
+            title: "File or folder size",
+            message: "D:\\Logs on CDHQ-FS01 is above threshold",
             evidence: json!([{ "name": "File or folder",
                 "file": { "name": "Logs", "path": "D:\\Logs", "type_id": id, "type": caption },
                 "data": { "condition": "ABOVE_THRESHOLD", "sample": 12.5, "threshold": 10.0 } }]),
@@ -90,7 +95,8 @@ fn performance_counter() {
         label: "operational",
         analytic: ("Performance counter monitor", 1),
         types: json!(["Performance"]),
-        title: "Performance counter 42.1 on CDHQ-FS01",
+        title: "Performance counter",
+        message: "A performance counter is at 42.1 on CDHQ-FS01",
         evidence: json!([{ "name": "Performance counter", "data": { "value": 42.1 } }]),
     };
     check(&row, json!({ "value": 42.1 }));
@@ -103,7 +109,8 @@ fn wmi() {
         label: "custom",
         analytic: ("WMI monitor", 1),
         types: json!(["Custom"]),
-        title: "WMI: Degraded on CDHQ-FS01",
+        title: "WMI query result",
+        message: "A WMI query returned Degraded on CDHQ-FS01",
         evidence: json!([{ "name": "WMI query", "data": { "value": "Degraded" } }]),
     };
     check(&row, json!({ "value": "Degraded" }));
@@ -117,7 +124,8 @@ fn component() {
         label: "custom",
         analytic: ("Component monitor", 1),
         types: json!(["Custom"]),
-        title: &"x".repeat(120),
+        title: "Component alert",
+        message: &format!("Component monitor on CDHQ-FS01: {}", "x".repeat(120)),
         evidence: json!([{ "name": "Component output", "data": { "samples": [
             { "value": long }, { "name": "Status", "value": "Manual" }, { "name": "a.b", "value": "7" } ] } }]),
     };
@@ -126,10 +134,11 @@ fn component() {
     check(&row, json!({ "samples": { "": long, "Status": "Manual", "a.b": 7, "c": null } }));
     let other =
         World::contoso().alert(json!({ "@class": "comp_script_ctx_v2", "samples": { "Alert": "Disk\nfailed" } }));
-    assert_eq!(other["finding_info"]["title"], "Disk failed");
+    assert_eq!(other["finding_info"]["title"], "Component alert");
+    assert_eq!(other["message"], "Component monitor on CDHQ-FS01: Alert: Disk failed");
     assert_eq!(other["finding_info"]["analytic"]["name"], "Component monitor");
     let bare = World::contoso().alert(json!({ "@class": "comp_script_ctx", "samples": {} }));
-    assert_eq!(bare["finding_info"]["title"], "comp_script_ctx on CDHQ-FS01");
+    assert_eq!(bare["message"], "Component alert on CDHQ-FS01");
 }
 
 #[test]
@@ -139,7 +148,8 @@ fn backup() {
         label: "operational",
         analytic: ("Backup monitor", 1),
         types: json!(["Backup"]),
-        title: "Backup: VSS failed on CDHQ-FS01",
+        title: "Backup failed",
+        message: "Backup of CDHQ-FS01 failed: VSS failed",
         evidence: json!([{ "name": "Backup", "data": { "errorMessage": "VSS failed", "timeout": 30 } }]),
     };
     check(&row, json!({ "errorMessage": "VSS failed", "timeout": 30 }));
@@ -154,7 +164,8 @@ fn snmp() {
         label: "operational",
         analytic: ("Printers", 1),
         types: json!(["SNMP"]),
-        title: "Toner: 3 on CDHQ-FS01",
+        title: "SNMP Toner",
+        message: "Toner is 3 on CDHQ-FS01",
         evidence: json!([{ "name": "SNMP value", "dst_endpoint": { "ip": "192.0.2.7", "hostname": "prn-1" }, "data": probe }]),
     };
     let mut fields = probe.clone();
@@ -165,7 +176,8 @@ fn snmp() {
     let row = Row {
         classes: &["custom_snmp_ctx"],
         analytic: ("SNMP monitor", 1),
-        title: "UPS load: 91 on CDHQ-FS01",
+        title: "SNMP UPS load",
+        message: "UPS load is 91 on CDHQ-FS01",
         evidence: json!([{ "name": "SNMP value", "data": custom }]),
         ..row
     };
@@ -179,7 +191,8 @@ fn printer() {
         label: "operational",
         analytic: ("Printer supply monitor", 1),
         types: json!(["Printer"]),
-        title: "Printer supply at 4 on CDHQ-FS01",
+        title: "Printer supply low",
+        message: "Printer supply is at 4 on CDHQ-FS01",
         evidence: json!([{ "name": "Printer", "dst_endpoint": { "ip": "192.0.2.7", "mac": "00:15:5D:01:0A:1F" },
             "data": { "markerSupplyIndex": 2, "currentLevel": 4 } }]),
     };
@@ -203,13 +216,15 @@ fn hardware_health() {
         label: "operational",
         analytic: ("Hardware health monitor", 1),
         types: json!(["Hardware"]),
-        title: "FAN: too slow on CDHQ-FS01",
+        title: "Fan problem",
+        message: "Fan problem on CDHQ-FS01: too slow",
         evidence: json!([{ "name": "Hardware", "data": { "type": "FAN", "reason": "too slow" } }]),
     };
     check(&row, json!({ "type": "FAN", "reason": "too slow" }));
     let row = Row {
         classes: &["temperature_ctx"],
-        title: "TEMPERATURE: 71.5 on CDHQ-FS01",
+        title: "Temperature problem",
+        message: "Temperature problem on CDHQ-FS01: 71.5",
         evidence: json!([{ "name": "Hardware", "data": { "type": "TEMPERATURE", "degree": 71.5 } }]),
         ..row
     };

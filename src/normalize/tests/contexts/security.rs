@@ -12,7 +12,8 @@ fn antivirus() {
         label: "posture",
         analytic: ("Antivirus status monitor", 1),
         types: json!(["Antivirus status"]),
-        title: "Antivirus NOTRUNNING: Datto AV on CDHQ-FS01",
+        title: "Antivirus not running",
+        message: "Antivirus Datto AV is not running on CDHQ-FS01",
         evidence: json!([{ "name": "Antivirus", "data": { "productName": "Datto AV", "status": "NOTRUNNING" } }]),
     };
     let event = check(&row, json!({ "status": "NOTRUNNING", "productName": "Datto AV" }));
@@ -37,7 +38,8 @@ fn ransomware() {
         label: "security",
         analytic: ("Ransomware monitor", 2),
         types: json!(["Ransomware", "Malware"]),
-        title: "Ransomware detected on CDHQ-FS01",
+        title: "Ransomware detected",
+        message: "Ransomware detected on CDHQ-FS01 (Contoso Dental - HQ): extension .lockbit, confidence 34",
         evidence: evidence.into(),
     };
     let event = check(
@@ -64,11 +66,43 @@ fn endpoint_security() {
             label: "security",
             analytic: (analytic, 0),
             types: json!(["Threat"]),
-            title: "Mimikatz was blocked",
+            title: "Threat found",
+            message: "CDHQ-FS01: Mimikatz was blocked",
             evidence: json!([{ "name": "Threat", "data": { "description": "Mimikatz was blocked", "esAlertId": "es-77" } }]),
         };
         let event = check(&row, json!({ "esAlertId": "es-77", "description": "Mimikatz was blocked" }));
         assert_eq!(event["finding_info"]["uid_alt"], "es-77");
+    }
+}
+
+/// The threat is a fact of its own where the description says which one was found where; any other text stays a text.
+#[test]
+fn endpoint_security_names_the_threat() {
+    let of = |description: &str| {
+        World::contoso()
+            .alert(json!({ "@class": "endpoint_security_threat_ctx", "esAlertId": "7", "description": description }))
+    };
+    let path = "C:\\Users\\Ä\\Downloads\\invoice.exe";
+    for verb in ["detected", "blocked", "was quarantined"] {
+        let event = of(&format!("Trojan:Win32/Wacatac.B!ml {verb} in {path}"));
+        let malware = &event["malware"][0];
+        assert_eq!(
+            (&malware["name"], &malware["classification_ids"]),
+            (&json!("Trojan:Win32/Wacatac.B!ml"), &json!([0]))
+        );
+        assert_eq!((&malware["files"][0]["path"], &malware["files"][0]["name"]), (&json!(path), &json!("invoice.exe")));
+        let points = event["observables"].as_array().unwrap();
+        assert!(points.iter().any(|o| o["name"] == "malware[0].files[0].path" && o["value"] == path));
+        assert_eq!(event["evidences"][0]["data"]["description"], format!("Trojan:Win32/Wacatac.B!ml {verb} in {path}"));
+    }
+    for text in [
+        "A scan was detected in the network",
+        "Scan of C:\\ in progress",
+        "detected in C:\\x",
+        "x found in C:\\x",
+        "x detected in",
+    ] {
+        assert!(of(text).get("malware").is_none(), "{text}");
     }
 }
 
@@ -80,7 +114,8 @@ fn security_management_with_a_virus() {
         label: "security",
         analytic: ("Security management monitor", 1),
         types: json!(["Malware"]),
-        title: "EICAR on CDHQ-FS01",
+        title: "Malware found",
+        message: "EICAR was found on CDHQ-FS01",
         evidence: json!([{ "name": "Infected files", "data": { "infectedFiles": &files[20..] } }]),
     };
     let event =
@@ -104,7 +139,8 @@ fn security_management_without_a_virus() {
         label: "posture",
         analytic: ("Security management monitor", 1),
         types: json!(["Antivirus status"]),
-        title: "Webroot: status 4",
+        title: "Security product status",
+        message: "Webroot on CDHQ-FS01 has status 4",
         evidence: json!([{ "name": "Security product",
             "data": { "productName": "Webroot", "status": 4, "infoTime": 3, "productNotUpdatedForDays": 9 } }]),
     };
@@ -124,7 +160,8 @@ fn security_center() {
         label: "posture",
         analytic: ("Windows Security Center monitor", 1),
         types: json!(["Antivirus status"]),
-        title: "Defender: NOT_UPTODATE on CDHQ-FS01",
+        title: "Security product not uptodate",
+        message: "Defender is not uptodate on CDHQ-FS01",
         evidence: json!([{ "name": "Security product", "data": { "productName": "Defender", "alertType": "NOT_UPTODATE" } }]),
     };
     check(&row, json!({ "productName": "Defender", "alertType": "NOT_UPTODATE" }));
@@ -132,14 +169,19 @@ fn security_center() {
 
 #[test]
 fn event_log() {
-    for (log, label) in [("Security", "security"), ("System", "operational")] {
+    for (log, label) in [
+        ("Security", "security"),
+        ("System", "operational"),
+        ("Microsoft-Windows-Windows Defender/Operational", "security"),
+    ] {
         let data = json!({ "logName": log, "code": "4625", "type": "AUDIT_FAILURE", "source": "Auditing", "description": "An account\nfailed" });
         let row = Row {
             classes: &["eventlog_ctx"],
             label,
             analytic: ("Windows event log monitor", 1),
             types: json!(["Windows event log"]),
-            title: &format!("Auditing event 4625 in {log} on CDHQ-FS01"),
+            title: "Windows event 4625",
+            message: &format!("Auditing logged event 4625 in {log} on CDHQ-FS01"),
             evidence: json!([{ "name": "Windows event", "data": data }]),
         };
         let mut fields = data.clone();
@@ -154,6 +196,21 @@ fn event_log() {
     }
 }
 
+/// What tells of an intrusion in a log that holds other things too.
+#[test]
+fn event_log_by_code() {
+    let label = |code: &str, source: &str| {
+        let context = json!({ "@class": "eventlog_ctx", "logName": "System", "code": code, "source": source });
+        World::contoso().alert(context)["metadata"]["labels"][0].clone()
+    };
+    assert_eq!(label("7045", "Service Control Manager"), "security");
+    assert_eq!(label("104", "Microsoft-Windows-Eventlog"), "security");
+    assert_eq!(
+        (label("7036", "Service Control Manager"), label("104", "Some Program")),
+        (json!("operational"), json!("operational"))
+    );
+}
+
 #[test]
 fn patch() {
     let data = json!({ "patchUid": "p", "policyUid": "q", "result": "3", "info": "KB5070884 failed" });
@@ -162,7 +219,8 @@ fn patch() {
         label: "posture",
         analytic: ("Patch monitor", 1),
         types: json!(["Patch"]),
-        title: "Patch: KB5070884 failed on CDHQ-FS01",
+        title: "Patch alert",
+        message: "Patch on CDHQ-FS01: KB5070884 failed",
         evidence: json!([{ "name": "Patch", "data": data }]),
     };
     check(&row, data.clone());
@@ -176,7 +234,8 @@ fn software() {
         label: "posture",
         analytic: ("Software monitor", 1),
         types: json!(["Software change"]),
-        title: "7-Zip 24.08 INSTALLED on CDHQ-FS01",
+        title: "Software installed",
+        message: "7-Zip 24.08 installed on CDHQ-FS01",
         evidence: json!([{ "name": "Software", "data": data }]),
     };
     check(&row, data.clone());

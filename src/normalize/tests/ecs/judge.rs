@@ -15,7 +15,7 @@ static CATEGORIES: LazyLock<HashMap<&str, Vec<&str>>> = LazyLock::new(|| {
     rows.filter_map(|row| row.split_once(',')).map(|(name, types)| (name, types.split(' ').collect())).collect()
 });
 /// What every document has.
-const ALWAYS: [&str; 12] = [
+const ALWAYS: [&str; 11] = [
     "@timestamp",
     "ecs.version",
     "event.id",
@@ -25,7 +25,6 @@ const ALWAYS: [&str; 12] = [
     "event.module",
     "event.dataset",
     "event.created",
-    "event.ingested",
     "organization.id",
     "tags",
 ];
@@ -103,10 +102,12 @@ fn walk(path: &str, value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// `labels` is flat and holds texts.
+/// `labels` is flat and holds texts, or lists of two and more.
 fn labels(value: &Value, found: &mut Vec<String>) {
+    let is_text = |label: &Value| label.as_str().is_some_and(|text| !text.is_empty());
     for (name, label) in value.as_object().into_iter().flatten() {
-        if name.contains('.') || label.as_str().is_none_or(str::is_empty) {
+        let is_list = label.as_array().is_some_and(|labels| labels.len() > 1 && labels.iter().all(is_text));
+        if name.contains('.') || !(is_text(label) || is_list) {
             found.push(format!("labels.{name}: {label}"));
         }
     }

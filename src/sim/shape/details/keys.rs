@@ -117,8 +117,49 @@ pub(crate) fn patch_run(facts: &Facts<'_>, rng: &mut Rng) -> Value {
     details
 }
 
+/// A list as Datto writes it inside `details`: an array, or the JSON text of one.
+fn list(values: Vec<Value>, rng: &mut Rng) -> Value {
+    let list = Value::Array(values);
+    if rng.bool() { list } else { json!(list.to_string()) }
+}
+
+/// Devices in a list, by id or by uid.
+fn devices(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let is_by_uid = rng.bool();
+    let device = |(id, uid): &(i64, &str)| if is_by_uid { json!(uid) } else { json!(id) };
+    list(facts.listed.iter().map(device).collect(), rng)
+}
+
+/// A row about devices that only a list names.
+pub(crate) fn device_list(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    json!({"data.device_list": devices(facts, rng)})
+}
+
+/// A row about a job itself.
+pub(crate) fn user_job(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let mut details = Map::new();
+    merge(&mut details, job(facts, rng));
+    merge(&mut details, json!({"data.type": pick(rng, &["script", "application"])}));
+    Value::Object(details)
+}
+
+/// A job that runs again on some devices.
+pub(crate) fn job_rerun(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let mut details = Map::new();
+    merge(&mut details, user_job(facts, rng));
+    let uids = facts.listed.iter().map(|(_, uid)| json!(uid)).collect();
+    merge(&mut details, json!({"data.device_uids": list(uids, rng)}));
+    Value::Object(details)
+}
+
+/// Jobs that are retired together.
+pub(crate) fn job_retire(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let ids = (0..=rng.u64(0..3)).map(|n| json!(7_000_000 + facts.number + n)).collect();
+    json!({"data.retired_jobs_ids": list(ids, rng)})
+}
+
 pub(crate) fn login(_: &Facts<'_>, rng: &mut Rng) -> Value {
-    json!({"data.source": pick(rng, &["WEB", "API", "SSO"])})
+    json!({"data.source": pick(rng, &["web", "api", "sso"])})
 }
 
 pub(crate) fn settings(facts: &Facts<'_>, rng: &mut Rng) -> Value {
@@ -135,15 +176,34 @@ pub(crate) fn user(facts: &Facts<'_>, rng: &mut Rng) -> Value {
     json!({"data.user_id": subject.id, "data.user_name": subject.login, "data.note": format!("by {}", facts.person.login)})
 }
 
+/// A new user, who may have roles from the start.
+pub(crate) fn user_create(_: &Facts<'_>, rng: &mut Rng) -> Value {
+    let given: &[&str] = match rng.u8(0..3) {
+        0 => &[],
+        1 => &["Technician"],
+        _ => &["Administrator"],
+    };
+    user_with_roles(given, &[], "true", rng)
+}
+
 pub(crate) fn user_edit(_: &Facts<'_>, rng: &mut Rng) -> Value {
+    let given: &[&str] = if rng.bool() { &["Administrator"] } else { &[] };
+    let taken: &[&str] = if rng.bool() { &["Technician"] } else { &[] };
+    let enabled = pick(rng, &["true", "false"]);
+    user_with_roles(given, taken, enabled, rng)
+}
+
+fn user_with_roles(given: &[&str], taken: &[&str], enabled: &str, rng: &mut Rng) -> Value {
     let subject = names::person(rng);
+    let mut roles = |roles: &[&str]| list(roles.iter().map(|role| json!(role)).collect(), rng);
+    let (given, taken) = (roles(given), roles(taken));
     json!({
         "data.user_id": subject.id,
         "data.user_name": subject.login,
-        "data.deleted_roles": "[\"Technician\"]",
-        "data.new_roles": pick(rng, &["[\"Administrator\"]", "[]"]),
+        "data.deleted_roles": taken,
+        "data.new_roles": given,
         "data.user_email": subject.email(),
-        "data.user_enabled": rng.bool(),
+        "data.user_enabled": enabled,
         "data.user_firstname": subject.first,
         "data.user_lastname": subject.last,
     })
@@ -161,6 +221,14 @@ pub(crate) fn policy(facts: &Facts<'_>, _: &mut Rng) -> Value {
     json!({"data.policy_id": facts.number, "data.policy_name": "Server – Überwachung", "data.policy_uid": null})
 }
 
+/// A policy that is switched on or off.
+pub(crate) fn policy_toggle(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let mut details = Map::new();
+    merge(&mut details, policy(facts, rng));
+    merge(&mut details, json!({"data.active": pick(rng, &["true", "false"])}));
+    Value::Object(details)
+}
+
 pub(crate) fn component(facts: &Facts<'_>, _: &mut Rng) -> Value {
     json!({
         "data.component_id": facts.number,
@@ -175,7 +243,6 @@ pub(crate) fn device(facts: &Facts<'_>, _: &mut Rng) -> Value {
         "data.device_id": facts.device.map(|device| device.0),
         "data.device_uid": facts.device.map(|device| device.1),
         "data.device_hostname": facts.device.map(|device| device.2),
-        "data.device_list": facts.device.map(|device| format!("[{}]", device.0)),
         "data.site_id": facts.site.map(|site| site.0),
         "data.site_uid": facts.site.map(|site| site.1),
         "data.site_name": site_name(facts),
@@ -207,6 +274,14 @@ pub(crate) fn agent(facts: &Facts<'_>, rng: &mut Rng) -> Value {
         "data.start": facts.date.0.saturating_sub(30_000),
         "data.end": facts.date.0,
     })
+}
+
+/// What a user does on a device by a remote tool, with the steps.
+pub(crate) fn remote_tool(facts: &Facts<'_>, rng: &mut Rng) -> Value {
+    let mut details = Map::new();
+    merge(&mut details, agent(facts, rng));
+    merge(&mut details, json!({"data.details": list(vec![json!("connect"), json!("disconnect")], rng)}));
+    Value::Object(details)
 }
 
 pub(crate) fn filter(facts: &Facts<'_>, _: &mut Rng) -> Value {
