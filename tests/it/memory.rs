@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, account, alert_steps, events};
 
-/// Address space that the program may take.
-const LIMIT_KIB: u64 = 1 << 20;
+/// Address space that the program may take, 4 GiB, so that a fault harms the program and not the machine. What it really uses is far
+/// less: the allocator reserves 64 MiB of it for each of its arenas.
+const LIMIT_KIB: u64 = 4 << 20;
 /// Size of the hostile part of a page. The default of `limits.max_body` is 32 MiB.
 const BYTES: u64 = 29 << 20;
 
