@@ -18,7 +18,8 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::inventory::Device;
 use crate::org::directory::Directory;
-use crate::record::{AccountUid, DeviceRef, Record, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Record, Stream};
 
 pub mod accounts;
 mod alerts;

@@ -16,10 +16,6 @@ use crate::record::Record;
 
 mod address;
 mod check;
-/// What a row of the activity log concerns besides itself.
-pub mod derive {
-    pub use super::ocsf::activity::derive::{Concerns, concerns, ids, narrowed};
-}
 pub mod drift;
 mod ecs;
 pub mod explain;

@@ -9,12 +9,11 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::clock::Millis;
+use crate::record::part::Part;
+use crate::record::place::{DeviceRef, SiteRef};
 
-mod part;
-mod place;
-
-pub use self::part::Part;
-pub use self::place::{DeviceRef, SiteRef};
+pub mod part;
+pub mod place;
 
 /// Namespace of event ids (event-schema.md section 4).
 const EVENT_NAMESPACE: Uuid = Uuid::from_u128(0x6f1d_3f4e_5a7b_5c0e_9b1a_0c5f_2a7d_9e10);

@@ -11,7 +11,8 @@ use vintner::normalize::known::KnownDevice;
 use vintner::normalize::{Format, Options};
 use vintner::org::Policy;
 use vintner::org::directory::{Directory, Rule, Tenant};
-use vintner::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+use vintner::record::place::{DeviceRef, SiteRef};
+use vintner::record::{AccountUid, Envelope, Marker, Record, RecordKind};
 
 const ACCOUNT: &str = "ab1c0002";
 const SITE: &str = "5b6f0a52-93c4-4d0b-8a7e-2f1f7f6f4c11";

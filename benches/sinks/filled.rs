@@ -12,7 +12,8 @@ use vintner::deliver::status::SinkStatus;
 use vintner::inventory::Device;
 use vintner::journal::sqlite::{Journal, Options};
 use vintner::journal::{DatedRecord, Lane, Page, StartAt};
-use vintner::record::{DeviceRef, Record, Stream};
+use vintner::record::place::DeviceRef;
+use vintner::record::{Record, Stream};
 use vintner::telemetry::Metrics;
 
 use crate::mix::{Mix, inventory};

@@ -387,7 +387,8 @@ mod tests {
     use crate::inventory::{Account, Site, SiteType};
     use crate::journal::sqlite::Options;
     use crate::journal::{DatedRecord, Lane, Page, StartAt};
-    use crate::record::{DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+    use crate::record::place::{DeviceRef, SiteRef};
+    use crate::record::{Envelope, Marker, Record, RecordKind};
 
     async fn view(directory: &std::path::Path, max_bytes: u64) -> View {
         let day = Duration::from_secs(86_400);

@@ -19,7 +19,8 @@ use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options};
 use crate::org::Policy;
 use crate::org::directory::{Decision, Directory, Rule, Tenant};
-use crate::record::{AccountUid, EventId, Record, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, EventId, Record};
 
 /// The organization of a record that names its site otherwise than by uid, where no site is known.
 const UNASSIGNED: &str = "unassigned";

@@ -9,7 +9,7 @@ use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::journal::JournalError;
 use crate::journal::sqlite::Journal;
-use crate::record::SiteRef;
+use crate::record::place::SiteRef;
 
 /// As long as records are held, the log says so this often.
 const REMIND: Duration = Duration::from_secs(3600);

@@ -8,7 +8,8 @@ use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, Lane};
 use crate::org::changes::{NearMiss, SiteMove, Standing, moves, near_misses};
 use crate::org::directory::Directory;
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 /// Records read at once while undelivered ones are counted.
 const AT_ONCE: usize = 1_000;

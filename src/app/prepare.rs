@@ -131,7 +131,16 @@ impl Admin {
 
 /// What the configuration says about the journal.
 pub fn journal_options(config: &Config) -> Options {
-    Options { retain: config.journal.retain, max_bytes: config.journal.max_bytes, hold_for: config.hold_for }
+    let max_bytes = config.journal.max_bytes;
+    #[cfg(test)]
+    let max_bytes = max_bytes / SMALLER.get();
+    Options { retain: config.journal.retain, max_bytes, hold_for: config.hold_for }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// A simulation of small worlds has journals that are smaller by this factor.
+    pub(crate) static SMALLER: std::cell::Cell<u64> = const { std::cell::Cell::new(1) };
 }
 
 /// Where account-level records go is fixed once there is data: another value must be accepted by name, before anything is

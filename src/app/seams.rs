@@ -45,10 +45,14 @@ use std::time::Instant;
 use figures::Figures;
 use run::Run;
 
+use crate::app::prepare;
+
 /// Seeds of the default run.
 const SEEDS: u64 = 60;
 /// Steps of each.
 const STEPS: u64 = 7;
+/// Worlds are small, and so are their journals: `max_bytes` counts as this part of what the configuration says.
+const SMALLER: u64 = 32;
 /// No more seeds are begun after so many failures.
 const MOST_FAILURES: u64 = 6;
 /// Threads that run seeds.
@@ -57,6 +61,7 @@ const THREADS: u64 = 2;
 /// Runs one seed; an error says everything that is needed to look at it.
 fn simulate(seed: u64, steps: u64) -> Result<Figures, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    prepare::SMALLER.set(SMALLER);
     runtime.block_on(async {
         fastrand::seed(seed);
         let mut run = Run::new(seed);

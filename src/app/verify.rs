@@ -23,7 +23,8 @@ use crate::journal::{Lane, Partition};
 use crate::normalize::known::KnownDevice;
 use crate::normalize::{Format, Options, RawData};
 use crate::org::directory::{Decision, Directory};
-use crate::record::{AccountUid, DeviceRef, Envelope, RecordKind};
+use crate::record::place::DeviceRef;
+use crate::record::{AccountUid, Envelope, RecordKind};
 use crate::sink::kafka::Settings;
 use crate::sink::kafka::read::{Reader, Seen, TopicPartition};
 

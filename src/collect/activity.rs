@@ -15,7 +15,8 @@ use crate::datto::lane;
 use crate::datto::model::activity::Entity;
 use crate::diagnostic::causes;
 use crate::journal::{DatedRecord, JournalError, Lane, Page, UNDATED};
-use crate::record::{SiteRef, Stream};
+use crate::record::Stream;
+use crate::record::place::SiteRef;
 
 pub mod derived;
 mod details;

@@ -16,7 +16,8 @@ use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::JournalError;
 use crate::journal::items::{ItemIntake, ItemKind, ItemLook, ItemPage};
-use crate::record::{SiteRef, Stream};
+use crate::record::Stream;
+use crate::record::place::SiteRef;
 
 pub mod absent;
 pub mod look;

@@ -24,7 +24,7 @@ use crate::journal::lists::WaitEnd;
 use crate::journal::sqlite::Journal;
 use crate::org::Unmapped;
 use crate::org::directory::Directory;
-use crate::record::{DeviceRef, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
 
 /// Unknown sites refresh the list at most this often.
 const REFRESH: Duration = Duration::from_secs(60);

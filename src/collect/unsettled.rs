@@ -22,7 +22,8 @@ use crate::journal::stays::Unsettled;
 use crate::journal::{Seen, UNDATED};
 use crate::org::directory::Directory;
 use crate::org::stay::{Stay, Whereabouts, whereabouts};
-use crate::record::{DeviceRef, Envelope, Record, RecordKind, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{Envelope, Record, RecordKind};
 
 /// Look-ups of one pass; the rest comes with the next, so that the quota is there for passes.
 const PER_PASS: u64 = 30;

@@ -10,7 +10,8 @@ use crate::journal::{Attempt, Item, Refused, RefusedKind};
 use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, normalize};
 use crate::org::directory::Decision;
-use crate::record::{AccountUid, DeviceRef};
+use crate::record::AccountUid;
+use crate::record::place::DeviceRef;
 
 /// An attempt, decided.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,8 @@ use crate::clock::{Clock, Millis};
 use crate::inventory::{Site, SiteType};
 use crate::journal::sqlite::{Journal, Options as JournalOptions};
 use crate::journal::{DatedRecord, Lane, Page, StartAt};
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, Stream};
 
 /// When tests begin.
 pub(crate) const START: Millis = Millis(1_795_214_400_000);

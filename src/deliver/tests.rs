@@ -24,7 +24,8 @@ use crate::journal::dead::DeadFilter;
 use crate::journal::sqlite::{Journal, Options as JournalOptions};
 use crate::journal::{AlertLook, AlertState, DatedRecord, Lane, Page, Partition, Seen, StartAt, Told};
 use crate::normalize::{Format, Options};
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, Stream};
 use crate::telemetry::Metrics;
 
 const START: Millis = Millis(1_795_214_400_000);

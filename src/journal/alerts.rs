@@ -13,7 +13,8 @@ use crate::journal::sqlite::Journal;
 use crate::journal::state;
 use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{AlertState, JournalError, Seen};
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 /// What is stored of an alert.
 #[derive(Clone, Debug, PartialEq, Eq)]

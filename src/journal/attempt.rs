@@ -16,7 +16,8 @@ use crate::journal::sinks;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::View;
 use crate::journal::{Attempt, BatchLimit, Item, JournalError, Lane, Partition, Place};
-use crate::record::{AccountUid, DeviceRef, Record};
+use crate::record::place::DeviceRef;
+use crate::record::{AccountUid, Record};
 
 impl Journal {
     /// The next batch behind a sink's position, with the directory of the same moment (model rule `one-read`); `None` if there is

@@ -8,7 +8,8 @@ use crate::journal::fail::{Done, Fail};
 use crate::journal::partitions;
 use crate::journal::tx::{Tx, first};
 use crate::org::audit::{About, Change};
-use crate::record::{DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{Envelope, Marker, Record, RecordKind};
 
 /// Appends what changed to the live lanes of the accounts that it concerns. Needs no room, like the changes themselves (model rule
 /// `reserve`).

@@ -8,7 +8,8 @@ use crate::journal::sinks::Sink;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{JournalError, Partition, Settlement};
-use crate::record::{AccountUid, SiteRef, Stream};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, Stream};
 
 /// A row of counts grows to this many records, then the next begins: coarse enough to stay small, fine enough to compare with
 /// what a topic still holds.

@@ -15,7 +15,8 @@ use crate::journal::requests::Served;
 use crate::journal::sqlite::{Journal, Options};
 use crate::journal::tx::Steps;
 use crate::journal::{BatchLimit, DatedRecord, Item, Lane, Page, Partition, Refused, RefusedKind, Settlement, StartAt};
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, Stream};
 
 const NOW: Millis = Millis(1_800_000_000_000);
 /// Steps in which any request on this small journal must be done.

@@ -18,7 +18,8 @@ use crate::journal::space;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, View, first, rows};
 use crate::org::directory::{Decision, Directory, Intake};
-use crate::record::{AccountUid, Record, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, Record};
 
 /// Held records of one site.
 #[derive(Clone, Debug, PartialEq, Eq)]

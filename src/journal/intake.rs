@@ -18,7 +18,8 @@ use crate::journal::state;
 use crate::journal::tx::Tx;
 use crate::journal::{AlertLook, DatedRecord, Intake, JournalError, Lane, Page};
 use crate::org::directory::{Directory, DropReason, Intake as Verdict};
-use crate::record::{AccountUid, Record, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, Record};
 
 impl Journal {
     /// Takes a page in whole, or refuses it whole: [`JournalError::Conflict`] if a look was compared with a state that is no

@@ -12,7 +12,8 @@ use crate::journal::seen;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::org::audit::Change;
-use crate::record::{AccountUid, DeviceRef};
+use crate::record::AccountUid;
+use crate::record::place::DeviceRef;
 
 /// What a new list of sites did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

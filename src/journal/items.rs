@@ -19,7 +19,8 @@ use crate::journal::{Intake, JournalError, Lane, Rejected, audit, partitions, re
 use crate::org;
 use crate::org::audit::Change;
 use crate::org::directory::Intake as Verdict;
-use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind};
 
 /// The first 8 bytes of SHA-256 over an item's watched fields.
 pub type Digest = [u8; 8];

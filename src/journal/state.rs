@@ -3,7 +3,7 @@
 use crate::clock::Millis;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::{AlertState, Seen, Told};
-use crate::record::SiteRef;
+use crate::record::place::SiteRef;
 
 /// The layout's version, the first byte of every state.
 const LAYOUT: u8 = 1;

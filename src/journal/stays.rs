@@ -11,7 +11,8 @@ use crate::journal::partitions;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::org::stay::{Observed, Stay, last_before, observe};
-use crate::record::{AccountUid, DeviceRef, Record, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Record};
 
 /// Stays that are kept of a device; the oldest go.
 const MOST_STAYS: u32 = 16;

@@ -22,7 +22,8 @@ use crate::journal::space;
 use crate::journal::sqlite::Journal;
 use crate::journal::tx::{Tx, first, rows};
 use crate::journal::{JournalError, Place};
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 /// What maintenance did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -8,7 +8,8 @@ use crate::inventory::{Device, Site};
 use crate::org::Policy;
 use crate::org::changes::Standing;
 use crate::org::directory::{Decision, Directory};
-use crate::record::{AccountUid, OwnKind, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, OwnKind};
 
 /// Entries of a list in one event; what is left out is counted.
 const MOST_LISTED: usize = 500;

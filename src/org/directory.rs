@@ -8,7 +8,8 @@ use crate::org::Policy;
 use crate::org::claims::Claims;
 use crate::org::verdicts::{decide_all, decide_unknown, unmapped};
 use crate::org::view::{View, own_account, own_site};
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 /// Policy, accounts and sites of one moment. Everything is decided when it is built; look-ups are cheap.
 #[derive(Clone, Debug)]

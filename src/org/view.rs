@@ -8,7 +8,8 @@ use crate::org::directory::{Decision, Rule, SiteListing, Tenant};
 use crate::org::filter::Compiled;
 use crate::org::verdicts::{Verdict, tenant_by_id};
 use crate::org::{Policy, names};
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 /// What is known of one account.
 #[derive(Clone, Debug)]

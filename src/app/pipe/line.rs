@@ -16,7 +16,8 @@ use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options, normalize};
 use crate::org::Policy;
 use crate::org::directory::{Decision, Directory, Rule, Tenant};
-use crate::record::{AccountUid, Record, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{AccountUid, Record};
 
 /// The organization of a record that names no site by uid, where nothing else is said.
 const UNASSIGNED: &str = "unassigned";

@@ -14,7 +14,8 @@ use crate::config::load;
 use crate::inventory::{Account, Site, SiteType};
 use crate::journal::sqlite::Journal;
 use crate::journal::{DatedRecord, Lane, Page};
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, Stream};
 
 const SITES: [&str; 4] = ["One", "Two", "Three", "Four"];
 const SEEDS: u64 = 12;

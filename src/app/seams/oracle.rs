@@ -15,7 +15,8 @@ use crate::app::seams::receiver::Arrival;
 use crate::app::seams::run::Run;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::sqlite::Journal;
-use crate::record::{EventId, SiteRef};
+use crate::record::EventId;
+use crate::record::place::SiteRef;
 
 mod items;
 mod order;

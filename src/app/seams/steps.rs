@@ -241,9 +241,9 @@ impl Run {
     async fn fill(&mut self) -> Result<(), String> {
         let mut draft = self.draft.clone();
         draft.max_kib =
-            if draft.max_kib > 1 << 10 { *self.rng.choice(&[30, 60, 100, 150, 300]).unwrap() } else { 1 << 20 };
+            if draft.max_kib > 1 << 15 { *self.rng.choice(&[1000, 2000, 3200, 4800, 9600]).unwrap() } else { 1 << 20 };
         self.say(format!("reload: a journal of {} KiB", draft.max_kib));
-        if draft.max_kib < 1 << 10 {
+        if draft.max_kib < 1 << 15 {
             self.receivers.stumble("main", vec![Stumble::Nothing; 8]);
             self.figures.full += 1;
         }

@@ -13,7 +13,8 @@ use crate::journal::sqlite::{Journal, Options};
 use crate::journal::{
     BatchLimit, DatedRecord, Lane, Page, Partition, Refused, RefusedKind, Rejected, Settlement, StartAt,
 };
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, Stream};
 use crate::telemetry::Metrics;
 
 const START: Millis = Millis(1_795_212_000_000);

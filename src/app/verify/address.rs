@@ -13,7 +13,8 @@ use crate::event::Event;
 use crate::normalize::known::KnownDevice;
 use crate::normalize::{Context, Options, normalize};
 use crate::org::directory::{Decision, Directory, Rule, Tenant};
-use crate::record::{AccountUid, DeviceRef, Envelope, OwnKind, Record, RecordKind, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, OwnKind, Record, RecordKind};
 use crate::sink::kafka::Settings;
 use crate::sink::kafka::place::{Place, is_by_org};
 

@@ -10,7 +10,7 @@ use crate::cli::{ConfigFile, open, table};
 use crate::journal::held::HeldSummary;
 use crate::org::changes::Standing;
 use crate::org::directory::{Decision, Directory};
-use crate::record::SiteRef;
+use crate::record::place::SiteRef;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct List {

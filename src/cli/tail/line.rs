@@ -139,7 +139,8 @@ mod tests {
     use crate::cli::plain::is_hostile;
     use crate::event::Pivots;
     use crate::journal::{Lane, Partition, Place};
-    use crate::record::{AccountUid, DeviceRef, Marker, Record, RecordKind, SiteRef, Stream};
+    use crate::record::place::{DeviceRef, SiteRef};
+    use crate::record::{AccountUid, Marker, Record, RecordKind, Stream};
 
     fn shown(what: What) -> Shown {
         let envelope = Envelope {

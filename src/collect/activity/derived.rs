@@ -5,9 +5,11 @@ use crate::clock::Millis;
 use crate::collect::source::{PassError, Source};
 use crate::journal::stays::LastSeen;
 use crate::journal::{DatedRecord, UNDATED};
-use crate::normalize::derive::{self, Concerns};
 use crate::normalize::number;
-use crate::record::{DeviceRef, Envelope, Marker, Part, Record, SiteRef};
+use crate::normalize::ocsf::activity::derive::{self, Concerns};
+use crate::record::part::Part;
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{Envelope, Marker, Record};
 
 /// A row that lists more devices has records for so many of them; the row itself has the whole list.
 const MOST_DEVICES: usize = 1000;

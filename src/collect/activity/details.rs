@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::normalize::{derive, number};
-use crate::record::DeviceRef;
+use crate::normalize::number;
+use crate::normalize::ocsf::activity::derive;
+use crate::record::place::DeviceRef;
 
 /// The details that decide where a row belongs; empty if they cannot be read, which costs no more than themselves.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,8 @@ use crate::datto::model::activity::{self, ActivityRow, Entity};
 use crate::diagnostic::planted;
 use crate::journal::{DatedRecord, Rejected, UNDATED};
 use crate::normalize::redact;
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record};
 
 /// What an item is.
 #[derive(Debug)]

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use crate::clock::Millis;
 use crate::collect::alerts::fields::{Fields, Updates};
 use crate::journal::{AlertLook, AlertState, Seen, Told};
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind};
 
 /// Stands in a state for the `resolvedOn` of a first Close that had none.
 const UNTIMED: Millis = Millis(0);

@@ -14,7 +14,8 @@ use crate::diagnostic::planted;
 use crate::journal::{AlertLook, AlertState, Intake, JournalError, Lane, Page, Rejected, Seen, Told};
 use crate::normalize::ocsf::severity;
 use crate::normalize::redact;
-use crate::record::{AccountUid, DeviceRef, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, RecordKind, Stream};
 
 /// A page as it was received.
 #[derive(Debug)]

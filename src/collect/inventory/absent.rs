@@ -17,7 +17,7 @@ use crate::datto::lane::Lane;
 use crate::diagnostic::causes;
 use crate::journal::JournalError;
 use crate::journal::items::{ItemKind, ItemPage};
-use crate::record::DeviceRef;
+use crate::record::place::DeviceRef;
 
 /// Look-ups of one pass; the rest comes with the next.
 const PER_PASS: usize = 250;

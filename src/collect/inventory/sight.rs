@@ -16,7 +16,8 @@ use crate::journal::items::{Digest, ItemKind, ItemRow, Words};
 use crate::journal::stays::Observation;
 use crate::normalize::redact;
 use crate::normalize::udf::Udfs;
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind};
 
 /// API path of the device list.
 pub const DEVICES: &str = "/v2/account/devices";

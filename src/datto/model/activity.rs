@@ -6,7 +6,8 @@ use super::Malformed;
 use super::duplicates::has_too_many_values;
 use super::object::Object;
 use crate::clock::Millis;
-use crate::record::{DeviceRef, RecordKind, SiteRef};
+use crate::record::RecordKind;
+use crate::record::place::{DeviceRef, SiteRef};
 
 /// Longest text that stands in for a site which is written in an unknown way, in characters.
 const ODD_SITE_CHARS: usize = 100;

@@ -5,7 +5,7 @@ use serde_json::value::RawValue;
 use super::Malformed;
 use super::object::Object;
 use crate::clock::Millis;
-use crate::record::{DeviceRef, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
 
 /// Names of the fields whose change makes an alert another one (architecture.md section 4).
 pub const WATCHED: [&str; 9] = [

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 use super::Malformed;
 use super::object::Object;
 use crate::inventory::Device;
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 /// What of a device decides what is told of it, beside [`Device`].
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,7 +24,8 @@ use crate::journal::sqlite::Journal;
 use crate::normalize::Options;
 use crate::org::directory::Decision;
 use crate::org::{Org, Policy, Rules, Unmapped};
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 use crate::sink::{Delivered, Sink, SinkError};
 use crate::telemetry::Metrics;
 

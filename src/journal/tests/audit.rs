@@ -11,7 +11,8 @@ use crate::journal::sqlite::Journal;
 use crate::org::audit::About;
 use crate::org::directory::Decision;
 use crate::org::{AccountPolicy, Policy};
-use crate::record::{OwnKind, RecordKind, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{OwnKind, RecordKind};
 
 /// Kind, native id and source of vintner's own records, in order.
 async fn own(journal: &Journal) -> Vec<(String, String, Value)> {

@@ -11,7 +11,8 @@ use crate::journal::seen::key;
 use crate::journal::space::Usage;
 use crate::journal::sqlite::Journal;
 use crate::journal::{AlertLook, JournalError, Page, Refused, RefusedKind, Settlement, StartAt, counters};
-use crate::record::{Marker, RecordKind, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{Marker, RecordKind};
 
 /// An open alert whose source does not compress below 4 KiB.
 fn large_alert(name: &str) -> AlertLook {

@@ -8,7 +8,8 @@ use crate::inventory::Device;
 use crate::journal::Page;
 use crate::journal::coverage::{DeliveredMark, Span};
 use crate::journal::requests::{Request, Served};
-use crate::record::{DeviceRef, EventId, Stream};
+use crate::record::place::DeviceRef;
+use crate::record::{EventId, Stream};
 
 #[tokio::test]
 async fn spans_that_touch_become_one() {

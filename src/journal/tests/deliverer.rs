@@ -8,7 +8,7 @@ use super::world::{SINKS, World};
 use crate::journal::intent::Intent;
 use crate::journal::{Attempt, BatchLimit, Lane, Partition, Place, Refused, RefusedKind, Settlement};
 use crate::org::directory::Decision;
-use crate::record::SiteRef;
+use crate::record::place::SiteRef;
 
 /// What a deliverer is about; a crash takes it.
 #[derive(Clone, Default)]

@@ -64,7 +64,7 @@ async fn live_once(path: &Path) -> Result<(), JournalError> {
                 println!("+position {}", attempt.to);
             }
             clock.jump(1000);
-            let done = journal.maintain().await?;
+            let done = journal.maintain_now().await?;
             println!("+trimmed {}", done.trimmed);
         }
     }
@@ -151,7 +151,7 @@ async fn assert_whole(place: &Place, confirmed: &Confirmed, before: usize, what:
         }
     }
     pass(&journal, "s", &live()).await;
-    journal.maintain().await.unwrap();
+    journal.maintain_now().await.unwrap();
     journal.commit(Page { cursors: vec![("done".into(), "1".into())], ..page() }).await.unwrap();
     journal.close().await.unwrap();
 }

@@ -5,7 +5,8 @@ use tokio::task::JoinSet;
 use super::support::{DAY, HOUR, MANY, Place, account, activities, activity, ids, live, look, page, site, state, uid};
 use crate::journal::tx::first;
 use crate::journal::{Intake, JournalError, Lane, Page, Partition, Rejected, StartAt};
-use crate::record::{AccountUid, SiteRef};
+use crate::record::AccountUid;
+use crate::record::place::SiteRef;
 
 #[tokio::test]
 async fn a_page_is_taken_once() {

@@ -10,7 +10,8 @@ use crate::journal::items::{Digest, ItemKind, ItemLook, ItemPage, ItemRow, ItemS
 use crate::journal::sqlite::Journal;
 use crate::journal::{JournalError, Rejected};
 use crate::org::{AccountPolicy, Filter, Policy};
-use crate::record::{DeviceRef, Marker, RecordKind};
+use crate::record::place::DeviceRef;
+use crate::record::{Marker, RecordKind};
 
 fn device(device: &str, hostname: &str, site: &str) -> Device {
     let source = format!(r#"{{"uid":"{device}","hostname":"{hostname}"}}"#).into();

@@ -14,7 +14,8 @@ use crate::journal::tx::Steps;
 use crate::journal::{
     AlertLook, AlertState, Attempt, BatchLimit, DatedRecord, Lane, Page, Partition, Seen, Settlement, StartAt, Told,
 };
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef, Stream};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind, Stream};
 
 pub(super) const START: Millis = Millis(1_800_000_000_000);
 pub(super) const HOUR: Duration = Duration::from_secs(3600);

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Millis;
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker};
 
 fn record(kind: RecordKind, source: &Value) -> Record {
     let envelope = Envelope {

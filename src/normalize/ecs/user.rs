@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::class::Body;
 use crate::normalize::ocsf::object::identity::{Actor, User as OcsfUser};
 
@@ -17,9 +16,9 @@ pub(super) struct User<'e> {
     full_name: Option<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'e str>,
-    /// Security levels that were given or taken.
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    roles: &'e [Text<'e>],
+    /// Security levels that were given or taken, or that a new user has.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    roles: Vec<&'e str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     target: Option<Box<User<'e>>>,
 }
@@ -41,7 +40,7 @@ impl<'e> User<'e> {
             name: user.name.as_deref(),
             full_name: user.full_name.as_deref(),
             email: user.email_addr.as_deref(),
-            roles: &[],
+            roles: user.groups.iter().map(|group| &*group.name).collect(),
             target: None,
         }
     }
@@ -71,7 +70,9 @@ fn acting<'e>(body: &'e Body<'e>) -> Option<&'e OcsfUser<'e>> {
 fn target<'e>(body: &'e Body<'e>) -> Option<User<'e>> {
     match body {
         Body::AccountChange(body) => Some(User::plain(&body.user)),
-        Body::UserAccess(body) => Some(User { roles: &body.privileges, ..User::plain(&body.user) }),
+        Body::UserAccess(body) => {
+            Some(User { roles: body.privileges.iter().map(|role| &**role).collect(), ..User::plain(&body.user) })
+        }
         Body::EntityManagement(body) => body.entity.user.as_deref().map(User::plain),
         Body::Finding(_)
         | Body::Authentication(_)

@@ -79,10 +79,10 @@ fn values(record: &Record, context: &Context<'_>) -> Vec<(String, String)> {
         add("site.uid", &site.uid);
         add("site.name", &site.name);
     }
-    if let crate::record::SiteRef::Uid(uid) = &envelope.site {
+    if let crate::record::place::SiteRef::Uid(uid) = &envelope.site {
         add("envelope.site", uid);
     }
-    if let crate::record::SiteRef::Id(id) = &envelope.site {
+    if let crate::record::place::SiteRef::Id(id) = &envelope.site {
         add("envelope.site", &id.to_string());
     }
     if let Some(name) = &context.tenant.name {

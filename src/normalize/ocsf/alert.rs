@@ -18,7 +18,8 @@ use crate::normalize::json::fields::Fields;
 use crate::normalize::lens::rule::Rule;
 use crate::normalize::lens::{Facts, details};
 use crate::normalize::notes::Notes;
-use crate::record::{SiteRef, Stream};
+use crate::record::Stream;
+use crate::record::place::SiteRef;
 
 mod monitor;
 mod reading;

@@ -9,7 +9,8 @@ use crate::normalize::known::KnownDevice;
 use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options};
 use crate::org::directory::Decision;
-use crate::record::{Envelope, SiteRef};
+use crate::record::Envelope;
+use crate::record::place::SiteRef;
 
 /// The surroundings of one record.
 #[derive(Clone, Debug)]

@@ -6,7 +6,8 @@ use super::judge::assert_valid;
 use super::recover::missing;
 use super::world::*;
 use crate::normalize::Format;
-use crate::record::{Marker, Record, RecordKind, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{Marker, Record, RecordKind};
 
 const KINDS: [RecordKind; 8] = [
     RecordKind::Alert,

@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::recover::missing;
 use super::world::*;
-use crate::record::{Marker, Part};
+use crate::record::Marker;
+use crate::record::part::Part;
 
 #[track_caller]
 fn user(category: &str, action: &str, details: Value) -> Value {

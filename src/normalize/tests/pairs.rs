@@ -20,7 +20,8 @@ use super::world::{World, record};
 use crate::normalize::lens::Lens;
 use crate::normalize::udf::Udfs;
 use crate::normalize::{RawData, redact};
-use crate::record::{Marker, Record, RecordKind, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{Marker, Record, RecordKind};
 
 /// What differs between two runs or two versions of the same mapping: left out of the expected events.
 const VOLATILE: [&str; 3] = [

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::world::*;
-use crate::record::{Marker, Record, SiteRef};
+use crate::record::place::SiteRef;
+use crate::record::{Marker, Record};
 
 fn tag<'v>(event: &'v Value, name: &str) -> Option<&'v str> {
     let tags = event["metadata"]["tags"].as_array().unwrap();

@@ -13,7 +13,8 @@ use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options, RawData, Unmappable, normalize};
 use crate::org::Policy;
 use crate::org::directory::{Directory, Rule, Tenant};
-use crate::record::{AccountUid, DeviceRef, Envelope, Marker, Record, RecordKind, SiteRef};
+use crate::record::place::{DeviceRef, SiteRef};
+use crate::record::{AccountUid, Envelope, Marker, Record, RecordKind};
 
 pub(super) const SITE: &str = "5b6f0a52-93c4-4d0b-8a7e-2f1f7f6f4c11";
 pub(super) const NORTH: &str = "c2a1e7d4-8f3b-4b61-b0c9-91d2f5a3e822";

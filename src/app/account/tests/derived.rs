@@ -11,7 +11,9 @@ use crate::collect::alerts::Thoroughness;
 use crate::collect::inventory::InventoryStream;
 use crate::collect::source::SharedSource;
 use crate::collect::unsettled::settle;
-use crate::record::{EventId, Marker, Part, Record, SiteRef, Stream};
+use crate::record::part::Part;
+use crate::record::place::SiteRef;
+use crate::record::{EventId, Marker, Record, Stream};
 use crate::sim::command::{Act, Command};
 use crate::sim::world::Options as World;
 
@@ -52,7 +54,8 @@ impl Place {
         InventoryStream::new(source.clone()).pass(Thoroughness::Whole).await.unwrap();
         let mut devices = Vec::new();
         for uid in uids {
-            let known = fixture.journal().device(&fixture.account(), &crate::record::DeviceRef::Uid(uid.clone())).await;
+            let known =
+                fixture.journal().device(&fixture.account(), &crate::record::place::DeviceRef::Uid(uid.clone())).await;
             devices.push(Device { uid, id: known.unwrap().unwrap().id.unwrap() });
         }
         tokio::time::sleep(MINUTE).await;

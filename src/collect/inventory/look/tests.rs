@@ -5,7 +5,8 @@ use serde_json::value::RawValue;
 use super::*;
 use crate::collect::inventory::sight::{self, Origin};
 use crate::journal::items::ItemRow;
-use crate::record::{RecordKind, SiteRef};
+use crate::record::RecordKind;
+use crate::record::place::SiteRef;
 
 const DAY_MS: i64 = 86_400_000;
 

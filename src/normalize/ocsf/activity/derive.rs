@@ -1,5 +1,5 @@
 //! What a row of the activity log concerns besides itself: the devices that its details list, and the roles of a user to whom
-//! it does more. The collector makes a record of each; see [`crate::record::Part`].
+//! it does more. The collector makes a record of each; see [`crate::record::part::Part`].
 
 use serde_json::value::RawValue;
 
@@ -15,7 +15,7 @@ const REMOVALS: [&str; 3] = ["delete", "remove", "uninstall"];
 
 /// What a row concerns besides itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Concerns {
+pub(crate) struct Concerns {
     /// The devices that the details list, by uid or by id; each once.
     pub devices: Vec<String>,
     /// Whether the row removes the device that it names, or the devices that it lists.
@@ -25,7 +25,7 @@ pub struct Concerns {
 }
 
 /// What a row concerns besides itself.
-pub fn concerns(source: &RawValue) -> Concerns {
+pub(crate) fn concerns(source: &RawValue) -> Concerns {
     let source = Json::of(source);
     let Some(fields) = Fields::open(source, "") else { return Concerns::default() };
     let details = details(source).and_then(Json::string);
@@ -39,13 +39,13 @@ pub fn concerns(source: &RawValue) -> Concerns {
 }
 
 /// The ids of a list, given as the text of a JSON value.
-pub fn ids(list: &str) -> Vec<String> {
+pub(crate) fn ids(list: &str) -> Vec<String> {
     Json::parse(list).map(list::ids).unwrap_or_default()
 }
 
 /// The row with `device` alone in its lists of devices: what a record about that device may say, since the others may be those of
 /// other customers. `None` if the row cannot be read.
-pub fn narrowed(source: &RawValue, device: &str) -> Option<Box<RawValue>> {
+pub(crate) fn narrowed(source: &RawValue, device: &str) -> Option<Box<RawValue>> {
     let details = details(Json::of(source))?;
     let text = details.string();
     let inner = match &text {

@@ -15,7 +15,7 @@ use crate::normalize::ocsf::object::metadata::Tag;
 use crate::normalize::ocsf::object::observable::{Observables, Pivot};
 use crate::normalize::ocsf::scope::{DeviceNames, Scope};
 use crate::org::directory::Decision;
-use crate::record::SiteRef;
+use crate::record::place::SiteRef;
 
 /// `type_id`s of a managed entity.
 const DEVICE: u32 = 1;

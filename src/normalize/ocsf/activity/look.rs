@@ -6,7 +6,9 @@ use crate::normalize::lens::{Facts, details};
 use crate::normalize::number;
 use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::scope::Scope;
-use crate::record::{Part, SiteRef, Stream};
+use crate::record::Stream;
+use crate::record::part::Part;
+use crate::record::place::SiteRef;
 
 /// A detail that vintner adds for rules: the organization that a device moves to, if it is another one.
 const TO_TENANT: &str = "vintner.to_tenant";

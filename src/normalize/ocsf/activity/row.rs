@@ -12,7 +12,8 @@ use crate::normalize::ocsf::choice::Text;
 use crate::normalize::ocsf::object::endpoint::Endpoint;
 use crate::normalize::ocsf::residue::Residue;
 use crate::normalize::ocsf::scope::{DeviceNames, Scope};
-use crate::record::{Envelope, Marker, Part};
+use crate::record::part::Part;
+use crate::record::{Envelope, Marker};
 
 /// Words in an action, a job's status or a note that say that it failed.
 const FAILURES: [&str; 8] = ["fail", "failed", "failure", "error", "errors", "denied", "expired", "invalid"];

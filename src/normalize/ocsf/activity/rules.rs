@@ -5,7 +5,7 @@ use super::{access, entity, session, work};
 use crate::normalize::notes::Notes;
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::scope::Scope;
-use crate::record::Part;
+use crate::record::part::Part;
 
 /// One rule.
 struct Rule {
