@@ -341,7 +341,7 @@ fn any_stream(stream: Stream, source: &SharedSource, updates: Updates, cut: Cut)
         Stream::Alerts => {
             AnyStream::Alerts(Box::new(AlertStream::new(source, Rules { cut: cut.at, updates }, cut.is_new)))
         }
-        Stream::Activity => AnyStream::Activity(ActivityStream::new(source, cut.at)),
+        Stream::Activity => AnyStream::Activity(Box::new(ActivityStream::new(source, cut.at))),
         Stream::Inventory | Stream::Vintner => AnyStream::Inventory(InventoryStream::new(source)),
     }
 }

@@ -29,7 +29,7 @@ pub enum AnyStream {
     /// Alerts.
     Alerts(Box<AlertStream>),
     /// Activity log.
-    Activity(ActivityStream),
+    Activity(Box<ActivityStream>),
     /// Inventory.
     Inventory(InventoryStream),
 }
