@@ -116,7 +116,7 @@ fn a_second_instance_is_refused_whatever_the_journal_is_called_and_without_the_l
     // Readers, and commands that hand their work over, go on beside it.
     let status = place.run(&["status", "--json"]);
     assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stderr));
-    let replay = place.run(&["replay", "--sink", "console", "--org", "nobody"]);
+    let replay = place.run(&["replay", "--sink", "console", "--until", "2020-01-01T00:00:00Z"]);
     assert!(replay.status.success(), "{}", String::from_utf8_lossy(&replay.stderr));
     assert_eq!(running.terminate().code(), Some(0), "{}", running.log());
     assert_eq!(once(&place).0, Some(0), "the lock is gone with its holder");
@@ -215,7 +215,11 @@ fn a_foreign_lock_is_waited_for_and_named() {
     assert!(running.log().contains("another program keeps the journal locked"), "{}", running.log());
     let ready = place.run(&["status", "--check", "ready"]);
     let said = String::from_utf8_lossy(&ready.stderr).into_owned();
-    assert!(!ready.status.success() && said.contains("another program keeps the journal locked"), "{said}");
+    assert!(
+        !ready.status.success() && said.contains("another program keeps the journal locked"),
+        "{said}{}",
+        running.log()
+    );
     shell.execute_batch("ROLLBACK").unwrap();
     drop(shell);
     let before = running.out().len();
