@@ -113,9 +113,12 @@ fn write(
         }
     }
     let written = write_from(output, &text, &mut 0);
-    written.map_err(|error| match error.kind() {
-        ErrorKind::BrokenPipe => AppError::Closed,
-        _ => AppError::Failed(format!("standard output cannot be written: {error}")),
+    written.map_err(|error| {
+        if error.kind() == ErrorKind::BrokenPipe {
+            AppError::Closed
+        } else {
+            AppError::Failed(format!("standard output cannot be written: {error}"))
+        }
     })?;
     bad.iter().for_each(|(number, reason)| report(*number, reason));
     Ok(())
@@ -168,7 +171,7 @@ fn deal(input: impl Read, dealers: &[SyncSender<Dealt>]) {
 
 /// The same end for another worker.
 fn copy(end: &std::io::Result<()>) -> std::io::Result<()> {
-    end.as_ref().map(|()| ()).map_err(|error| std::io::Error::new(error.kind(), error.to_string()))
+    end.as_ref().copied().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))
 }
 
 /// The next lines: as many as are there, so that a slow input is not waited for. Blank lines are skipped.

@@ -21,6 +21,7 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     clippy::too_many_lines,
     reason = "a simulation in tests: a panic is how it fails"
 )]

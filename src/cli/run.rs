@@ -34,9 +34,9 @@ impl Run {
             accept_clock: self.accept_clock,
         };
         if self.once {
-            running.once().await?
+            Box::pin(running.once()).await?
         } else {
-            running.until_stopped().await?
+            Box::pin(running.until_stopped()).await?
         }
         Ok(())
     }

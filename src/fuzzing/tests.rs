@@ -76,6 +76,7 @@ fn target_holds(name: &str) {
     for input in seeds.iter().chain(&inputs(&folder("regressions", name))) {
         run(name, target, input);
     }
+    #[expect(clippy::disallowed_methods, reason = "a test that is told how long to run")]
     let runs = std::env::var("VINTNER_FUZZ_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(RUNS);
     let mut random = fastrand::Rng::with_seed(7);
     for _ in 0..runs {

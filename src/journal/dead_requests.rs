@@ -102,13 +102,11 @@ fn replay_numbers(tx: &Tx<'_>, ids: &[u64], number: u64, progress: &mut Progress
     Ok(if next.is_some() { Stepped::More } else { Stepped::Done })
 }
 
+/// A place in the order of the records: sink, partition and sequence.
+type Behind = (i64, i64, u64);
+
 /// Some of the letters behind `after` that are meant, with all letters of each record, and where the next step goes on.
-fn some_meant(
-    tx: &Tx<'_>,
-    ids: &[u64],
-    most: usize,
-    after: Option<(i64, i64, u64)>,
-) -> Done<(Vec<Row>, Option<(i64, i64, u64)>)> {
+fn some_meant(tx: &Tx<'_>, ids: &[u64], most: usize, after: Option<Behind>) -> Done<(Vec<Row>, Option<Behind>)> {
     let (sink, partition, seq) = after.unwrap_or((0, 0, 0));
     let sql = "SELECT id, sink, account, partition, seq FROM dead
         WHERE sink IS NOT NULL AND (sink, partition, seq) > (?1, ?2, ?3) ORDER BY sink, partition, seq";

@@ -1,5 +1,11 @@
 //! What the fuzz target `request_row` does with a row that a command left: it is served, or refused with a reason.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "built for tests and fuzzing only: a panic is how a target fails"
+)]
+
 use std::cell::RefCell;
 use std::path::PathBuf;
 use std::time::Duration;

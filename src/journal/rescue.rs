@@ -132,6 +132,8 @@ fn remove_logs(guard: &Guard) {
 fn words(fail: Fail) -> String {
     match fail {
         Fail::Sql(error) => causes::line(&error),
-        other => causes::line(&other.into_error(Path::new("it"))),
+        other @ (Fail::Conflict | Fail::Full { .. } | Fail::Damaged(_)) => {
+            causes::line(&other.into_error(Path::new("it")))
+        }
     }
 }

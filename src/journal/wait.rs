@@ -155,13 +155,12 @@ impl fmt::Display for Obstacle {
 /// What has to pass before the work that failed can be done.
 fn obstacle(fail: &Fail) -> Option<Obstacle> {
     let Fail::Sql(error) = fail else { return None };
-    match error.sqlite_error_code()? {
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
-            Some(Obstacle::Lock)
-        }
-        ErrorCode::CannotOpen if are_descriptors_gone() => Some(Obstacle::Descriptors),
-        _ => None,
+    let code = error.sqlite_error_code()?;
+    let locked = [ErrorCode::DatabaseBusy, ErrorCode::DatabaseLocked, ErrorCode::FileLockingProtocolFailed];
+    if locked.contains(&code) {
+        return Some(Obstacle::Lock);
     }
+    (code == ErrorCode::CannotOpen && are_descriptors_gone()).then_some(Obstacle::Descriptors)
 }
 
 /// Whether no file can be opened at all. (Another file than the journal: to close a descriptor of that costs SQLite's locks.)

@@ -126,7 +126,7 @@ impl Mapper {
         for record in records {
             match self.of_record(item, &record, known, now) {
                 Outcome::Events(some) => events.extend(some),
-                other => return other,
+                other @ (Outcome::LeftOut | Outcome::Bad(_)) => return other,
             }
         }
         Outcome::Events(events)
@@ -159,14 +159,16 @@ impl Mapper {
         if !self.has_policy {
             return nothing_known(match site {
                 SiteRef::Uid(uid) => assigned(uid),
-                _ => assigned(&self.tenant),
+                SiteRef::None | SiteRef::Id(_) | SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown => {
+                    assigned(&self.tenant)
+                }
             });
         }
         if *site == SiteRef::None {
             let decision = self.nothing_known.decide(&self.account, site);
-            return nothing_known(match decision {
+            return nothing_known(match &decision {
                 Decision::Org(tenant) if tenant.id == self.account.as_str() => assigned(&self.tenant),
-                other => other,
+                Decision::Org(_) | Decision::Ignored | Decision::Dropped | Decision::Held(_) => decision,
             });
         }
         if matches!(site, SiteRef::Device | SiteRef::Unknown) {
@@ -188,7 +190,7 @@ impl Mapper {
     fn named(&self, item: &RawValue, site: &SiteRef) -> NamedSite {
         let mut named = match self.what {
             What::Sites => NamedSite::of_site(item, &self.account),
-            _ => NamedSite::of_record(item),
+            What::OpenAlerts | What::ResolvedAlerts | What::Activity | What::Devices => NamedSite::of_record(item),
         };
         match site {
             SiteRef::Uid(uid) => named.uid = Some(uid.clone()),

@@ -22,10 +22,13 @@ pub(crate) enum Verdict {
     Held,
 }
 
+/// Each name of a site and since when it was shown; and whether the site was taken off the list.
+type Names = (Vec<(Instant, String)>, bool);
+
 /// All sites of all accounts, and the names that they had.
 pub(crate) struct Sites {
     /// By account and uid: each name and since when it was shown; and whether the site was taken off the list.
-    names: BTreeMap<(String, String), (Vec<(Instant, String)>, bool)>,
+    names: BTreeMap<(String, String), Names>,
     epochs: Vec<Epoch>,
 }
 

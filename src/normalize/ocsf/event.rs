@@ -208,8 +208,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn finish(self, id: EventId, scope: &Scope<'a>, source: &'a str, mut notes: Notes) -> Finished<'a> {
         let message = message(&self.message, &mut notes);
         let duration = self.start_time.zip(self.end_time).and_then(|(start, end)| end.checked_sub(start));
-        let type_caption = if self.activity.id == OTHER { "Other" } else { self.activity.caption.as_ref() };
-        let type_name = format!("{}: {type_caption}", self.class.caption);
+        let type_name = type_name(self.class, &self.activity);
         let wants_raw = wants_raw(scope.options().raw_data, scope.envelope.kind);
         let raw_data = (wants_raw && source.len() <= MAX_RAW_DATA).then_some(source);
         if wants_raw && raw_data.is_none() {
@@ -217,8 +216,6 @@ impl<'a> Draft<'a> {
         }
         let unmapped = self.residue.into_object();
         let entra_id = self.body.device().and_then(|device| device.entra_id.clone());
-        let entra_id = entra_id.map(|value| Tag { name: "datto.entra_device_id".into(), value });
-        let tags = scope.tags().into_iter().chain(entra_id).chain(self.tags).collect();
         let cut = notes.cut();
         let mut metadata = Metadata {
             original_time: self.original_time,
@@ -226,15 +223,12 @@ impl<'a> Draft<'a> {
             event_code: self.event_code,
             profiles: self.profiles,
             labels: self.labels,
-            tags,
+            tags: all_tags(scope, entra_id, self.tags),
             debug: notes.into_debug(),
             ..envelope::metadata(id, scope)
         };
         metadata.transformation_info_list.extend(self.lens);
-        let (action, disposition, attacks) = match self.control {
-            Some(control) => (Some(control.action), Some(control.disposition), control.attacks),
-            None => (None, None, Vec::new()),
-        };
+        let (action, disposition, attacks) = self.control.map(Control::into_parts).unwrap_or_default();
         let event = OcsfEvent {
             activity_id: self.activity.id,
             activity_name: self.activity.caption,
@@ -282,6 +276,12 @@ pub(crate) struct Finished<'a> {
     pub(crate) cut: usize,
 }
 
+/// The caption of `type_uid`.
+fn type_name(class: &Class, activity: &Choice<'_>) -> String {
+    let activity = if activity.id == OTHER { "Other" } else { activity.caption.as_ref() };
+    format!("{}: {activity}", class.caption)
+}
+
 /// Text for people: one line, within the limit of a message.
 fn message(text: &str, notes: &mut Notes) -> String {
     let line = one_line(text);
@@ -299,6 +299,12 @@ pub(crate) fn one_line(text: &str) -> Text<'_> {
     }
     let line = text.replace(char::is_control, " ");
     Text::Owned(line.trim().to_owned())
+}
+
+/// The record's own tags, the device's id in Entra, and what the mapping and the lens add.
+fn all_tags<'a>(scope: &Scope<'a>, entra_id: Option<Text<'a>>, more: Vec<Tag<'a>>) -> Vec<Tag<'a>> {
+    let entra_id = entra_id.map(|value| Tag { name: "datto.entra_device_id".into(), value });
+    scope.tags().into_iter().chain(entra_id).chain(more).collect()
 }
 
 fn wants_raw(mode: RawData, kind: RecordKind) -> bool {

@@ -31,6 +31,11 @@ impl<'a> Control<'a> {
         let action = Choice::of(captions::ACTION, OBSERVED);
         Self { action, disposition: Choice::of(captions::DISPOSITION, LOGGED), attacks }
     }
+
+    /// Action, disposition and attacks, as an event holds them.
+    pub(crate) fn into_parts(self) -> (Option<Choice<'a>>, Option<Choice<'a>>, Vec<Attack<'a>>) {
+        (Some(self.action), Some(self.disposition), self.attacks)
+    }
 }
 
 /// Adds what the rules that fit say; nothing without one.
@@ -42,12 +47,11 @@ pub(crate) fn mark<'a>(draft: &mut Draft<'a>, hits: &[&'a Rule], scope: &Scope<'
     if attacks.is_empty() {
         return;
     }
-    match &mut draft.body {
-        Body::Finding(finding) => finding.finding_info.attacks = attacks,
-        _ => {
-            draft.profiles.push(PROFILE);
-            draft.control = Some(Control::observed(attacks));
-        }
+    if let Body::Finding(finding) = &mut draft.body {
+        finding.finding_info.attacks = attacks;
+    } else {
+        draft.profiles.push(PROFILE);
+        draft.control = Some(Control::observed(attacks));
     }
 }
 

@@ -201,6 +201,7 @@ fn noisy_rules_ask_for_more() {
 
 /// What the lens did not see before.
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of rules")]
 fn quiet_rules_find_what_was_not_marked() {
     let login = |api_users: Vec<String>| {
         let world = seen_through(Lens { api_users, ..Lens::shipped() });

@@ -1,5 +1,11 @@
 //! What the fuzz target `otlp` does with an answer.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "built for tests and fuzzing only: a panic is how a target fails"
+)]
+
 use std::time::Duration;
 
 use reqwest::header::{HeaderMap, HeaderValue};
