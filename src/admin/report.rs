@@ -248,6 +248,9 @@ pub struct JournalReport {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// What the journal waits for (another program's lock), or why it can be used no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
 }
 
 impl Report {
@@ -274,7 +277,8 @@ impl Report {
             Some(error) => format!("sink {}: {error}", sink.name),
             None => format!("sink {}: not proven yet", sink.name),
         });
-        let journal = self.journal.full.then(|| "the journal is full".to_owned());
+        let trouble = self.journal.trouble.iter().map(|trouble| format!("journal: {trouble}"));
+        let journal = trouble.chain(self.journal.full.then(|| "the journal is full".to_owned()));
         accounts.chain(clocks).chain(streams).chain(sinks).chain(journal).collect()
     }
 }

@@ -149,11 +149,14 @@ impl View {
         let report = Report {
             accounts: self.accounts.iter().map(|account| account.report(now)).collect(),
             sinks: sinks.collect(),
-            journal: JournalReport { full: self.journal.is_full(), ..JournalReport::default() },
+            journal: JournalReport {
+                full: self.journal.is_full(),
+                trouble: self.journal.trouble(),
+                ..JournalReport::default()
+            },
             ..Report::default()
         };
-        let trouble = self.journal.trouble().map(|trouble| format!("journal: {trouble}"));
-        trouble.into_iter().chain(report.unready()).collect()
+        report.unready()
     }
 
     async fn journal_report(&self) -> Result<JournalReport, JournalError> {
@@ -171,6 +174,7 @@ impl View {
             state_bytes: usage.state_bytes,
             cause: causes.as_ref().map(ToString::to_string),
             hint: causes.map(|causes| causes.hint()),
+            trouble: self.journal.trouble(),
         })
     }
 

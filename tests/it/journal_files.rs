@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -244,8 +244,18 @@ fn a_stop_under_a_foreign_lock_ends_within_the_shutdown_timeout() {
     let shell = Connection::open(place.path("vintner.db")).unwrap();
     shell.execute_batch("BEGIN IMMEDIATE").unwrap();
     std::thread::sleep(Duration::from_secs(2));
+    let began = Instant::now();
     let code = running.terminate().code();
-    assert_eq!(code, Some(3), "{}", running.log());
+    // 0 if nothing that was in hand had to be given up.
+    assert!(matches!(code, Some(0 | 3)), "{code:?} {}", running.log());
+    assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
+    shell.execute_batch("ROLLBACK").unwrap();
+    drop(shell);
+    let settled = epoch_ms();
+    let mut all = running.out();
+    all.extend(place.once());
+    // What was delivered and could not be confirmed comes again, with equal ids.
+    assert_whole(&simulated, &all, settled, 100);
 }
 
 /// Idle clients take every descriptor that the limit allows.
