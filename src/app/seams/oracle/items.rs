@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::app::seams::oracle::{Oracle, Raw, SETTLED};
 use crate::app::seams::orgs::Verdict;
-use crate::app::seams::watched::List;
+use crate::app::seams::watched::{List, Shown};
 use crate::clock::Millis;
 use crate::sim::alerts::Change;
 use crate::sim::truth::AlertTruth;
@@ -189,7 +189,9 @@ impl Oracle<'_> {
         }
         let book = self.run.watched.book().clone();
         for ((account, id), states) in &book {
-            // A look-up of a device settles its site and is no state of it.
+            // A look-up of a device settles its site; it is a state only where the list does not show the device any more.
+            let newest = states.iter().rposition(|state| state.list != List::LookedUp).unwrap_or(0);
+            let later = states.get(newest..).unwrap_or_default();
             let states: Vec<_> = states.iter().filter(|state| state.list != List::LookedUp).collect();
             let kind = match states.last().map(|state| state.list) {
                 Some(List::Devices) => "device",
@@ -211,12 +213,17 @@ impl Oracle<'_> {
                 continue;
             };
             let keys: &[&str] = if kind == "site" { &["name", "id"] } else { &["hostname", "siteUid", "id"] };
-            let told = &records.last().map(|record| record.record.clone()).unwrap_or_default();
-            if keys.iter().any(|key| last.item[*key] != told[*key]) {
-                let shown = keys.iter().map(|key| (&last.item[*key], &told[*key]));
+            // By its number: a state that was held for its organization arrives when that is mapped, also behind later ones of others.
+            let newest = records.iter().max_by_key(|record| state_number(&record.marker));
+            let emitted = &newest.map(|record| record.record.clone()).unwrap_or_default();
+            let is_emitted = |state: &Shown| keys.iter().all(|key| state.item[*key] == emitted[*key]);
+            if !later.iter().any(is_emitted) {
+                let shown = keys.iter().map(|key| (&last.item[*key], &emitted[*key]));
                 let shown: Vec<_> = shown.collect();
-                texts
-                    .push(format!("{account}: the last state of {kind} {id} was not emitted (shown, told): {shown:?}"));
+                let markers: Vec<&str> = records.iter().map(|record| record.marker.as_str()).collect();
+                texts.push(format!(
+                    "{account}: the last state of {kind} {id} was not emitted (shown, emitted): {shown:?} of {markers:?}"
+                ));
             }
         }
         texts.into_iter().for_each(|text| self.problem(text));
@@ -226,4 +233,11 @@ impl Oracle<'_> {
 /// Secrets are taken out of what is kept.
 fn is_redacted(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.contains("(removed)"))
+}
+
+/// The number of an item's state, which its marker holds.
+fn state_number(marker: &str) -> u64 {
+    let digits = marker.trim_start_matches(|c: char| !c.is_ascii_digit());
+    let end = digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len());
+    digits[..end].parse().unwrap_or(0)
 }
