@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Millis;
+use crate::clock::api::Comparison;
 
 /// A moment of the whole program.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,6 +58,18 @@ pub struct ClockReport {
     pub refuses: bool,
     /// The difference in words, from a minute on.
     pub problem: Option<String>,
+}
+
+impl From<Comparison> for ClockReport {
+    fn from(clocks: Comparison) -> Self {
+        Self {
+            state: clocks.agreement.as_str().to_owned(),
+            ahead_seconds: clocks.ahead_ms / 1000,
+            accepted: clocks.is_accepted,
+            refuses: clocks.refuses(),
+            problem: clocks.problem(),
+        }
+    }
 }
 
 /// Requests of the last 60 s.

@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::admin::report::{
-    AccountReport, BudgetReport, ClockReport, DriftReport, JournalReport, ListReport, PositionReport, Report,
-    SinkReport, StreamReport, UserRowsReport,
+    AccountReport, BudgetReport, DriftReport, JournalReport, ListReport, PositionReport, Report, SinkReport,
+    StreamReport, UserRowsReport,
 };
 use crate::clock::{Clock, Millis};
 use crate::collect::activity::user_rows::{self, UserRows};
@@ -109,7 +109,7 @@ impl AccountView {
             uid: connection.uid.clone(),
             platform: self.platform.clone(),
             problem: connection.problem.clone(),
-            clock: connection.client.as_ref().map(clock),
+            clock: connection.client.as_ref().map(|client| client.clocks().into()),
             budget: connection.client.as_ref().map(budget),
             streams: streams.iter().map(|(stream, state)| stream_report(*stream, state, now)).collect(),
         }
@@ -274,17 +274,6 @@ fn set(gauges: &Gauges, report: &Report) {
     gauges.journal_limit.set(clamp(report.journal.limit_bytes));
     gauges.journal_state.set(clamp(report.journal.state_bytes));
     gauges.dead_letters_dropped.inner().store(report.journal.dead_letters_dropped, Ordering::Relaxed);
-}
-
-fn clock(client: &Client) -> ClockReport {
-    let clocks = client.clocks();
-    ClockReport {
-        state: clocks.agreement.as_str().to_owned(),
-        ahead_seconds: clocks.ahead_ms / 1000,
-        accepted: clocks.is_accepted,
-        refuses: clocks.refuses(),
-        problem: clocks.problem(),
-    }
 }
 
 fn budget(client: &Client) -> BudgetReport {
