@@ -24,6 +24,10 @@ mod sinks;
 
 /// What happened in the last so many minutes may still be on its way.
 const SETTLED: Duration = Duration::from_secs(200);
+/// A row that becomes visible late is found by the next pass with the usual margin: where that is costly, every five minutes.
+const LATE_SETTLED: Duration = Duration::from_secs(6 * 60);
+/// Every pass reaches back two minutes.
+const LATE: Duration = Duration::from_secs(60);
 /// Problems that one simulation reports.
 const MOST: usize = 12;
 

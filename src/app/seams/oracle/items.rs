@@ -6,12 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::app::seams::oracle::{Oracle, Raw, SETTLED};
+use crate::app::seams::oracle::{LATE, LATE_SETTLED, Oracle, Raw, SETTLED};
 use crate::app::seams::orgs::Verdict;
 use crate::app::seams::watched::{List, Shown};
 use crate::clock::Millis;
 use crate::sim::alerts::Change;
-use crate::sim::truth::AlertTruth;
+use crate::sim::truth::{ActivityTruth, AlertTruth};
 
 impl Oracle<'_> {
     /// Every record is of an item that an answer showed, in a state that an answer showed.
@@ -64,8 +64,11 @@ impl Oracle<'_> {
         let mut texts = Vec::new();
         for (account, sim) in &self.run.platforms {
             let truth = sim.truth();
-            let settled = truth.now.minus(SETTLED);
-            for row in truth.activities.iter().filter(|row| row.visible_from < settled) {
+            let is_due = |row: &&ActivityTruth| {
+                let is_late = row.visible_from.since(row.date) > LATE;
+                row.visible_from < truth.now.minus(if is_late { LATE_SETTLED } else { SETTLED })
+            };
+            for row in truth.activities.iter().filter(is_due) {
                 if there.contains(&(account, &row.id)) || self.given_up.contains(&row.id) {
                     continue;
                 }
