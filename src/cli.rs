@@ -18,6 +18,7 @@ mod demo;
 mod environment;
 mod explain;
 mod fetch;
+mod forms;
 mod init;
 mod logging;
 mod normalize;

@@ -19,7 +19,7 @@ use crate::collect::alerts::look::Rules;
 use crate::collect::inventory::InventoryStream;
 use crate::collect::inventory::look::{self, Telling};
 use crate::collect::proof;
-use crate::collect::schedule::{AnyStream, FORBIDDEN_RETRY, Once};
+use crate::collect::schedule::{AnyStream, Once};
 use crate::collect::sites::{SiteList, end_wait, ending_wait};
 use crate::collect::source::{Cut, PassError, SharedSource, Source};
 use crate::collect::status::{Status, StreamState};
@@ -220,27 +220,13 @@ impl AccountTask {
                 }
                 ConnectError::Open(OpenAccountError::Journal(_)) => return Err(self.fatal(&error)),
                 ConnectError::Client(ClientError::Stopped) => return Ok(None),
-                ConnectError::Client(error) => self.wait_for(shared, error),
+                ConnectError::Client(error) => error.retry_after(shared.clock.now(), RETRY),
             };
             tracing::warn!(account = self.config.name, error = chain, retry_in = ?wait, "account cannot be connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => return Ok(None),
             }
-        }
-    }
-
-    fn wait_for(&self, shared: &Shared, error: &ClientError) -> Duration {
-        let now = shared.clock.now();
-        match error {
-            ClientError::Blocked { until, .. } => until.since(now).max(Duration::from_secs(1)),
-            ClientError::Rejected { retry_at, .. } => retry_at.since(now).max(Duration::from_secs(1)),
-            ClientError::Forbidden { .. } => FORBIDDEN_RETRY,
-            ClientError::NotFound { .. }
-            | ClientError::Failed { .. }
-            | ClientError::ForeignPage { .. }
-            | ClientError::Endless { .. }
-            | ClientError::Stopped => RETRY,
         }
     }
 

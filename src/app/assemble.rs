@@ -16,7 +16,6 @@ use crate::app::stop::Control;
 use crate::app::surroundings::Surroundings;
 use crate::clock::Clock;
 use crate::collect::changes;
-use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::{Environment, SecretRef};
 use crate::config::settings::{AccountConfig, Config, Endpoint, SinkConfig, UsersConfig};
 use crate::datto::Transport;
@@ -72,7 +71,7 @@ pub async fn from_config(
         );
     }
     let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
-    let sinks = planned(&config)?;
+    let sinks = planned(&config, &surroundings.environment)?;
     #[cfg(test)]
     let sinks = sinks.into_iter().map(|sink| sink.received_by(surroundings.receivers.clone())).collect();
     engine(&config, sinks, shared, accounts, admin, control)
@@ -149,9 +148,9 @@ pub fn http_transport() -> Result<HttpTransport, AppError> {
 }
 
 /// The sinks of a configuration, not built yet.
-pub fn planned(config: &Config) -> Result<Vec<Planned>, AppError> {
-    let told = told(config)?;
-    let planned = |sink: &SinkConfig| Planned::new(sink.clone()).telling(told.clone()).beside(&config.journal.path);
+pub fn planned(config: &Config, environment: &impl Environment) -> Result<Vec<Planned>, AppError> {
+    let options = event_options(config, environment)?;
+    let planned = |sink: &SinkConfig| Planned::new(sink.clone()).emitting(options.clone()).beside(&config.journal.path);
     Ok(config.sinks.iter().map(planned).collect())
 }
 
@@ -217,8 +216,8 @@ pub async fn install(journal: &Journal, config: &Config, accepted: &[String]) ->
     Ok(())
 }
 
-/// What all sinks tell alike. The error is a key for hashes that cannot be read.
-pub fn told(config: &Config) -> Result<normalize::Options, AppError> {
+/// What all sinks emit alike (`[events]`, `[lens]`). The error is a key for hashes that cannot be read.
+pub fn event_options(config: &Config, environment: &impl Environment) -> Result<normalize::Options, AppError> {
     let listed = config.accounts.iter().filter(|account| account.inventory.udfs != Udfs::NONE);
     Ok(normalize::Options {
         severities: config.events.severities.clone(),
@@ -226,19 +225,19 @@ pub fn told(config: &Config) -> Result<normalize::Options, AppError> {
         lens: Arc::clone(&config.lens),
         udfs: listed.map(|account| (account.name.clone(), account.inventory.udfs.clone())).collect(),
         alerting: config.events.alerting.clone(),
-        users: users(&config.events.users)?,
+        users: users(&config.events.users, environment)?,
         ..normalize::Options::default()
     })
 }
 
 /// What events say of users, with the key that they are hashed by.
-fn users(config: &UsersConfig) -> Result<Users, AppError> {
+fn users(config: &UsersConfig, environment: &impl Environment) -> Result<Users, AppError> {
     match config {
         UsersConfig::Full => Ok(Users::Full),
         UsersConfig::Name => Ok(Users::Name),
         UsersConfig::Hash(key) => {
             let failed = |error| AppError::Configuration(format!("{}: {error}", key.key));
-            key.read(&ProcessEnvironment).map(Users::Hash).map_err(failed)
+            key.read(environment).map(Users::Hash).map_err(failed)
         }
     }
 }

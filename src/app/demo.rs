@@ -15,6 +15,7 @@ use crate::app::simulated::Simulated;
 use crate::app::stop::Control;
 use crate::clock::Clock;
 use crate::config::load;
+use crate::config::load::ProcessEnvironment;
 use crate::config::settings::Config;
 use crate::datto::Transport;
 use crate::datto::credential::{CredentialSource, Credentials};
@@ -64,7 +65,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let world = World { seed: options.seed, start: clock.now(), ..World::demo() };
     let accounts = accounts(&config, world, &shared).await?;
     let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
-    let mut sinks = planned(&config)?;
+    let mut sinks = planned(&config, &ProcessEnvironment)?;
     sinks.iter_mut().for_each(|sink| sink.most = options.events);
     let engine = engine(&config, sinks, shared.clone(), accounts, None, &control)?;
     install(&shared.journal, &config, &[]).await?;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use crate::app::AppError;
-use crate::app::assemble::told;
+use crate::app::assemble::event_options;
 use crate::app::fetch::{What, records};
 use crate::clock::Clock;
+use crate::config::load::ProcessEnvironment;
 use crate::config::settings::Config;
 use crate::inventory::Device;
 use crate::journal::sqlite::Journal;
@@ -23,25 +24,12 @@ use crate::record::place::SiteRef;
 use crate::record::{AccountUid, EventId, Record};
 
 /// The organization of a record that names its site otherwise than by uid, where no site is known.
-const UNASSIGNED: &str = "unassigned";
-
-/// What a given record is taken to be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Given {
-    /// An alert, open or resolved by its own word.
-    Alert,
-    /// A row of the activity log.
-    Activity,
-    /// A site of the inventory.
-    Site,
-    /// A device of the inventory.
-    Device,
-}
+pub(crate) const UNASSIGNED: &str = "unassigned";
 
 /// Explains the event with this id: its record is looked for in the journal. There is no index of events, so every batch may have
 /// to be read, newest first.
 pub async fn of_event(config: Config, event: EventId) -> Result<Explanation, AppError> {
-    let options = told(&config)?;
+    let options = event_options(&config, &ProcessEnvironment)?;
     of_journal(&config.journal.path, event, options, Some(config.policy)).await
 }
 
@@ -72,35 +60,31 @@ async fn of_journal(
 
 /// Explains the event that a record as Datto sends it would become. With a configuration whose journal is there, names and
 /// organizations are those of its only account.
-pub async fn of_text(config: Option<Config>, text: &str, given: Option<Given>) -> Result<Explanation, AppError> {
+pub async fn of_text(config: Option<Config>, text: &str, what: Option<What>) -> Result<Explanation, AppError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let item: Box<RawValue> =
         serde_json::from_str(text).map_err(|error| AppError::Failed(format!("this is not one JSON value: {error}")))?;
-    let given = given.or_else(|| guess(item.get())).ok_or_else(|| {
+    let what = what.or_else(|| guess(item.get())).ok_or_else(|| {
         AppError::Configuration(
             "what kind of record is this? Name it with --type alert, activity, site or device".into(),
         )
     })?;
-    let what = match given {
-        Given::Alert => What::OpenAlerts,
-        Given::Activity => What::Activity,
-        Given::Site => What::Sites,
-        Given::Device => What::Devices,
-    };
     let is_alone = config.is_none();
     let (directory, account, options) = surroundings(config).await?;
     let now = Clock::system().now();
-    let record = records::of_page(&account, what, &[item], now, None, &Udfs::NONE).pop();
-    let record = record.ok_or_else(|| AppError::Failed("no record can be made of it: it has no usable id".into()))?;
+    let records = records::of_item(&account, what, &item, now, &Udfs::NONE);
+    let records =
+        records.map_err(|rejected| AppError::Failed(format!("no record can be made of it: {}", rejected.reason)))?;
+    let record = records.into_iter().next().ok_or_else(|| AppError::Failed("no record can be made of it".into()))?;
     let tenant = if is_alone { own_site(&record, &directory)? } else { tenant(&record, &directory)? };
     explained(&record, &directory, &tenant, None, options, Some(text))
 }
 
 async fn surroundings(config: Option<Config>) -> Result<(Directory, AccountUid, Options), AppError> {
     let unknown = || Directory::new(0, Arc::new(Policy::default()), Vec::new(), Vec::new());
-    let nobody = AccountUid::new("unknown-account");
+    let nobody = unknown_account();
     let Some(config) = config else { return Ok((unknown(), nobody, defaults())) };
-    let options = told(&config)?;
+    let options = event_options(&config, &ProcessEnvironment)?;
     if !Path::new(&config.journal.path).exists() {
         return Ok((unknown().under(config.policy), nobody, options));
     }
@@ -133,7 +117,17 @@ fn own_site(record: &Record, directory: &Directory) -> Result<Arc<Tenant>, AppEr
         SiteRef::Uid(uid) => uid.clone(),
         SiteRef::Id(_) | SiteRef::Name(_) | SiteRef::Device | SiteRef::Unknown => UNASSIGNED.to_owned(),
     };
-    Ok(Arc::new(Tenant { id, name: None, labels: BTreeMap::new(), rule: Rule::OwnSite }))
+    Ok(organization(&id))
+}
+
+/// An organization of which only the id is known.
+pub(crate) fn organization(id: &str) -> Arc<Tenant> {
+    Arc::new(Tenant { id: id.to_owned(), name: None, labels: BTreeMap::new(), rule: Rule::OwnSite })
+}
+
+/// The uid of an account that nobody has asked: no record names it.
+pub(crate) fn unknown_account() -> AccountUid {
+    AccountUid::new("unknown-account")
 }
 
 fn explained(
@@ -150,14 +144,14 @@ fn explained(
 }
 
 /// What a record is by the fields that only its kind has.
-fn guess(text: &str) -> Option<Given> {
+fn guess(text: &str) -> Option<What> {
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
     let has = |key: &str| fields.contains_key(key);
     match () {
-        () if has("alertUid") => Some(Given::Alert),
-        () if has("entity") && has("category") => Some(Given::Activity),
-        () if has("deviceClass") || has("deviceType") => Some(Given::Device),
-        () if has("devicesStatus") || has("onDemand") => Some(Given::Site),
+        () if has("alertUid") => Some(What::OpenAlerts),
+        () if has("entity") && has("category") => Some(What::Activity),
+        () if has("deviceClass") || has("deviceType") => Some(What::Devices),
+        () if has("devicesStatus") || has("onDemand") => Some(What::Sites),
         () => None,
     }
 }

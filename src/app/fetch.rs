@@ -78,7 +78,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let directory = directory(&task, &account, &target.policy).await.map_err(failed)?;
     let stdout = Stdout::new(OnError::Fail).map_err(|error| AppError::Failed(format!("standard output: {error}")))?;
     // No journal keeps what is printed here, so the source's text goes with it.
-    let options = Options { format, raw_data: RawData::Findings, ..target.told.clone() };
+    let options = Options { format, raw_data: RawData::Findings, ..target.options.clone() };
     let udfs = &target.config.inventory.udfs;
     let time = task.client.source_time();
     let now = time.now.unwrap_or(time.latest);
@@ -131,7 +131,7 @@ impl List {
 async fn directory(task: &AccountTask, account: &Account, policy: &Policy) -> Result<Directory, ClientError> {
     let client: &Client = &task.client;
     let mut sites: Vec<Site> = Vec::new();
-    let mut list = Walk::new(PageRequest::list(SITES, "sites")).with_bytes(client.max_body().saturating_mul(4));
+    let mut list = Walk::kept(PageRequest::list(SITES, "sites"), client);
     while let Some(page) = list.page(client, Lane::Alerts).await? {
         sites.extend(page.items.iter().filter_map(|item| site::decode(item, &account.uid).ok()));
     }

@@ -23,6 +23,19 @@ pub fn account<'c>(config: &'c Config, name: &str) -> Result<&'c AccountConfig, 
     named.ok_or_else(|| unknown("account", name, config.accounts.iter().map(|account| account.name.as_str())))
 }
 
+/// The configured account of this name; without a name the only one.
+pub fn account_or_only<'c>(config: &'c Config, name: Option<&str>) -> Result<&'c AccountConfig, AppError> {
+    match (name, config.accounts.as_slice()) {
+        (Some(name), _) => account(config, name),
+        (None, [one]) => Ok(one),
+        (None, several) => {
+            let names: Vec<&str> = several.iter().map(|account| account.name.as_str()).collect();
+            let text = format!("name one of the configured accounts with --account: {}", names.join(", "));
+            Err(AppError::Configuration(text))
+        }
+    }
+}
+
 /// Checks the id of an organization that records may go to under the mapping in force.
 pub fn organization(directory: &Directory, id: &str) -> Result<(), AppError> {
     let ids = organizations(directory);

@@ -174,7 +174,7 @@ fn copy(end: &std::io::Result<()>) -> std::io::Result<()> {
     end.as_ref().copied().map_err(|error| std::io::Error::new(error.kind(), error.to_string()))
 }
 
-/// The next lines: as many as are there, so that a slow input is not waited for. Blank lines are skipped.
+/// The next lines: as many as are there in full, so that a slow input is not waited for. Blank lines are skipped.
 fn chunk(input: &mut BufReader<impl Read>, number: &mut u64) -> (Vec<Line>, Option<std::io::Result<()>>) {
     let (mut lines, mut bytes) = (Vec::new(), 0_usize);
     loop {
@@ -190,7 +190,7 @@ fn chunk(input: &mut BufReader<impl Read>, number: &mut u64) -> (Vec<Line>, Opti
             lines.push(Line { number: *number, text });
         }
         let is_full = lines.len() >= CHUNK_LINES || bytes >= CHUNK_BYTES;
-        if is_full || (input.buffer().is_empty() && !lines.is_empty()) {
+        if is_full || (!lines.is_empty() && !input.buffer().contains(&b'\n')) {
             return (lines, None);
         }
     }

@@ -111,12 +111,8 @@ impl Probe<'_> {
             }),
             Err(ClientError::Forbidden { .. }) => Ok(Shown::Other("403", Value::Null)),
             Err(ClientError::NotFound { .. }) => Ok(Shown::Other("404", Value::Null)),
-            Err(ClientError::Failed { .. } | ClientError::ForeignPage { .. } | ClientError::Endless { .. }) => {
-                Ok(Shown::Other("no answer", Value::Null))
-            }
-            Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {
-                Err(error)
-            }
+            Err(error) if error.is_of_account() => Err(error),
+            Err(_) => Ok(Shown::Other("no answer", Value::Null)),
         }
     }
 

@@ -83,7 +83,7 @@ pub struct Planned {
     /// How many events a sink on stdout takes before it ends the run; `None`: all.
     pub most: Option<u64>,
     /// What all sinks tell alike.
-    told: Options,
+    options: Options,
     /// Receivers of a simulation.
     #[cfg(test)]
     receivers: Option<receiver::Receivers>,
@@ -92,7 +92,7 @@ pub struct Planned {
 impl Planned {
     /// What the configuration says about a sink.
     pub fn new(config: SinkConfig) -> Self {
-        let (name, start, told) = (config.name.clone(), config.from, Options::default());
+        let (name, start, options) = (config.name.clone(), config.from, Options::default());
         let (status, config) = (SinkStatus::default(), Arc::new(config));
         Self {
             name,
@@ -101,7 +101,7 @@ impl Planned {
             config,
             reserved: Vec::new(),
             most: None,
-            told,
+            options,
             #[cfg(test)]
             receivers: None,
         }
@@ -115,8 +115,8 @@ impl Planned {
 
     /// The same with what all sinks tell alike.
     #[must_use]
-    pub fn telling(self, told: Options) -> Self {
-        Self { told, ..self }
+    pub fn emitting(self, options: Options) -> Self {
+        Self { options, ..self }
     }
 
     /// The same with receivers of a simulation.
@@ -146,7 +146,7 @@ impl Planned {
             name: self.name.clone(),
             sink,
             route: self.route(),
-            options: Options { format: self.config.format, raw_data: self.config.raw_data, ..self.told.clone() },
+            options: Options { format: self.config.format, raw_data: self.config.raw_data, ..self.options.clone() },
             journal,
             clock,
             metrics,

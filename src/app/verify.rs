@@ -12,9 +12,10 @@ use self::compare::remains::Remains;
 use self::compare::store::StoreError;
 use self::compare::{Comparison, Entry, Report};
 use crate::app::AppError;
-use crate::app::assemble::told;
+use crate::app::assemble::event_options;
 use crate::app::sinks::Planned;
 use crate::clock::Clock;
+use crate::config::load::ProcessEnvironment;
 use crate::config::settings::{Config, SinkConfig};
 use crate::deliver::route::Route;
 use crate::journal::coverage::{Delivered, DeliveredMark};
@@ -90,7 +91,8 @@ pub async fn verify(
         known.learn(journal, &partition, last.saturating_add(1)).await?;
     }
     let Known { mut comparison, moves, route, .. } = known;
-    let options = Options { format: Format::Raw, raw_data: RawData::Off, ..told(config)? };
+    let options =
+        Options { format: Format::Raw, raw_data: RawData::Off, ..event_options(config, &ProcessEnvironment)? };
     let (route, directory) = (&route, directory.as_ref());
     let surroundings = Surroundings { settings: &settings, route, options: &options, directory, moves: &moves };
     let remains = comparison.remains(&topics)?;

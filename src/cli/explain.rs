@@ -5,8 +5,10 @@ use std::path::Path;
 
 use uuid::Uuid;
 
-use crate::app::explain::{self, Given};
+use crate::app::explain;
+use crate::app::fetch::What;
 use crate::app::{AppError, explain::of_event, explain::of_event_alone};
+use crate::cli::forms::Kind;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, logging, open, table};
 use crate::config::settings::DEFAULT_JOURNAL;
@@ -32,15 +34,6 @@ pub(crate) struct Explain {
     file: ConfigFile,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
-    Alert,
-    #[value(alias = "activity.device", alias = "activity.user")]
-    Activity,
-    Site,
-    Device,
-}
-
 impl Explain {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let explanation = match self.event {
@@ -55,12 +48,6 @@ impl Explain {
                 None => of_event(open::configuration(&self.file, Purpose::Look)?, EventId(id)).await?,
             },
             None => {
-                let given = self.kind.map(|kind| match kind {
-                    Kind::Alert => Given::Alert,
-                    Kind::Activity => Given::Activity,
-                    Kind::Site => Given::Site,
-                    Kind::Device => Given::Device,
-                });
                 let has_file = self.file.config.is_some();
                 let config = if has_file { Some(open::configuration(&self.file, Purpose::Look)?) } else { None };
                 if config.is_none() {
@@ -68,7 +55,7 @@ impl Explain {
                         "no configuration: the site that the record names is its organization, severities and lens as by default (-c names one)",
                     );
                 }
-                explain::of_text(config, &read_stdin()?, given).await?
+                explain::of_text(config, &read_stdin()?, self.kind.map(What::from)).await?
             }
         };
         let text = if self.json { table::json_line(&explanation)? } else { human(&explanation) };

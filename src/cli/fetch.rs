@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::app::fetch::target::Target;
 use crate::app::fetch::{self, What};
+use crate::cli::forms::LineFormat;
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, demo, environment, open};
 use crate::config::load::ProcessEnvironment;
-use crate::normalize::Format;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Fetch {
@@ -36,20 +36,8 @@ enum List {
     Devices,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum LineFormat {
-    Ocsf,
-    Ecs,
-    Raw,
-}
-
 impl Fetch {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let format = match self.format {
-            LineFormat::Ocsf => Format::Ocsf,
-            LineFormat::Ecs => Format::Ecs,
-            LineFormat::Raw => Format::Raw,
-        };
         let what = match self.what {
             List::OpenAlerts => What::OpenAlerts,
             List::ResolvedAlerts => What::ResolvedAlerts,
@@ -64,6 +52,6 @@ impl Fetch {
         } else {
             Target::of_environment(environment::variable, &ProcessEnvironment)?
         };
-        Ok(fetch::run(target, what, format, self.since).await?)
+        Ok(fetch::run(target, what, self.format.into(), self.since).await?)
     }
 }

@@ -2,13 +2,14 @@
 
 use std::num::NonZeroUsize;
 
-use crate::app::fetch::What;
 use crate::app::pipe::line::Mapper;
 use crate::app::pipe::{self, Totals};
 use crate::app::{AppError, assemble, explain};
+use crate::cli::forms::{Kind, LineFormat};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, Reported, logging, open};
-use crate::normalize::{Format, Options};
+use crate::config::load::ProcessEnvironment;
+use crate::normalize::Options;
 use crate::output::descriptor::Descriptor;
 
 #[derive(Debug, clap::Args)]
@@ -32,41 +33,15 @@ pub(crate) struct Normalize {
     file: ConfigFile,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
-    Alert,
-    Activity,
-    Device,
-    Site,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum LineFormat {
-    Ocsf,
-    Ecs,
-    Raw,
-}
-
 impl Normalize {
     pub(crate) fn run(self) -> anyhow::Result<()> {
-        let what = match self.kind {
-            Kind::Alert => What::OpenAlerts,
-            Kind::Activity => What::Activity,
-            Kind::Device => What::Devices,
-            Kind::Site => What::Sites,
-        };
-        let format = match self.format {
-            LineFormat::Ocsf => Format::Ocsf,
-            LineFormat::Ecs => Format::Ecs,
-            LineFormat::Raw => Format::Raw,
-        };
         let has_file = self.file.config.is_some();
         let config = if has_file { Some(open::configuration(&self.file, Purpose::Look)?) } else { None };
         let options = match &config {
-            Some(config) => assemble::told(config)?,
+            Some(config) => assemble::event_options(config, &ProcessEnvironment)?,
             None => explain::defaults(),
         };
-        let mapper = Mapper::new(what, Options { format, ..options }, self.tenant);
+        let mapper = Mapper::new(self.kind.into(), Options { format: self.format.into(), ..options }, self.tenant);
         let mapper = match &config {
             Some(config) => mapper.of_account(config, self.account.as_deref())?,
             None => mapper,

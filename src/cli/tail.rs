@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
-use crate::app::assemble::told;
+use crate::app::assemble::event_options;
 use crate::app::stop::Signals;
 use crate::app::tail::{Begin, BrokenToo, Shown, Step, Tail as Reader, Wanted, What};
 use crate::app::{AppError, names};
@@ -17,6 +17,7 @@ use crate::cli::replay::{Moment, moment};
 use crate::cli::tail::line::{Color, human, one_line, raw};
 use crate::cli::{ConfigFile, logging, open, table};
 use crate::clock::Clock;
+use crate::config::load::ProcessEnvironment;
 use crate::deliver::route::Route;
 use crate::journal::tail::HeldToo;
 use crate::normalize::Options;
@@ -103,7 +104,7 @@ impl Tail {
         if let Some(id) = &self.org {
             open::organization(&journal, &config, id).await?;
         }
-        let (clock, options) = (Clock::system(), told(&config)?);
+        let (clock, options) = (Clock::system(), event_options(&config, &ProcessEnvironment)?);
         let begin = match self.since {
             Some(moment) => Begin::Since(moment.millis(clock.now())),
             None => Begin::Last(self.lines.unwrap_or(LINES)),

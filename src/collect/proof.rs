@@ -6,7 +6,6 @@
 
 use crate::collect::source::{PassError, Source};
 use crate::datto::client::Answer;
-use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
 use crate::datto::model::account::{self, AccountInfo};
 
@@ -75,18 +74,10 @@ impl Proof {
 pub async fn find(source: &Source, path: &str) -> Result<Option<Answer>, PassError> {
     match source.client.get(Lane::Lookup, path, &[]).await {
         Ok(answer) => Ok(Some(answer)),
-        Err(
-            error @ (ClientError::NotFound { .. }
-            | ClientError::Failed { .. }
-            | ClientError::Forbidden { .. }
-            | ClientError::ForeignPage { .. }
-            | ClientError::Endless { .. }),
-        ) => {
+        Err(error) if error.is_of_account() => Err(error.into()),
+        Err(error) => {
             tracing::debug!(account = source.account.name, %error, "known item not found");
             Ok(None)
-        }
-        Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {
-            Err(error.into())
         }
     }
 }

@@ -14,9 +14,6 @@ use crate::collect::unsettled;
 use crate::datto::error::ClientError;
 use crate::record::Stream;
 
-/// What the API user may not read is asked for again this often.
-pub const FORBIDDEN_RETRY: Duration = Duration::from_secs(3600);
-
 /// Shortest pause before a repeat of a pass over lists that moved.
 const SOON: Duration = Duration::from_secs(5);
 
@@ -123,7 +120,7 @@ impl AnyStream {
                 Err(error @ PassError::Journal(_)) => return Err(error),
                 Err(PassError::Client(error)) => {
                     repeats = 0;
-                    Instant::now() + retry_after(source, &error, interval)
+                    Instant::now() + error.retry_after(source.clock.now(), interval)
                 }
             };
             tokio::select! {
@@ -184,21 +181,6 @@ impl AnyStream {
 /// The shortest interval at which passes of `requests` take no more than a quarter of `ceiling` requests a minute.
 fn affordable_interval(requests: u64, ceiling: u32) -> Duration {
     Duration::from_millis(requests.saturating_mul(240_000) / u64::from(ceiling.max(1)))
-}
-
-/// When to try again after `error`.
-fn retry_after(source: &Source, error: &ClientError, interval: Duration) -> Duration {
-    let now = source.clock.now();
-    match error {
-        ClientError::Blocked { until, .. } => until.since(now).max(Duration::from_secs(1)),
-        ClientError::Rejected { retry_at, .. } => retry_at.since(now).max(Duration::from_secs(1)),
-        ClientError::Forbidden { .. } => FORBIDDEN_RETRY,
-        ClientError::NotFound { .. }
-        | ClientError::Failed { .. }
-        | ClientError::ForeignPage { .. }
-        | ClientError::Endless { .. }
-        | ClientError::Stopped => interval,
-    }
 }
 
 /// Says once where it is handled what an ended pass means.

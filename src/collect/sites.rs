@@ -135,8 +135,7 @@ impl Source {
         #[cfg(test)]
         crate::diagnostic::planted::visit("sites", &self.account.name);
         list.asked_at = Some(Instant::now());
-        let mut walk =
-            Walk::new(PageRequest::list(sight::SITES, "sites")).with_bytes(self.client.max_body().saturating_mul(4));
+        let mut walk = Walk::kept(PageRequest::list(sight::SITES, "sites"), &self.client);
         let (mut sights, mut rejected) = (BTreeMap::new(), Vec::new());
         let mut devices = BTreeMap::new();
         while let Some(page) = walk.page(&self.client, Lane::Lookup).await? {

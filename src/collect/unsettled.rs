@@ -273,18 +273,11 @@ async fn look_up(source: &Source, device: &DeviceRef, uid: Option<&str>) -> Resu
             Ok(Found::Device(found))
         }
         Err(ClientError::NotFound { .. }) => Ok(Found::Nothing),
-        Err(
-            error @ (ClientError::Failed { .. }
-            | ClientError::Forbidden { .. }
-            | ClientError::ForeignPage { .. }
-            | ClientError::Endless { .. }),
-        ) => {
+        Err(error) if error.is_of_account() => Err(error.into()),
+        Err(error) => {
             let error = causes::line(&error);
             tracing::warn!(account = source.account.name, error, "device look-up failed: records wait for its site");
             Ok(Found::Failed)
-        }
-        Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {
-            Err(error.into())
         }
     }
 }

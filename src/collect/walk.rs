@@ -1,6 +1,6 @@
 //! A list that is read page by page to its end, whatever its links say, and never without end.
 //!
-//! Rows of a numbered list move while it is read: what comes in front shows rows again, a whole page of them after a long wait.
+//! RowSet of a numbered list move while it is read: what comes in front shows rows again, a whole page of them after a long wait.
 //! So one page without a new row is taken as it is. After a second one the first page is read again: if rows came in front, some
 //! of them are new there, and the list goes on. If not, the list does not move at all: the server ignores which page is asked for.
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use crate::collect::walk::rows::Rows;
+use crate::collect::walk::rows::RowSet;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -35,7 +35,7 @@ pub struct Walk {
     next: Option<PageRequest>,
     /// Hashes of the requests that were made.
     visited: HashSet<u64>,
-    rows: Rows,
+    rows: RowSet,
     empty: u32,
     /// Pages in a row without a new row.
     known: u32,
@@ -67,7 +67,7 @@ impl Walk {
             next: Some(first.clone()),
             first,
             visited: HashSet::new(),
-            rows: Rows::default(),
+            rows: RowSet::default(),
             empty: 0,
             known: 0,
             waited: Duration::ZERO,
@@ -91,7 +91,12 @@ impl Walk {
         self
     }
 
-    /// The same for a caller that keeps all items until the end of the list: they have at most `bytes` bytes together.
+    /// A walk for a caller that keeps all items until the end of the list: they may take a few times what one answer may.
+    pub fn kept(first: PageRequest, client: &Client) -> Self {
+        Self::new(first).with_bytes(client.max_body().saturating_mul(4))
+    }
+
+    /// The same walk, whose items have at most `bytes` bytes together.
     #[must_use]
     pub fn with_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;

@@ -1,5 +1,7 @@
 //! Why a call gave nothing, by what the caller does next.
 
+use std::time::Duration;
+
 use crate::clock::Millis;
 use crate::datto::memory::MemoryError;
 
@@ -71,6 +73,38 @@ pub enum ClientError {
     /// The client was told to stop.
     #[error("stopping")]
     Stopped,
+}
+
+/// A right that is missing is asked for again after this.
+const FORBIDDEN_RETRY: Duration = Duration::from_secs(3600);
+
+impl ClientError {
+    /// Whether every call of the account meets it, and not this call alone.
+    pub fn is_of_account(&self) -> bool {
+        match self {
+            Self::Rejected { .. } | Self::Blocked { .. } | Self::Stopped => true,
+            Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Failed { .. }
+            | Self::ForeignPage { .. }
+            | Self::Endless { .. } => false,
+        }
+    }
+
+    /// How long after `now` the next try makes sense: `usual`, unless the error says otherwise.
+    pub fn retry_after(&self, now: Millis, usual: Duration) -> Duration {
+        match self {
+            Self::Rejected { retry_at: until, .. } | Self::Blocked { until, .. } => {
+                until.since(now).max(Duration::from_secs(1))
+            }
+            Self::Forbidden { .. } => FORBIDDEN_RETRY,
+            Self::NotFound { .. }
+            | Self::Failed { .. }
+            | Self::ForeignPage { .. }
+            | Self::Endless { .. }
+            | Self::Stopped => usual,
+        }
+    }
 }
 
 /// Why a client cannot be made.

@@ -1,6 +1,5 @@
 //! Whether the names of the journal's files still lead to the files that are open: what is written to a removed file is lost with it.
 
-use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -90,7 +89,7 @@ enum Found {
 
 /// What is at `path`, where a file was.
 fn found(path: &Path, was: FileId) -> Found {
-    match path.metadata().as_ref().map(|metadata: &Metadata| lock::id(metadata)) {
+    match path.metadata().as_ref().map(lock::id) {
         Ok(id) if id == was => Found::Same,
         Ok(_) => Found::Other,
         Err(error) if error.kind() == ErrorKind::NotFound => Found::Missing,

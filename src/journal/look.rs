@@ -11,7 +11,7 @@ use crate::record::{EventId, Record};
 /// Batches that one read transaction goes through: a long one would keep the write-ahead log from being cut.
 const AT_ONCE: usize = 64;
 /// Bytes of records after which a bounded read takes no further batch.
-const MOST_BYTES: u64 = 4 << 20;
+pub(super) const MOST_BYTES: u64 = 4 << 20;
 
 impl Journal {
     /// Records of a partition from `from_seq` on, at most `limit`, each with its sequence and when it was taken in.

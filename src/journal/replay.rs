@@ -9,6 +9,7 @@ use crate::clock::Millis;
 use crate::journal::batches::{self, Batch};
 use crate::journal::fail::Done;
 use crate::journal::holes;
+use crate::journal::look::MOST_BYTES;
 use crate::journal::partitions::{self, lane_name};
 use crate::journal::sinks::{self, Sink};
 use crate::journal::tx::{Tx, View, first, rows};
@@ -79,9 +80,6 @@ pub(super) struct Part {
     /// itself comes anyway).
     end: u64,
 }
-
-/// Bytes of records after which a step of a replay reads no further batch.
-const MOST_BYTES: u64 = 4 << 20;
 
 /// Where a replay begins.
 pub(super) fn begin(connection: &Connection, sink: &Sink) -> Done<Progress> {

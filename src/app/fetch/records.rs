@@ -9,7 +9,7 @@ use crate::collect::activity::row::{self, Row};
 use crate::collect::alerts::look::Sighting;
 use crate::collect::alerts::page::{self, Shown};
 use crate::collect::inventory::sight::{self, Origin, Sight, Unusable};
-use crate::journal::Seen;
+use crate::journal::{Rejected, Seen};
 use crate::normalize::udf::Udfs;
 use crate::record::{AccountUid, Record};
 
@@ -28,9 +28,11 @@ pub(crate) fn of_page(
     match what {
         What::OpenAlerts => alerts(account, OPEN, Seen::Open, items, received_at, since),
         What::ResolvedAlerts => alerts(account, RESOLVED, Seen::Resolved, items, received_at, since),
-        What::Activity => items.iter().flat_map(|item| activity(account, item, received_at)).collect(),
-        What::Sites => items.iter().filter_map(|item| site_record(account, item, received_at)).collect(),
-        What::Devices => items.iter().filter_map(|item| device_record(account, item, received_at, udfs)).collect(),
+        What::Activity | What::Sites | What::Devices => {
+            let records = items.iter().map(|item| of_item(account, what, item, received_at, udfs));
+            let of_each = |records: Result<Vec<Record>, Rejected>| records.map_err(|item| left_out(&item.reason));
+            records.filter_map(|records| of_each(records).ok()).flatten().collect()
+        }
     }
 }
 
@@ -42,23 +44,25 @@ pub(crate) fn of_item(
     item: &RawValue,
     received_at: Millis,
     udfs: &Udfs,
-) -> Result<Vec<Record>, String> {
+) -> Result<Vec<Record>, Rejected> {
     let origin = |path| Origin { account, path, received_at };
     let listed = |sight: Result<Sight, Box<Unusable>>| match sight {
         Ok(sight) => Ok(vec![sight.record_as_listed(account)]),
-        Err(unusable) => Err(unusable.0.reason),
+        Err(unusable) => Err(unusable.0),
     };
     match what {
         What::OpenAlerts | What::ResolvedAlerts => {
             let (path, seen) = if what == What::OpenAlerts { (OPEN, Seen::Open) } else { (RESOLVED, Seen::Resolved) };
             let shown = Shown { path: path.to_owned(), seen, received_at, items: vec![item.to_owned()] };
-            let (mut alerts, mut rejected) = page::read(&shown);
-            let alert = alerts.pop().map(|alert| vec![alert.record_as_listed(account)]);
-            alert.ok_or_else(|| rejected.pop().map_or_else(|| "it is no alert".to_owned(), |item| item.reason))
+            let (alerts, rejected) = page::read(&shown);
+            match rejected.into_iter().next() {
+                Some(item) => Err(item),
+                None => Ok(alerts.into_iter().map(|alert| alert.record_as_listed(account)).collect()),
+            }
         }
         What::Activity => match row::read(account, item, received_at) {
             Row::Record(dated, _) => Ok(with_derived(dated.record)),
-            Row::Rejected(item) => Err(item.reason),
+            Row::Rejected(item) => Err(item),
         },
         What::Sites => listed(sight::site(item, origin(sight::SITES))),
         What::Devices => listed(sight::device(item, origin(sight::DEVICES), udfs)),
@@ -84,32 +88,9 @@ fn alerts(
 
 /// A row, and the record about the roles of the user to whom it does more. Records about listed devices need a journal, which
 /// knows where each of them was.
-fn activity(account: &AccountUid, item: &RawValue, received_at: Millis) -> Vec<Record> {
-    match row::read(account, item, received_at) {
-        Row::Record(dated, _) => with_derived(dated.record),
-        Row::Rejected(item) => {
-            left_out(&item.reason);
-            Vec::new()
-        }
-    }
-}
-
 fn with_derived(record: Record) -> Vec<Record> {
     let roles = derived::roles_of(&record);
     std::iter::once(record).chain(roles).collect()
-}
-
-fn site_record(account: &AccountUid, item: &RawValue, received_at: Millis) -> Option<Record> {
-    listed(account, sight::site(item, Origin { account, path: sight::SITES, received_at }))
-}
-
-fn device_record(account: &AccountUid, item: &RawValue, received_at: Millis, udfs: &Udfs) -> Option<Record> {
-    listed(account, sight::device(item, Origin { account, path: sight::DEVICES, received_at }, udfs))
-}
-
-/// One item of an inventory list as its first record.
-fn listed(account: &AccountUid, sight: Result<Sight, Box<Unusable>>) -> Option<Record> {
-    sight.map_err(|unusable| left_out(&unusable.0.reason)).ok().map(|sight| sight.record_as_listed(account))
 }
 
 fn left_out(reason: &str) {

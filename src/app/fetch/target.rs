@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::assemble::{credentials, told};
+use crate::app::assemble::{credentials, event_options};
 use crate::app::{AppError, names};
 use crate::config::load;
 use crate::config::secrets::Environment;
@@ -24,8 +24,8 @@ pub struct Target {
     pub(crate) config: AccountConfig,
     pub(crate) credentials: Arc<dyn CredentialSource>,
     pub(crate) policy: Policy,
-    /// What every sink would tell.
-    pub(crate) told: Options,
+    /// What every sink would emit.
+    pub(crate) options: Options,
 }
 
 impl Target {
@@ -35,19 +35,11 @@ impl Target {
         name: Option<&str>,
         environment: &(impl Environment + Clone + Send + Sync + 'static),
     ) -> Result<Self, AppError> {
-        let told = told(&config)?;
-        let names: Vec<String> = config.accounts.iter().map(|account| account.name.clone()).collect();
-        let found = match name {
-            Some(name) => Some(names::account(&config, name)?.clone()),
-            None if names.len() == 1 => config.accounts.into_iter().next(),
-            None => None,
-        };
-        let account = found.ok_or_else(|| {
-            AppError::Configuration(format!("name one of the configured accounts with --account: {}", names.join(", ")))
-        })?;
+        let options = event_options(&config, environment)?;
+        let account = names::account_or_only(&config, name)?.clone();
         let credentials = credentials(&account, environment);
         credentials.credentials().map_err(|error| AppError::Configuration(error.to_string()))?;
-        Ok(Self { credentials, config: account, policy: config.policy, told })
+        Ok(Self { credentials, config: account, policy: config.policy, options })
     }
 
     /// The account that the environment names.

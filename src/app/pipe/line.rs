@@ -1,12 +1,12 @@
 //! One line of the input as its event: record, organization, normalization.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
 use crate::app::fetch::{What, records};
-use crate::app::{AppError, names};
+use crate::app::{AppError, explain, names};
 use crate::clock::{Clock, Millis};
 use crate::config::settings::Config;
 use crate::datto::model::named::NamedSite;
@@ -15,14 +15,10 @@ use crate::inventory::Account;
 use crate::normalize::udf::Udfs;
 use crate::normalize::{Context, Options, normalize};
 use crate::org::Policy;
-use crate::org::directory::{Decision, Directory, Rule, Tenant};
+use crate::org::directory::{Decision, Directory};
 use crate::record::place::SiteRef;
 use crate::record::{AccountUid, Record};
 
-/// The organization of a record that names no site by uid, where nothing else is said.
-const UNASSIGNED: &str = "unassigned";
-/// The uid of the account, which no record names.
-const UNKNOWN_ACCOUNT: &str = "unknown-account";
 /// Most sites whose organization a worker remembers.
 const MOST_KNOWN: usize = 10_000;
 
@@ -71,8 +67,8 @@ impl Mapper {
         Self {
             what,
             options,
-            tenant: tenant.unwrap_or_else(|| UNASSIGNED.to_owned()),
-            account: AccountUid::new(UNKNOWN_ACCOUNT),
+            tenant: tenant.unwrap_or_else(|| explain::UNASSIGNED.to_owned()),
+            account: explain::unknown_account(),
             nothing_known,
             has_policy: false,
             udfs: Udfs::NONE,
@@ -82,15 +78,7 @@ impl Mapper {
 
     /// With the organizations, the filters and the user-defined fields that a configuration has for one of its accounts.
     pub fn of_account(self, config: &Config, account: Option<&str>) -> Result<Self, AppError> {
-        let configured = match (account, config.accounts.as_slice()) {
-            (Some(name), _) => names::account(config, name)?,
-            (None, [one]) => one,
-            (None, several) => {
-                let names: Vec<&str> = several.iter().map(|account| account.name.as_str()).collect();
-                let text = format!("name one of the configured accounts with --account: {}", names.join(", "));
-                return Err(AppError::Configuration(text));
-            }
-        };
+        let configured = names::account_or_only(config, account)?;
         let account = Account {
             uid: self.account.clone(),
             name: configured.name.clone(),
@@ -120,7 +108,7 @@ impl Mapper {
         let now = self.clock.now();
         let records = match records::of_item(&self.account, self.what, item, now, &self.udfs) {
             Ok(records) => records,
-            Err(reason) => return Outcome::Bad(reason),
+            Err(rejected) => return Outcome::Bad(rejected.reason),
         };
         let mut events = Vec::new();
         for record in records {
@@ -154,7 +142,7 @@ impl Mapper {
     /// The organization of a record. Every site that a record names counts as known.
     fn placed(&self, item: &RawValue, record: &Record, known: &mut Known) -> Placed {
         let site = &record.envelope.site;
-        let assigned = |id: &str| Decision::Org(Arc::new(own(id)));
+        let assigned = |id: &str| Decision::Org(explain::organization(id));
         let nothing_known = |decision| Placed { directory: Arc::clone(&self.nothing_known), decision };
         if !self.has_policy {
             return nothing_known(match site {
@@ -215,9 +203,4 @@ impl Mapper {
         let directory = if named.uid.is_some() { Arc::new(directory) } else { Arc::clone(&self.nothing_known) };
         Placed { directory, decision }
     }
-}
-
-/// An organization of which only the id is known.
-fn own(id: &str) -> Tenant {
-    Tenant { id: id.to_owned(), name: None, labels: BTreeMap::new(), rule: Rule::OwnSite }
 }

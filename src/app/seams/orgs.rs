@@ -133,7 +133,7 @@ impl Sites {
             all.insert(unmapped);
             return;
         };
-        // A name that several sites have, of those that the organization takes, tells none of them.
+        // A name that several sites have, of those that the organization takes, maps none of them.
         let (mut may_share, mut must_share) = (false, false);
         for (other_account, other) in self.names.keys() {
             let is_same = other_account == account && other == site;

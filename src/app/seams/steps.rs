@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::app::seams::draft::Unmapped;
 use crate::app::seams::receiver::Stumble;
-use crate::app::seams::run::{Run, STOPPED};
+use crate::app::seams::run::Run;
 use crate::app::seams::world;
 use crate::diagnostic::planted;
 use crate::sim::command::{Act, Command};
@@ -17,6 +17,9 @@ use crate::sim::truth::AlertState;
 
 /// How long everything is well before a simulation is judged.
 pub(crate) const SETTLE: Duration = Duration::from_secs(240);
+
+/// The longest that a stop takes while nothing is wrong.
+const PROMPT: Duration = Duration::from_secs(2);
 
 /// The kinds of steps and how often each comes.
 const STEPS: [(u32, Step); 11] = [
@@ -184,22 +187,24 @@ impl Run {
 
     async fn stop_and_start(&mut self) -> Result<(), String> {
         self.figures.stops += 1;
-        let mut client = None;
-        if let Some(address) = &self.draft.admin
-            && let Ok(mut stream) = TcpStream::connect(address).await
-        {
-            let half: &[u8] = if self.rng.bool() { b"GET /status HTTP/1.1\r\nHost: loc" } else { b"" };
-            stream.write_all(half).await.map_err(|error| error.to_string())?;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-            self.figures.slow_clients += 1;
-            client = Some(stream);
-        }
+        let client = self.slow_client().await?;
         self.say(format!("stop{}", if client.is_some() { " with a slow client" } else { "" }));
         let took = self.stop().await?;
         self.say(format!("stopped after {took:?}"));
         drop(client);
         self.away().await;
         self.start().await
+    }
+
+    /// A client of the admin listener that has sent nothing, or half a request, and waits.
+    async fn slow_client(&mut self) -> Result<Option<TcpStream>, String> {
+        let Some(address) = &self.draft.admin else { return Ok(None) };
+        let Ok(mut stream) = TcpStream::connect(address).await else { return Ok(None) };
+        let half: &[u8] = if self.rng.bool() { b"GET /status HTTP/1.1\r\nHost: loc" } else { b"" };
+        stream.write_all(half).await.map_err(|error| error.to_string())?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.figures.slow_clients += 1;
+        Ok(Some(stream))
     }
 
     fn stumble(&mut self) {
@@ -244,10 +249,26 @@ impl Run {
             if draft.max_kib > 1 << 15 { *self.rng.choice(&[1000, 2000, 3200, 4800, 9600]).unwrap() } else { 1 << 20 };
         self.say(format!("reload: a journal of {} KiB", draft.max_kib));
         if draft.max_kib < 1 << 15 {
-            self.receivers.stumble("main", vec![Stumble::Nothing; 8]);
+            self.receivers.stumble("main", vec![Stumble::Nothing; 12]);
             self.figures.full += 1;
+            self.rename_devices();
         }
         if self.reload(draft).await? { Ok(()) } else { Err("another max_bytes was refused".to_owned()) }
+    }
+
+    /// Changes devices that the next pass of the inventory reads, while the journal may have no room for them.
+    fn rename_devices(&mut self) {
+        for (_, sim) in &self.platforms {
+            for device in &sim.truth().devices {
+                if self.rng.bool() {
+                    continue;
+                }
+                let (device, name) = (Some(device.uid.clone()), Some(format!("renamed-{}", self.rng.u16(..))));
+                // One that is removed by now keeps its name.
+                drop(sim.apply(&Command { kind: Act::RenameDevice, device, name, ..Command::default() }));
+            }
+        }
+        self.say("devices get other names");
     }
 
     /// Lets everything that is wrong end, and waits until nothing is left to do.
@@ -271,11 +292,13 @@ impl Run {
         Ok(())
     }
 
-    /// The last stop: nothing is in the way of it.
+    /// The last stop. Everything is well, so it takes no time, whatever clients of the admin listener do.
     pub(crate) async fn end(&mut self) -> Result<(), String> {
+        let client = self.slow_client().await?;
         let took = self.stop().await?;
+        drop(client);
         self.receivers.restart();
-        if took < STOPPED { Ok(()) } else { Err(format!("the last stop took {took:?}")) }
+        if took < PROMPT { Ok(()) } else { Err(format!("the last stop took {took:?}")) }
     }
 }
 

@@ -5,7 +5,6 @@ use crate::clock::Millis;
 use crate::collect::source::{PassError, Source};
 use crate::journal::stays::LastSeen;
 use crate::journal::{DatedRecord, UNDATED};
-use crate::normalize::number;
 use crate::normalize::ocsf::activity::derive::{self, Concerns};
 use crate::record::part::Part;
 use crate::record::place::{DeviceRef, SiteRef};
@@ -72,7 +71,7 @@ async fn devices(source: &Source, row: &DatedRecord, concerns: Concerns) -> Resu
         );
         listed.truncate(MOST_DEVICES);
     }
-    let named = listed.iter().map(|id| number::whole(id).map_or_else(|| DeviceRef::Uid(id.clone()), DeviceRef::Id));
+    let named = listed.iter().map(|id| derive::device(id));
     let seen = observed(source, named.collect(), row.dated).await?;
     let derived = listed.iter().zip(seen).filter_map(|(listed, seen)| {
         let seen = seen?;

@@ -27,7 +27,7 @@ impl Details {
         let ids = ["data.device_list", "data.device_uids"].iter().filter_map(list).map(|list| derive::ids(&list));
         let ids = ids.into_iter().find(|ids| !ids.is_empty())?;
         let [id] = ids.as_slice() else { return None };
-        Some(number::whole(id).map_or_else(|| DeviceRef::Uid(id.clone()), DeviceRef::Id))
+        Some(derive::device(id))
     }
 
     /// A value that is a whole number in any spelling, written as one or as text.

@@ -4,7 +4,7 @@ use crate::clock::Millis;
 use crate::collect::activity::PAGE_SIZE;
 use crate::collect::activity::window::Window;
 use crate::collect::walk::Walk;
-use crate::collect::walk::rows::Rows;
+use crate::collect::walk::rows::RowSet;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -24,7 +24,7 @@ pub struct WindowList {
     /// The latest row of `list`.
     last: Millis,
     /// All rows, and how many of them came before `list`.
-    rows: Rows,
+    rows: RowSet,
     rows_before: usize,
     /// Requests so far.
     pub requests: u64,
@@ -40,7 +40,7 @@ impl WindowList {
             list: list(window.from, window.until),
             from: window.from,
             last: window.from,
-            rows: Rows::default(),
+            rows: RowSet::default(),
             rows_before: 0,
             requests: 0,
             pages: 0,

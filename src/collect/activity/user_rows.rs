@@ -133,15 +133,9 @@ impl UserRows {
                 false
             }
             Ok(Asked::Nothing) | Err(ClientError::Forbidden { .. }) => true,
+            Err(error) if error.is_of_account() => return,
             // A missing right may show as a server error too.
-            Ok(Asked::Unfiltered)
-            | Err(
-                ClientError::Failed { .. }
-                | ClientError::NotFound { .. }
-                | ClientError::ForeignPage { .. }
-                | ClientError::Endless { .. },
-            ) => self.is_evident(),
-            Err(ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped) => return,
+            Ok(Asked::Unfiltered) | Err(_) => self.is_evident(),
         };
         self.asked = Some(now);
         if is_missing && self.missing.is_none() {

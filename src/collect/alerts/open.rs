@@ -6,7 +6,7 @@ use crate::collect::alerts::page::{Shown, take};
 use crate::collect::count::{CountedList, ListCount};
 use crate::collect::source::{PassError, Source};
 use crate::collect::walk::Walk;
-use crate::collect::walk::rows::Rows;
+use crate::collect::walk::rows::RowSet;
 use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::Seen;
@@ -18,7 +18,7 @@ const PATH: &str = "/v2/account/alerts/open";
 #[derive(Debug, Default)]
 pub struct OpenWalk {
     /// Every uid.
-    pub seen: Rows,
+    pub seen: RowSet,
     /// Alerts of its last page that has any.
     pub last_page: Vec<String>,
     /// Whether the list was read to its end and is as long as it says. Only then does absence mean anything.

@@ -12,7 +12,8 @@ use crate::collect::alerts::closed::Closed;
 use crate::collect::alerts::look::Rules;
 use crate::collect::alerts::page::{PageSeen, Shown, take};
 use crate::collect::source::{PassError, Source};
-use crate::collect::walk::{self, Walk};
+use crate::collect::walk::Walk;
+use crate::collect::walk::rows::RowSet;
 use crate::datto::lane::Lane;
 use crate::datto::page::PageRequest;
 use crate::journal::Seen;
@@ -125,14 +126,14 @@ fn sweep_interval(pages: u64, ceiling: u32, order: Order) -> Duration {
 /// The rows of one walk.
 #[derive(Debug)]
 struct Rows {
-    seen: walk::rows::Rows,
+    seen: RowSet,
     last: Option<Millis>,
     falls: bool,
 }
 
 impl Default for Rows {
     fn default() -> Self {
-        Self { seen: walk::rows::Rows::default(), last: None, falls: true }
+        Self { seen: RowSet::default(), last: None, falls: true }
     }
 }
 

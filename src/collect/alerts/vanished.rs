@@ -117,13 +117,9 @@ impl LookUps {
                 close(source, rules, &uid, &path).await?;
                 Ok(Outcome::Settled)
             }
+            Err(error) if error.is_of_account() => Err(error.into()),
             // One alert that cannot be looked up must not stop the others.
-            Err(
-                error @ (ClientError::Failed { .. }
-                | ClientError::Forbidden { .. }
-                | ClientError::ForeignPage { .. }
-                | ClientError::Endless { .. }),
-            ) => {
+            Err(error) => {
                 let error = causes::line(&error);
                 tracing::warn!(
                     account = source.account.name,
@@ -132,9 +128,6 @@ impl LookUps {
                 );
                 self.ask_later(uid);
                 Ok(Outcome::Failed)
-            }
-            Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {
-                Err(error.into())
             }
         }
     }

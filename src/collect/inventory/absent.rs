@@ -73,12 +73,8 @@ async fn look_up_one(source: &Source, kind: ItemKind, uid: &str, proof: &mut Pro
             close(source, kind, uid, &path).await?;
             Ok(Outcome::Settled)
         }
-        Err(
-            error @ (ClientError::Failed { .. }
-            | ClientError::Forbidden { .. }
-            | ClientError::ForeignPage { .. }
-            | ClientError::Endless { .. }),
-        ) => {
+        Err(error) if error.is_of_account() => Err(error.into()),
+        Err(error) => {
             let error = causes::line(&error);
             tracing::warn!(
                 account = source.account.name,
@@ -86,9 +82,6 @@ async fn look_up_one(source: &Source, kind: ItemKind, uid: &str, proof: &mut Pro
                 "what the inventory no longer lists cannot be looked up; it is asked for again in the next pass"
             );
             Ok(Outcome::Failed)
-        }
-        Err(error @ (ClientError::Blocked { .. } | ClientError::Rejected { .. } | ClientError::Stopped)) => {
-            Err(error.into())
         }
     }
 }

@@ -10,14 +10,14 @@ use crate::datto::page::items;
 /// Most rows of a list.
 pub const MAX_ROWS: usize = 2_500_000;
 
-/// Rows that were shown. Two of them with one hash, which is not to be expected, would only make the second one count as known.
+/// RowSet that were shown. Two of them with one hash, which is not to be expected, would only make the second one count as known.
 #[derive(Debug, Default)]
-pub struct Rows {
+pub struct RowSet {
     seen: HashSet<u64>,
     hasher: RandomState,
 }
 
-impl Rows {
+impl RowSet {
     /// Adds the rows of a page; `field` identifies each. Returns how many of them were not shown before.
     pub fn add(&mut self, items: &[Box<RawValue>], field: &str) -> usize {
         let before = self.seen.len();

@@ -44,6 +44,20 @@ async fn nothing_is_confirmed_on_a_removed_journal_and_its_contents_are_saved() 
     assert_eq!(mode(&place.path()) & 0o777, 0o600, "it holds customers' data");
 }
 
+/// The file goes away between the look at it and the answer.
+#[tokio::test]
+async fn what_is_written_while_the_file_is_removed_is_not_confirmed() {
+    let place = Place::new();
+    let journal = four_pages(&place).await;
+    let path = place.path();
+    let written = journal.write(move |tx| {
+        std::fs::remove_file(&path).unwrap();
+        tx.execute("INSERT INTO meta (name, value) VALUES ('late', '1')", [])?;
+        Ok(())
+    });
+    assert!(reason(written.await.unwrap_err()).contains("was removed"));
+}
+
 #[tokio::test]
 async fn a_watch_finds_a_removed_journal_in_which_nothing_is_written() {
     let place = Place::new();

@@ -6,7 +6,7 @@ use super::{Json, Kind};
 use crate::normalize::number;
 
 /// Texts that say that there is nothing.
-const NOTHING: [&str; 4] = ["", "null", "[]", "{}"];
+pub(crate) const NOTHING: [&str; 4] = ["", "null", "[]", "{}"];
 
 /// The texts of a list, or the one text that stands in its place. Empty for null, blanks and empty lists in either form.
 pub(crate) fn texts(value: Json<'_>) -> Vec<Cow<'_, str>> {
@@ -16,14 +16,17 @@ pub(crate) fn texts(value: Json<'_>) -> Vec<Cow<'_, str>> {
         Kind::Number(_) | Kind::Object => item(value).into_iter().collect(),
         Kind::String => {
             let Some(text) = item(value) else { return Vec::new() };
-            match Json::parse(text.trim()) {
-                Ok(list) if list.kind() == Kind::Array => {
-                    list.items().filter_map(item).map(|text| Cow::Owned(text.into_owned())).collect()
-                }
-                Ok(_) | Err(_) => vec![text],
+            match written(&text) {
+                Some(list) => list.items().filter_map(item).map(|text| Cow::Owned(text.into_owned())).collect(),
+                None => vec![text],
             }
         }
     }
+}
+
+/// The list that a text holds as JSON.
+pub(crate) fn written(text: &str) -> Option<Json<'_>> {
+    Json::parse(text.trim()).ok().filter(|list| list.kind() == Kind::Array)
 }
 
 /// The ids of a list in any form, also of a text such as `[a, b]` that is no JSON; each once, in order.

@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 
 use crate::normalize::json::fields::Fields;
-use crate::normalize::json::{Json, Kind};
-
-/// Nothing, written as JSON: what a text may say instead of being left out.
-const NOTHING: [&str; 4] = ["[]", "{}", "null", "\"\""];
+use crate::normalize::json::{Json, Kind, list};
 
 /// Texts of the detail `name`: of a list each item, of a list written as text as well. A detail that says nothing (`null`, `""`,
 /// `"[]"`) has none. Where no detail has this name, its last part may name a member of a list's items:
@@ -47,11 +44,10 @@ fn collect<'a>(value: Json<'a>, member: Option<&str>, found: &mut Vec<Cow<'a, st
 
 /// Whether `text` is a list, or nothing, written as JSON; collects the items of a list.
 fn written<'a>(text: &str, member: Option<&str>, found: &mut Vec<Cow<'a, str>>) -> bool {
-    let text = text.trim();
-    if text.is_empty() || NOTHING.contains(&text) {
+    if list::NOTHING.contains(&text.trim()) || text.trim() == "\"\"" {
         return true;
     }
-    let Some(list) = text.starts_with('[').then(|| Json::parse(text).ok()).flatten() else { return false };
+    let Some(list) = list::written(text) else { return false };
     let mut items = Vec::new();
     list.items().for_each(|item| collect(item, member, &mut items));
     found.extend(items.into_iter().map(|text| Cow::Owned(text.into_owned())));

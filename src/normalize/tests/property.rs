@@ -207,3 +207,9 @@ proptest! {
         check(RecordKind::Software, marker, &user)?;
     }
 }
+
+#[test]
+fn a_removed_device_of_64_bits_holds_every_value() {
+    let device = serde_json::json!({ "a64Bit": true, "operatingSystem": "10.20.0.5" });
+    check(RecordKind::Device, Marker::Vanished(1), &device).unwrap();
+}

@@ -174,9 +174,9 @@ impl Oracle<'_> {
         let last_step = alert.history.last().map_or(alert.opened, |step| step.at);
         if is_open && last_step < settled {
             let now = &shown.last().map(|(_, _, item)| item.clone()).unwrap_or_default();
-            let told = &records.last().map(|record| record.record.clone()).unwrap_or_default();
+            let emitted = &records.last().map(|record| record.record.clone()).unwrap_or_default();
             let watched = ["priority", "muted", "ticketNumber"];
-            if last.starts_with("resolved") || watched.iter().any(|key| now[*key] != told[*key]) {
+            if last.starts_with("resolved") || watched.iter().any(|key| now[*key] != emitted[*key]) {
                 return Err("is open in a state that was not emitted");
             }
         }

@@ -9,6 +9,7 @@ use crate::normalize::json::fields::Fields;
 use crate::normalize::json::{Json, Kind, list, text};
 use crate::normalize::notes::Notes;
 use crate::normalize::number;
+use crate::record::place::DeviceRef;
 
 /// Words of an action after which a device is not there any more.
 const REMOVALS: [&str; 3] = ["delete", "remove", "uninstall"];
@@ -41,6 +42,11 @@ pub(crate) fn concerns(source: &RawValue) -> Concerns {
 /// The ids of a list, given as the text of a JSON value.
 pub(crate) fn ids(list: &str) -> Vec<String> {
     Json::parse(list).map(list::ids).unwrap_or_default()
+}
+
+/// The device that an id of a list names: a number is its id, anything else its uid.
+pub(crate) fn device(id: &str) -> DeviceRef {
+    number::whole(id).map_or_else(|| DeviceRef::Uid(id.to_owned()), DeviceRef::Id)
 }
 
 /// The row with `device` alone in its lists of devices: what a record about that device may say, since the others may be those of
