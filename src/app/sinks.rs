@@ -16,14 +16,14 @@ use crate::clock::Clock;
 use crate::config::settings::kafka::Delivery;
 use crate::config::settings::{SinkConfig, SinkKind};
 use crate::deliver::route::Route;
-use crate::deliver::runner::{Runner, RunnerError};
+use crate::deliver::runner::{LIMIT, Runner, RunnerError};
 use crate::deliver::status::{SinkStatus, Watch};
 use crate::deliver::transactional::Ended;
 use crate::deliver::turns::Turns;
 use crate::event::Event;
-use crate::journal::StartAt;
 use crate::journal::files::files;
 use crate::journal::sqlite::Journal;
+use crate::journal::{BatchLimit, StartAt};
 use crate::normalize::Options;
 use crate::sink::file::FileSink;
 use crate::sink::kafka::at_least_once::AtLeastOnce;
@@ -147,11 +147,21 @@ impl Planned {
             sink,
             route: self.route(),
             options: Options { format: self.config.format, raw_data: self.config.raw_data, ..self.options.clone() },
+            limit: self.limit(),
             journal,
             clock,
             metrics,
             status: self.status.clone(),
         }
+    }
+
+    /// Bounds of one batch.
+    fn limit(&self) -> BatchLimit {
+        #[cfg(test)]
+        if let Some(receivers) = &self.receivers {
+            return BatchLimit { records: receivers.batch(), ..LIMIT };
+        }
+        LIMIT
     }
 
     /// Builds the sink alone.

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use crate::clock::Clock;
 use crate::deliver::batch::{Batch, decide};
 use crate::deliver::route::Route;
-use crate::deliver::runner::{LIMIT, Runner, RunnerError};
+use crate::deliver::runner::{Runner, RunnerError};
 use crate::deliver::turns::Turns;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Attempt, Backlog, BatchLimit, JournalError, Lane, Partition};
@@ -103,8 +103,9 @@ impl<S> Runner<S> {
         let next = turns.clone().next(&backlog).filter(|next| next.lane != Lane::Replayed);
         ahead.reading = next.map(|next| {
             let after = (next == attempt.partition).then_some(attempt.to);
-            let (reader, partition, mut reading) = (self.reader(), next.clone(), JoinSet::new());
-            reading.spawn(async move { reader.read(&partition, after, LIMIT).await });
+            let (reader, partition, limit) = (self.reader(), next.clone(), self.limit);
+            let mut reading = JoinSet::new();
+            reading.spawn(async move { reader.read(&partition, after, limit).await });
             (next, reading)
         });
     }

@@ -18,8 +18,8 @@ use crate::normalize::Options;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 use crate::telemetry::{EventFate, Metrics};
 
-/// Bounds of one batch.
-pub(super) const LIMIT: BatchLimit = BatchLimit { records: 1000, bytes: 4 * 1024 * 1024 };
+/// Bounds of one batch in a run.
+pub const LIMIT: BatchLimit = BatchLimit { records: 1000, bytes: 4 * 1024 * 1024 };
 
 /// How long a deliverer sleeps at most without looking at the journal again.
 pub(super) const IDLE: Duration = Duration::from_secs(5);
@@ -35,6 +35,8 @@ pub struct Runner<S> {
     pub route: Route,
     /// How it wants its events.
     pub options: Options,
+    /// Bounds of one batch: [`LIMIT`], or less.
+    pub limit: BatchLimit,
     /// Where records come from.
     pub journal: Journal,
     /// Time of events.
@@ -197,7 +199,7 @@ impl<S: Sink> Runner<S> {
         let mut backlog = self.look().await?;
         #[cfg(test)]
         crate::diagnostic::planted::visit("turn", &self.name);
-        let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| LIMIT).await?;
+        let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| self.limit).await?;
         let Some((mut partition, mut decided)) = next else { return Ok(Turn::Idle) };
         // Only beside the first attempt: what is read beside a sink that fails would be old when it is needed.
         self.read_ahead(ahead, &decided.attempt, turns, backlog);
@@ -225,7 +227,7 @@ impl<S: Sink> Runner<S> {
             // What cannot pass in one partition must not hold the others up.
             let mut backlog = self.look().await?;
             // Read and decided anew on every attempt: the mapping may have changed meanwhile.
-            let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| LIMIT).await?;
+            let next = self.batch_in_turn(turns, ahead, &mut backlog, |_| self.limit).await?;
             let Some(next) = next else { return Ok(Turn::Idle) };
             (partition, decided) = next;
         }

@@ -17,7 +17,7 @@ use self::model::{ACCOUNTS, Model, NAMES, ORGS, Owner, SITES, account, number, u
 use crate::clock::{Clock, Millis};
 use crate::deliver::ahead::Ahead;
 use crate::deliver::route::Route;
-use crate::deliver::runner::{Runner, Turn};
+use crate::deliver::runner::{LIMIT, Runner, Turn};
 use crate::deliver::status::SinkStatus;
 use crate::deliver::turns::Turns;
 use crate::journal::dead::DeadFilter;
@@ -145,6 +145,7 @@ impl World {
                 sink,
                 route: route(orgs, streams),
                 options: Options { format: Format::Raw, ..Options::default() },
+                limit: LIMIT,
                 journal: journal.clone(),
                 clock: clock.clone(),
                 metrics: Metrics::default(),

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::deliver::ahead::{Ahead, Decided};
 use crate::deliver::batch::{Batch, refused};
 use crate::deliver::retry::Retry;
-use crate::deliver::runner::{IDLE, LIMIT, Runner, RunnerError};
+use crate::deliver::runner::{IDLE, Runner, RunnerError};
 use crate::deliver::turns::Turns;
 use crate::journal::intent::{AdoptError, Intent};
 use crate::journal::{Attempt, BatchLimit, Lane, Partition, Place, RefusedKind};
@@ -129,12 +129,12 @@ impl<S: TransactionalSink> Runner<S> {
         retry: &mut Retry,
     ) -> Result<Next, RunnerError> {
         let mut changed = self.journal.changed();
-        let (mut suspects, mut ahead) = (Suspects::default(), Ahead::on());
+        let (mut suspects, mut ahead, whole) = (Suspects::default(), Ahead::on(), self.limit);
         while !stop.is_cancelled() {
             changed.mark_unchanged();
             let mut backlog = self.look().await?;
-            let next =
-                self.batch_in_turn(turns, &mut ahead, &mut backlog, |partition| suspects.limit(partition)).await?;
+            let limit = |partition: &Partition| suspects.limit(partition, whole);
+            let next = self.batch_in_turn(turns, &mut ahead, &mut backlog, limit).await?;
             let Some((partition, decided)) = next else {
                 tokio::select! {
                     _ = changed.changed() => {}
@@ -144,7 +144,7 @@ impl<S: TransactionalSink> Runner<S> {
                 continue;
             };
             // Not while an unnamed record is searched for: what is read ahead would be more than the next batch may hold.
-            if suspects.limit(&partition) == LIMIT {
+            if suspects.limit(&partition, whole) == whole {
                 self.read_ahead(&mut ahead, &decided.attempt, turns, backlog);
             }
             match self.deliver_batch(decided, &mut suspects, stop).await? {
@@ -231,8 +231,9 @@ impl<S: TransactionalSink> Runner<S> {
 }
 
 impl Suspects {
-    fn limit(&self, partition: &Partition) -> BatchLimit {
-        self.bounds.get(partition).map_or(LIMIT, |(records, _)| BatchLimit { records: *records, ..LIMIT })
+    /// The bounds of the next batch; `whole` unless a record is searched for.
+    fn limit(&self, partition: &Partition, whole: BatchLimit) -> BatchLimit {
+        self.bounds.get(partition).map_or(whole, |(records, _)| BatchLimit { records: *records, ..whole })
     }
 
     /// Makes dead letters of the events that the sink refused before.

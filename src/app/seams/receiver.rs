@@ -23,6 +23,7 @@ use crate::sink::{Delivered, Position, Sink, SinkError, TransactionError, Transa
 pub(crate) struct Receivers {
     state: Arc<Mutex<State>>,
     trap: Trap,
+    batch: usize,
 }
 
 /// An event at a receiver.
@@ -99,8 +100,14 @@ pub(crate) struct Plain {
 pub(crate) struct Transactional(Instance);
 
 impl Receivers {
-    pub(crate) fn new(trap: Trap) -> Self {
-        Self { state: Arc::default(), trap }
+    /// Receivers that get at most `batch` records at once.
+    pub(crate) fn new(trap: Trap, batch: usize) -> Self {
+        Self { state: Arc::default(), trap, batch }
+    }
+
+    /// Most records of one batch.
+    pub(crate) fn batch(&self) -> usize {
+        self.batch
     }
 
     /// A new instance of a sink that takes events at least once. Files and standard output are the real ones, on what a simulation

@@ -129,7 +129,7 @@ impl Run {
             max_kib: 1 << 20,
             spoiled_by: String::new(),
         };
-        let receivers = Receivers::new(trap.clone());
+        let receivers = Receivers::new(trap.clone(), *rng.choice(&[4, 20, 100, 1000]).unwrap());
         let watched = Watched::new(by_host, api, trap.clone());
         Self {
             rng,

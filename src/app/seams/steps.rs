@@ -253,7 +253,11 @@ impl Run {
             self.figures.full += 1;
             self.rename_devices();
         }
-        if self.reload(draft).await? { Ok(()) } else { Err("another max_bytes was refused".to_owned()) }
+        if !self.reload(draft).await? {
+            return Err("another max_bytes was refused".to_owned());
+        }
+        let wait = self.rng.u64(0..600);
+        self.pass(Duration::from_secs(wait)).await
     }
 
     /// Changes devices that the next pass of the inventory reads, while the journal may have no room for them.

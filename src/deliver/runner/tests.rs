@@ -226,6 +226,7 @@ async fn play_from(mood: Mood, route: Route, scene: impl AsyncFnOnce(&mut World)
         sink: Fake { destination: Arc::clone(&destination), journal: journal.clone() },
         route,
         options: Options::default(),
+        limit: LIMIT,
         journal: journal.clone(),
         clock: clock.clone(),
         metrics: Metrics::default(),

@@ -119,6 +119,7 @@ fn runner(journal: &Journal, broker: &Arc<Mutex<Broker>>, clock: &Clock) -> Runn
         sink: Fake { broker: Arc::clone(broker), is_open: false },
         route: Route::default(),
         options: Options::default(),
+        limit: LIMIT,
         journal: journal.clone(),
         clock: clock.clone(),
         metrics: Metrics::default(),

@@ -217,15 +217,22 @@ impl Oracle<'_> {
             };
             let keys: &[&str] = if kind == "site" { &["name", "id"] } else { &["hostname", "siteUid", "id"] };
             // By its number: a state that was held for its organization arrives when that is mapped, also behind later ones of others.
+            // An item that is gone has its last state in the record that says so: there may have been no room for one of its own.
             let newest = records.iter().max_by_key(|record| state_number(&record.marker));
             let emitted = &newest.map(|record| record.record.clone()).unwrap_or_default();
-            let is_emitted = |state: &Shown| keys.iter().all(|key| state.item[*key] == emitted[*key]);
+            let gone = records.iter().rfind(|record| record.marker.starts_with("vanished"));
+            let ends = [Some(emitted), gone.map(|record| &record.record)];
+            let is_emitted = |state: &Shown| {
+                ends.into_iter().flatten().any(|end| keys.iter().all(|key| state.item[*key] == end[*key]))
+            };
             if !later.iter().any(is_emitted) {
                 let shown = keys.iter().map(|key| (&last.item[*key], &emitted[*key]));
                 let shown: Vec<_> = shown.collect();
                 let markers: Vec<&str> = records.iter().map(|record| record.marker.as_str()).collect();
+                let at: Vec<_> = states.iter().map(|state| state.first.duration_since(self.run.began)).collect();
                 texts.push(format!(
-                    "{account}: the last state of {kind} {id} was not emitted (shown, emitted): {shown:?} of {markers:?}"
+                    "{account}: the last state of {kind} {id} was not emitted (shown, emitted): {shown:?} of {markers:?}, \
+                     shown since {at:?}"
                 ));
             }
         }

@@ -69,6 +69,7 @@ fn runner(name: &str, journal: &Journal, clock: &Clock) -> (Runner<Fake>, Arc<Mu
         sink: Fake { seen: Arc::clone(&seen), clock: clock.clone() },
         route: Route::default(),
         options: Options::default(),
+        limit: LIMIT,
         journal: journal.clone(),
         clock: clock.clone(),
         metrics: Metrics::default(),

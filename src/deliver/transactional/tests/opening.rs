@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Clock;
 use crate::deliver::route::Route;
-use crate::deliver::runner::Runner;
+use crate::deliver::runner::{LIMIT, Runner};
 use crate::deliver::status::SinkStatus;
 use crate::deliver::testing::{START, journal, take_in};
 use crate::deliver::turns::Turns;
@@ -51,6 +51,7 @@ fn runner<S>(journal: &Journal, clock: &Clock, sink: S) -> Runner<S> {
         sink,
         route: Route::default(),
         options: Options::default(),
+        limit: LIMIT,
         journal: journal.clone(),
         clock: clock.clone(),
         metrics: Metrics::default(),
