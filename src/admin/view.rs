@@ -54,6 +54,8 @@ struct Connection {
     client: Option<Client>,
     status: Option<Status>,
     problem: Option<String>,
+    /// When a failed connection is tried again.
+    retry_at: Option<Millis>,
 }
 
 impl AccountView {
@@ -73,12 +75,21 @@ impl AccountView {
             connection.uid = Some(uid.to_owned());
             connection.status = Some(status);
             connection.problem = None;
+            connection.retry_at = None;
         });
     }
 
     /// The account cannot be used at present.
     pub fn failed(&self, problem: String) {
-        self.change(|connection| connection.problem = Some(problem));
+        self.change(|connection| {
+            connection.problem = Some(problem);
+            connection.retry_at = None;
+        });
+    }
+
+    /// A failed connection is tried again at `retry_at`.
+    pub fn retries(&self, retry_at: Millis) {
+        self.change(|connection| connection.retry_at = Some(retry_at));
     }
 
     /// The account's uid at Datto, once known.
@@ -104,11 +115,18 @@ impl AccountView {
     fn report(&self, now: Millis) -> AccountReport {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let streams = connection.status.as_ref().map(Status::get).unwrap_or_default();
+        let outage = connection.client.as_ref().and_then(|client| client.state().outage);
+        let retry_at = outage.as_ref().and_then(|outage| outage.next_try).or(connection.retry_at);
+        // Before the account has answered, its first failed request is why.
+        let early = outage.as_ref().filter(|_| connection.uid.is_none());
         AccountReport {
             name: self.name.clone(),
             uid: connection.uid.clone(),
             platform: self.platform.clone(),
-            problem: connection.problem.clone(),
+            problem: connection.problem.clone().or_else(|| early.map(|outage| outage.error.clone())),
+            unreachable_since: outage.as_ref().map(|outage| outage.since),
+            last_error: outage.map(|outage| outage.error),
+            retry_at,
             clock: connection.client.as_ref().map(|client| client.clocks().into()),
             budget: connection.client.as_ref().map(budget),
             streams: streams.iter().map(|(stream, state)| stream_report(*stream, state, now)).collect(),
@@ -356,7 +374,7 @@ fn sink_report(name: &str, status: Option<&SinkStatus>, backlog: &[Backlog]) -> 
             .iter()
             .map(|entry| PositionReport {
                 account: entry.partition.account.to_string(),
-                lane: format!("{:?}", entry.partition.lane).to_lowercase(),
+                lane: entry.partition.lane.as_str().to_owned(),
                 position: entry.position,
                 head: entry.head,
             })

@@ -24,6 +24,7 @@ use crate::datto::client::{Client, Settings};
 use crate::datto::credential::{CredentialError, CredentialSource, Credentials};
 use crate::datto::endpoint;
 use crate::datto::memory::Memory;
+use crate::datto::retry::Patience;
 use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::setup::{Installed, Setup};
@@ -65,7 +66,7 @@ pub async fn from_config(
     let mut accounts = Vec::new();
     let mut platforms = HashMap::new();
     for account in &config.accounts {
-        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Usual };
         accounts.push(
             account_task(account, credentials(account, &surroundings.environment), &mut platforms, &parts).await?,
         );
@@ -97,6 +98,8 @@ pub struct ClientParts<'a> {
     pub memory: &'a Arc<dyn Memory>,
     /// Wall time.
     pub clock: &'a Clock,
+    /// How often its calls are tried.
+    pub patience: Patience,
 }
 
 /// The client of an account; accounts with one address share their platform and its block.
@@ -133,6 +136,7 @@ pub async fn account_task(
         budget: config.limits.budget,
         max_body: config.limits.max_body,
         timeout: config.limits.timeout,
+        patience: parts.patience,
     };
     let (transport, memory) = (Arc::clone(parts.transport), Arc::clone(parts.memory));
     let client = Client::open(settings, platform, transport, memory, parts.clock.clone()).await;

@@ -16,7 +16,7 @@ fn bad_files_say_what_their_texts_tell() {
             continue;
         }
         let found = match load(&path) {
-            Ok(loaded) => loaded.warnings,
+            Ok(loaded) => loaded.found,
             Err(found) => found,
         };
         let told = told(&found, directory.to_str().unwrap());

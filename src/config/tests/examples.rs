@@ -21,7 +21,7 @@ fn every_shipped_configuration_is_good() {
     let mut count = 0;
     for path in configurations.chain([package("config/vintner.toml")]) {
         let loaded = load(&path).unwrap_or_else(|found| panic!("{}", told(&found, "")));
-        assert_eq!(told(&loaded.warnings, ""), "", "{}", path.display());
+        assert_eq!(told(&loaded.found, ""), "", "{}", path.display());
         count += 1;
     }
     assert_eq!(count, 10);
@@ -87,7 +87,7 @@ fn init_writes_a_good_configuration() {
     let text = template("vidal", "north_1").unwrap();
     let loaded = good(&text);
     assert_eq!(loaded.config.accounts[0].name, "north_1");
-    assert!(loaded.warnings.is_empty() && loaded.unbuilt().is_empty());
+    assert!(loaded.found.is_empty() && loaded.unbuilt().is_empty());
     assert!(loaded.config.admin.is_some());
     assert_eq!(template("burgundy", "a"), Err(TemplateError::Platform("burgundy".into())));
     assert_eq!(template("vidal", "a b"), Err(TemplateError::Account("a b".into())));
