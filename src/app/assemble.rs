@@ -11,6 +11,7 @@ use crate::app::engine::Engine;
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
 use crate::app::prepare::Resources;
+use crate::app::progress::Form;
 use crate::app::sinks::Planned;
 use crate::app::stop::Control;
 use crate::app::surroundings::Surroundings;
@@ -75,7 +76,8 @@ pub async fn from_config(
     let sinks = planned(&config, &surroundings.environment)?;
     #[cfg(test)]
     let sinks = sinks.into_iter().map(|sink| sink.received_by(surroundings.receivers.clone())).collect();
-    engine(&config, sinks, shared, accounts, admin, control)
+    let engine = engine(&config, sinks, shared, accounts, admin, control)?;
+    Ok(Engine { progress: surroundings.progress, ..engine })
 }
 
 /// The key and secret of an account, read anew at each login.
@@ -188,6 +190,7 @@ pub fn engine(
         deliverers,
         admin: admin.map(|listener| (listener, view)),
         shutdown_timeout: config.shutdown_timeout,
+        progress: Form::default(),
         // A child: a run that ends to make room for the next one does not stop the process.
         stop: control.stop.child_token(),
         reopen: control.hangups.clone(),

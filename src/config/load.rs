@@ -271,12 +271,30 @@ fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnos
     Box::new(Diagnostic::of_file(name, &message, Some(hint)))
 }
 
+/// The language of a text that is no TOML, by its beginning; the name of the file may say so too.
+fn foreign_language(name: &str, text: &str) -> Option<&'static str> {
+    let is_yaml_name = [".yaml", ".yml"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
+    let first = text.lines().map(str::trim_end).find(|line| !line.is_empty() && !line.trim_start().starts_with('#'))?;
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let is_yaml_line = first == "---" || first.split_once(':').is_some_and(|(key, _)| is_key(key.trim_end()));
+    match first.chars().next() {
+        _ if is_yaml_name || is_yaml_line => Some("YAML"),
+        Some('{') => Some("JSON"),
+        _ => None,
+    }
+}
+
 /// Parses a text, and gives its number among the files; its syntax errors are told, but nothing else of a file that has one.
 fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
     let file = problems.open(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Ok((file, table.into_inner()));
+    }
+    if let Some(language) = foreign_language(name, text) {
+        let message = format!("this is {language}, and the file must be TOML");
+        let hint = "`vintner init` writes a configuration to start from; config/vintner.toml shows every key";
+        return Err(vec![Diagnostic::of_file(name, &message, Some(hint))]);
     }
     for range in raw::hidden_ranges(text) {
         problems.mask(&At::new(file, range));
