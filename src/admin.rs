@@ -14,6 +14,7 @@ use crate::admin::view::View;
 use crate::journal::JournalError;
 
 pub mod ask;
+mod gauges;
 mod host;
 pub mod listen;
 pub mod report;

@@ -20,6 +20,7 @@ pub mod pipe;
 pub mod plan;
 pub mod prepare;
 pub mod probe;
+pub mod progress;
 pub mod reload;
 pub mod running;
 #[cfg(test)]

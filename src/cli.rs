@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::app::AppError;
 use crate::cli::color::Output;
@@ -19,6 +19,7 @@ mod environment;
 mod explain;
 mod fetch;
 mod forms;
+mod hints;
 mod init;
 mod logging;
 mod normalize;
@@ -33,6 +34,7 @@ mod status;
 mod table;
 mod tail;
 mod verify;
+mod version;
 
 /// Collects security telemetry from Datto RMM and delivers it to a SIEM: everything, once, per customer.
 #[derive(Debug, Parser)]
@@ -107,9 +109,10 @@ pub fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     color::set_from(std::env::args_os());
-    let arguments = match Arguments::try_parse() {
+    let matches = Arguments::command().long_version(version::LONG.as_str()).try_get_matches();
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&hints::completed(error)),
     };
     color::set(arguments.color);
     let level = logging::Level { verbose: arguments.verbose, quiet: arguments.quiet };

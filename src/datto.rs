@@ -20,8 +20,9 @@ mod login;
 pub mod memory;
 pub mod model;
 pub mod page;
+pub mod reach;
 mod redact;
-mod retry;
+pub mod retry;
 mod saver;
 mod session;
 pub mod skew;
@@ -37,6 +38,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use url::Url;
 
+use crate::diagnostic::words;
 use crate::secret::Secret;
 
 /// What carries requests: HTTP in production, the simulated Datto RMM in `demo` and in simulations.
@@ -92,11 +94,16 @@ pub struct Response {
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// Connecting failed (name, refused, TLS), in words without secrets.
-    #[error("cannot connect: {0}")]
-    Connect(String),
+    /// There is no connection.
+    #[error("{failure}: {words}")]
+    Connect {
+        /// Which step failed.
+        failure: ConnectFailure,
+        /// How, without secrets.
+        words: String,
+    },
     /// The time limit passed.
-    #[error("no complete answer within {0:?}")]
+    #[error("no complete answer within {}", words::duration(*.0))]
     Timeout(Duration),
     /// The connection broke or the body was cut short or could not be decoded.
     #[error("the answer broke off: {0}")]
@@ -104,4 +111,58 @@ pub enum TransportError {
     /// The body is larger than the limit (also after decompression).
     #[error("the answer is larger than {0} bytes")]
     TooLarge(u64),
+}
+
+/// Which step towards a connection failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectFailure {
+    /// The name has no address.
+    Name,
+    /// Nobody accepts the connection.
+    Connection,
+    /// The TLS handshake.
+    Tls,
+    /// The certificate is not trusted; trying again changes nothing.
+    Certificate,
+}
+
+impl std::fmt::Display for ConnectFailure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Name => "name resolution failed",
+            Self::Connection => "no connection",
+            Self::Tls => "the TLS handshake failed",
+            Self::Certificate => "the certificate is not trusted",
+        })
+    }
+}
+
+impl TransportError {
+    /// What an operator should look at.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Connect { failure: ConnectFailure::Name, .. } => {
+                "check the spelling of platform or api_url, and this machine's DNS"
+            }
+            Self::Connect { failure: ConnectFailure::Connection, .. } | Self::Timeout(_) => {
+                "check api_url, the network and firewalls; vintner connects directly, HTTPS_PROXY is not used"
+            }
+            Self::Connect { failure: ConnectFailure::Tls, .. } => {
+                "check that TLS (https) is spoken at this host and port"
+            }
+            Self::Connect { failure: ConnectFailure::Certificate, .. } => {
+                "a gateway that opens TLS needs its CA among the certificates that this machine trusts; check the machine's clock too"
+            }
+            Self::Broken(_) => "check gateways and firewalls between this machine and the API",
+            Self::TooLarge(_) => "`limits.max_body` sets how much is taken",
+        }
+    }
+
+    /// Whether the same request may get an answer a little later.
+    pub(crate) fn is_retryable(&self) -> bool {
+        match self {
+            Self::Connect { failure: ConnectFailure::Certificate, .. } | Self::TooLarge(_) => false,
+            Self::Connect { .. } | Self::Timeout(_) | Self::Broken(_) => true,
+        }
+    }
 }

@@ -10,6 +10,7 @@ pub mod panics;
 #[cfg(test)]
 pub(crate) mod planted;
 pub mod source;
+pub mod words;
 
 /// One problem.
 #[derive(Clone, Debug, PartialEq, Eq)]

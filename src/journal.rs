@@ -383,6 +383,11 @@ pub enum JournalError {
     },
 }
 
+/// The version of the tables that this program writes.
+pub fn schema_version() -> i64 {
+    schema::newest()
+}
+
 impl Lane {
     /// The name used in logs and texts.
     pub fn as_str(self) -> &'static str {

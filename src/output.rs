@@ -1,4 +1,5 @@
 //! The process's own streams: what is written to standard output and standard error, whatever is behind them.
 
+pub mod bar;
 pub mod descriptor;
 pub mod log;

@@ -36,6 +36,15 @@ pub struct AccountReport {
     pub platform: String,
     /// Why it is not connected, if it is not.
     pub problem: Option<String>,
+    /// Since when its API cannot be reached, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_since: Option<Millis>,
+    /// Why the last request of that outage failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// When it is tried again, where it waits for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Millis>,
     /// How its API's clock and this machine's compare; absent when no instance runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<ClockReport>,
@@ -148,7 +157,7 @@ impl StreamReport {
 
     /// Why the stream's data is not all there, if it is not: USER rows are missing.
     pub fn lack(&self) -> Option<String> {
-        let since = self.user_rows.as_ref()?.missing_since?;
+        let since = self.user_rows.as_ref()?.missing_since?.to_rfc3339_seconds();
         Some(format!(
             "no USER rows since {since}: the API user may lack the security level Administrator (log-ins, role changes, \
              API keys are missing)"

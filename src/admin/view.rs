@@ -1,9 +1,9 @@
 //! The running program as the admin listener sees it.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::admin::gauges;
 use crate::admin::report::{
     AccountReport, BudgetReport, DriftReport, JournalReport, ListReport, PositionReport, Report, SinkReport,
     StreamReport, UserRowsReport,
@@ -19,7 +19,7 @@ use crate::journal::drift::Drift;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
 use crate::record::{AccountUid, Stream};
-use crate::telemetry::{AccountLabel, DriftLabels, Gauges, ListLabels, Metrics, SinkLabel, StreamLabels};
+use crate::telemetry::Metrics;
 
 /// Everything a report is made of.
 #[derive(Clone, Debug)]
@@ -54,6 +54,8 @@ struct Connection {
     client: Option<Client>,
     status: Option<Status>,
     problem: Option<String>,
+    /// When a failed connection is tried again.
+    retry_at: Option<Millis>,
 }
 
 impl AccountView {
@@ -73,12 +75,21 @@ impl AccountView {
             connection.uid = Some(uid.to_owned());
             connection.status = Some(status);
             connection.problem = None;
+            connection.retry_at = None;
         });
     }
 
     /// The account cannot be used at present.
     pub fn failed(&self, problem: String) {
-        self.change(|connection| connection.problem = Some(problem));
+        self.change(|connection| {
+            connection.problem = Some(problem);
+            connection.retry_at = None;
+        });
+    }
+
+    /// A failed connection is tried again at `retry_at`.
+    pub fn retries(&self, retry_at: Millis) {
+        self.change(|connection| connection.retry_at = Some(retry_at));
     }
 
     /// The account's uid at Datto, once known.
@@ -104,11 +115,18 @@ impl AccountView {
     fn report(&self, now: Millis) -> AccountReport {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         let streams = connection.status.as_ref().map(Status::get).unwrap_or_default();
+        let outage = connection.client.as_ref().and_then(|client| client.state().outage);
+        let retry_at = outage.as_ref().and_then(|outage| outage.next_try).or(connection.retry_at);
+        // Before the account has answered, its first failed request is why.
+        let early = outage.as_ref().filter(|_| connection.uid.is_none());
         AccountReport {
             name: self.name.clone(),
             uid: connection.uid.clone(),
             platform: self.platform.clone(),
-            problem: connection.problem.clone(),
+            problem: connection.problem.clone().or_else(|| early.map(|outage| outage.error.clone())),
+            unreachable_since: outage.as_ref().map(|outage| outage.since),
+            last_error: outage.map(|outage| outage.error),
+            retry_at,
             clock: connection.client.as_ref().map(|client| client.clocks().into()),
             budget: connection.client.as_ref().map(budget),
             streams: streams.iter().map(|(stream, state)| stream_report(*stream, state, now)).collect(),
@@ -219,61 +237,8 @@ impl View {
     /// All metrics, with the gauges set to this moment.
     pub async fn metrics_text(&self) -> Result<String, JournalError> {
         let report = self.report().await?;
-        Ok(self.metrics.render_with(|gauges| set(gauges, &report)))
+        Ok(self.metrics.render_with(|gauges| gauges::set(gauges, &report)))
     }
-}
-
-/// Sets the gauges to what `report` has.
-fn set(gauges: &Gauges, report: &Report) {
-    for sink in &report.sinks {
-        let label = SinkLabel { sink: sink.name.clone() };
-        let age = sink.oldest.map_or(0, |oldest| whole_seconds(report.at.since(oldest)));
-        gauges.backlog.get_or_create(&label).set(clamp(sink.backlog));
-        gauges.backlog_age.get_or_create(&label).set(clamp(age));
-        gauges.sink_failing.get_or_create(&label).set(i64::from(sink.failing_since.is_some()));
-    }
-    for account in &report.accounts {
-        let label = AccountLabel { account: account.name.clone() };
-        if let Some(clock) = &account.clock {
-            gauges.clock_ahead.get_or_create(&label).set(clock.ahead_seconds);
-            gauges.clock_refused.get_or_create(&label).set(i64::from(clock.refuses));
-        }
-        if let Some(budget) = &account.budget {
-            gauges.budget_used.get_or_create(&label).set(i64::from(budget.used));
-            gauges.budget_ceiling.get_or_create(&label).set(i64::from(budget.ceiling));
-            gauges.budget_foreign.get_or_create(&label).set(i64::from(budget.foreign));
-        }
-        let is_lacking = account.streams.iter().any(|stream| stream.lack().is_some());
-        gauges.user_rows_missing.get_or_create(&label).set(i64::from(is_lacking));
-        for list in account.streams.iter().flat_map(|stream| &stream.lists) {
-            let labels = ListLabels { account: account.name.clone(), list: list.list.clone() };
-            gauges.missing_rows.get_or_create(&labels).set(clamp(list.missing));
-        }
-        for stream in Stream::COLLECTED {
-            let state = account.streams.iter().find(|state| state.stream == stream.as_str());
-            if let Some(lag) = state.and_then(|state| state.lag_seconds) {
-                let labels = StreamLabels { account: account.name.clone(), stream: stream.as_str() };
-                gauges.lag.get_or_create(&labels).set(clamp(lag));
-            }
-        }
-    }
-    // Of each account and kind the sum, and how many names.
-    let mut drifts: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();
-    for drift in &report.drift {
-        let (records, names) = drifts.entry((&drift.account, &drift.kind)).or_default();
-        (*records, *names) = (records.saturating_add(drift.count), names.saturating_add(1));
-    }
-    gauges.drift_records.clear();
-    gauges.drift_names.clear();
-    for ((account, kind), (records, names)) in drifts {
-        let label = DriftLabels { account: account.to_owned(), kind: kind.to_owned() };
-        gauges.drift_records.get_or_create(&label).set(clamp(records));
-        gauges.drift_names.get_or_create(&label).set(clamp(names));
-    }
-    gauges.journal_bytes.set(clamp(report.journal.used_bytes));
-    gauges.journal_limit.set(clamp(report.journal.limit_bytes));
-    gauges.journal_state.set(clamp(report.journal.state_bytes));
-    gauges.dead_letters_dropped.inner().store(report.journal.dead_letters_dropped, Ordering::Relaxed);
 }
 
 fn budget(client: &Client) -> BudgetReport {
@@ -356,7 +321,7 @@ fn sink_report(name: &str, status: Option<&SinkStatus>, backlog: &[Backlog]) -> 
             .iter()
             .map(|entry| PositionReport {
                 account: entry.partition.account.to_string(),
-                lane: format!("{:?}", entry.partition.lane).to_lowercase(),
+                lane: entry.partition.lane.as_str().to_owned(),
                 position: entry.position,
                 head: entry.head,
             })
@@ -364,12 +329,8 @@ fn sink_report(name: &str, status: Option<&SinkStatus>, backlog: &[Backlog]) -> 
     }
 }
 
-fn whole_seconds(duration: std::time::Duration) -> u64 {
+pub(super) fn whole_seconds(duration: std::time::Duration) -> u64 {
     duration.as_secs()
-}
-
-fn clamp(value: u64) -> i64 {
-    i64::try_from(value).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -482,7 +443,7 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..500 {
-                        let text = metrics.render_with(|gauges| set(gauges, &report));
+                        let text = metrics.render_with(|gauges| gauges::set(gauges, &report));
                         assert!(text.contains(r#"vintner_drift_records{account="acme",kind="field"} 7"#), "{text}");
                         assert!(text.contains(r#"vintner_drift_names{account="acme",kind="field"} 2"#), "{text}");
                     }

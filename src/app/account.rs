@@ -28,8 +28,8 @@ use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
 use crate::datto::model::account as model;
-use crate::diagnostic::causes;
 use crate::diagnostic::panics::{Panicked, caught_in, why_ended};
+use crate::diagnostic::{causes, words};
 use crate::inventory::Account;
 use crate::journal::accounts::OpenAccountError;
 use crate::record::Stream;
@@ -222,7 +222,9 @@ impl AccountTask {
                 ConnectError::Client(ClientError::Stopped) => return Ok(None),
                 ConnectError::Client(error) => error.retry_after(shared.clock.now(), RETRY),
             };
-            tracing::warn!(account = self.config.name, error = chain, retry_in = ?wait, "account cannot be connected");
+            self.view.retries(shared.clock.now().plus(wait));
+            let retry_in = words::duration(wait);
+            tracing::warn!(account = self.config.name, error = chain, retry_in, "account cannot be connected");
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = stop.cancelled() => return Ok(None),

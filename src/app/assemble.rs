@@ -11,6 +11,7 @@ use crate::app::engine::Engine;
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
 use crate::app::prepare::Resources;
+use crate::app::progress::Form;
 use crate::app::sinks::Planned;
 use crate::app::stop::Control;
 use crate::app::surroundings::Surroundings;
@@ -24,6 +25,7 @@ use crate::datto::client::{Client, Settings};
 use crate::datto::credential::{CredentialError, CredentialSource, Credentials};
 use crate::datto::endpoint;
 use crate::datto::memory::Memory;
+use crate::datto::retry::Patience;
 use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::setup::{Installed, Setup};
@@ -65,7 +67,7 @@ pub async fn from_config(
     let mut accounts = Vec::new();
     let mut platforms = HashMap::new();
     for account in &config.accounts {
-        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Usual };
         accounts.push(
             account_task(account, credentials(account, &surroundings.environment), &mut platforms, &parts).await?,
         );
@@ -74,7 +76,8 @@ pub async fn from_config(
     let sinks = planned(&config, &surroundings.environment)?;
     #[cfg(test)]
     let sinks = sinks.into_iter().map(|sink| sink.received_by(surroundings.receivers.clone())).collect();
-    engine(&config, sinks, shared, accounts, admin, control)
+    let engine = engine(&config, sinks, shared, accounts, admin, control)?;
+    Ok(Engine { progress: surroundings.progress, ..engine })
 }
 
 /// The key and secret of an account, read anew at each login.
@@ -97,6 +100,8 @@ pub struct ClientParts<'a> {
     pub memory: &'a Arc<dyn Memory>,
     /// Wall time.
     pub clock: &'a Clock,
+    /// How often its calls are tried.
+    pub patience: Patience,
 }
 
 /// The client of an account; accounts with one address share their platform and its block.
@@ -133,6 +138,7 @@ pub async fn account_task(
         budget: config.limits.budget,
         max_body: config.limits.max_body,
         timeout: config.limits.timeout,
+        patience: parts.patience,
     };
     let (transport, memory) = (Arc::clone(parts.transport), Arc::clone(parts.memory));
     let client = Client::open(settings, platform, transport, memory, parts.clock.clone()).await;
@@ -184,6 +190,7 @@ pub fn engine(
         deliverers,
         admin: admin.map(|listener| (listener, view)),
         shutdown_timeout: config.shutdown_timeout,
+        progress: Form::default(),
         // A child: a run that ends to make room for the next one does not stop the process.
         stop: control.stop.child_token(),
         reopen: control.hangups.clone(),

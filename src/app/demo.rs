@@ -20,6 +20,7 @@ use crate::config::settings::Config;
 use crate::datto::Transport;
 use crate::datto::credential::{CredentialSource, Credentials};
 use crate::datto::memory::Memory;
+use crate::datto::retry::Patience;
 use crate::journal::sqlite::{Journal, Options as JournalOptions};
 use crate::sim::Sim;
 use crate::sim::world::Options as World;
@@ -103,7 +104,7 @@ async fn accounts(
     let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
     let transport: Arc<dyn Transport> = Arc::new(Simulated(Sim::new(world, shared.clock.clone())));
     let memory: Arc<dyn Memory> = Arc::new(Kept(shared.journal.clone()));
-    let parts = ClientParts { transport: &transport, memory: &memory, clock: &shared.clock };
+    let parts = ClientParts { transport: &transport, memory: &memory, clock: &shared.clock, patience: Patience::Usual };
     let mut platforms = HashMap::new();
     let mut tasks = Vec::new();
     for account in &config.accounts {

@@ -13,10 +13,11 @@ use crate::admin::view::View;
 use crate::app::AppError;
 use crate::app::account::AccountTask;
 use crate::app::parts::Shared;
+use crate::app::progress::Form;
 use crate::app::sinks::{self, Deliverer, Planned};
 use crate::app::supervise::Supervised;
 use crate::app::upkeep::{keep_up, serve_requests};
-use crate::app::{files, held, summary};
+use crate::app::{files, held, progress, summary};
 use crate::clock::Millis;
 use crate::collect::sites::end_wait;
 use crate::diagnostic::panics::why_ended;
@@ -40,6 +41,8 @@ pub struct Engine {
     pub deliverers: Vec<Deliverer>,
     /// The admin listener, bound before anything runs.
     pub admin: Option<(Listener, View)>,
+    /// Where the progress of first passes is shown.
+    pub progress: Form,
     /// How long a stop may take.
     pub shutdown_timeout: Duration,
     /// Cancelled to stop.
@@ -83,6 +86,9 @@ impl Engine {
         let accounts = self.accounts.clone();
         let watch = move |shared: Shared, stop| held::watch(shared.journal, accounts.clone(), stop);
         background.upkeep.spawn(supervised("held", self.shared.clone(), background.stop.clone(), watch));
+        let (accounts, form) = (self.accounts.clone(), self.progress);
+        let show = move |_, stop| progress::watch(accounts.clone(), Vec::new(), form, stop);
+        background.upkeep.spawn(supervised("progress", self.shared.clone(), background.stop.clone(), show));
         tokio::pin!(changed);
         let mut collectors = JoinSet::new();
         for account in self.accounts.clone() {
@@ -128,6 +134,9 @@ impl Engine {
     /// One complete pass of every stream of every account, everything delivered.
     pub async fn once(mut self) -> Result<(), AppError> {
         let mut background = self.start_background();
+        let (accounts, sinks, form) = (self.accounts.clone(), self.sinks.clone(), self.progress);
+        let show = move |_, stop| progress::watch(accounts.clone(), sinks.clone(), form, stop);
+        background.upkeep.spawn(supervised("progress", self.shared.clone(), background.stop.clone(), show));
         let collected = tokio::select! {
             collected = self.collect_once() => collected,
             () = self.stop.cancelled() => Err(stopped_early()),

@@ -21,6 +21,7 @@ use crate::datto::lane::Lane;
 use crate::datto::memory::{Memory, ProcessMemory};
 use crate::datto::model::{activity, site};
 use crate::datto::page::{ListPage, PageRequest};
+use crate::datto::retry::Patience;
 use crate::inventory::{Account, Site};
 use crate::journal::UNDATED;
 use crate::normalize::{Format, Options, RawData};
@@ -71,7 +72,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let clock = Clock::system();
     let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
-    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::OnceAtFirst };
     let task = account_task(&target.config, Arc::clone(&target.credentials), &mut HashMap::new(), &parts).await?;
     let failed = |source| AppError::Account { account: target.config.name.clone(), source };
     let account = task.identify().await.map_err(failed)?;

@@ -16,6 +16,7 @@ use crate::clock::Clock;
 use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config, SinkKind};
 use crate::datto::memory::{Memory, ProcessMemory};
+use crate::datto::retry::Patience;
 use crate::journal::sqlite::{Journal, Options};
 
 /// What outlives the parts of a run: a reload hands it on.
@@ -175,7 +176,12 @@ async fn try_clients(
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
     let mut platforms = HashMap::new();
     for account in &config.accounts {
-        let parts = ClientParts { transport: &transport, memory: &memory, clock: &surroundings.clock };
+        let parts = ClientParts {
+            transport: &transport,
+            memory: &memory,
+            clock: &surroundings.clock,
+            patience: Patience::Usual,
+        };
         account_task(account, credentials(account, &surroundings.environment), &mut platforms, &parts).await?;
     }
     Ok(())

@@ -94,7 +94,7 @@ impl<E: Environment + Clone + Send + Sync + 'static> Reloader<E> {
         if found.iter().any(|problem| problem.severity == Severity::Error) {
             return Err(told(&found));
         }
-        for warning in loaded.warnings.iter().chain(&found) {
+        for warning in loaded.found.iter().chain(&found) {
             tracing::warn!("{warning}");
         }
         let config = Box::new(loaded.config);

@@ -186,6 +186,7 @@ impl Planned {
         let failed = |error: std::io::Error| error.to_string();
         let mut sink = match self.kafka(Uuid::nil(), clock) {
             Some(mut settings) => {
+                kafka::reachable(&settings.brokers).await?;
                 if settings.missing_topics == MissingTopics::Made {
                     settings.missing_topics = MissingTopics::Awaited;
                 }

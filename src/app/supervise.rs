@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::diagnostic::panics::{Panicked, caught_in};
+use crate::diagnostic::words;
 use crate::telemetry::Metrics;
 
 /// The first and the longest pause between a panic and the next start.
@@ -61,7 +62,7 @@ impl Supervised {
             task = self.kind,
             name = self.name,
             error = panic.to_string(),
-            restart_in = ?pause,
+            restart_in = words::duration(pause),
             hint = "everything else goes on and nothing is lost; report the place that the error names",
             "task panicked"
         );

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::app::AppError;
 use crate::app::assemble::http_transport;
+use crate::app::progress::Form;
 use crate::clock::Clock;
 use crate::datto::Transport;
 
@@ -22,6 +23,8 @@ pub struct Surroundings<E> {
     pub clock: Clock,
     /// How the API is reached.
     pub transport: MakeTransport,
+    /// Where progress is shown.
+    pub progress: Form,
     /// Receivers of a simulation, which take the place of the configured ones.
     #[cfg(test)]
     pub(crate) receivers: Option<crate::app::seams::receiver::Receivers>,
@@ -34,6 +37,7 @@ impl<E> Surroundings<E> {
             environment,
             clock: Clock::system(),
             transport: Arc::new(|| Ok(Arc::new(http_transport()?))),
+            progress: Form::default(),
             #[cfg(test)]
             receivers: None,
         }

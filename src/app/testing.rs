@@ -20,6 +20,7 @@ use crate::config::load;
 use crate::datto::Transport;
 use crate::datto::credential::{CredentialSource, Credentials};
 use crate::datto::memory::Memory;
+use crate::datto::retry::Patience;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::sqlite::{Journal, Options};
 use crate::journal::{Lane, Partition};
@@ -106,7 +107,7 @@ async fn assembled(setup: &Setup, folder: &Path, credentials: Credentials, sim: 
     let credentials: Arc<dyn CredentialSource> = Arc::new(credentials);
     let transport: Arc<dyn Transport> = Arc::new(Simulated(sim.clone()));
     let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
-    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Usual };
     let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
     let shared = Shared { journal, clock, metrics: Metrics::default(), accounts: Accounts::default() };
     (task, shared)

@@ -29,7 +29,12 @@ pub(super) async fn serve_requests(shared: Shared, stop: CancellationToken) -> R
             };
             match served {
                 Ok(Served::Refused(reason)) => tracing::warn!(request = number, reason, "request refused"),
-                Ok(served) => tracing::info!(request = number, ?served, "request done"),
+                Ok(Served::Replayed(records)) => {
+                    tracing::info!(request = number, records, "request done: records are sent again");
+                }
+                Ok(Served::Dropped(letters)) => {
+                    tracing::info!(request = number, letters, "request done: dead letters dropped")
+                }
                 // It was taken back, or what it is about changed meanwhile: the next look finds out.
                 Err(JournalError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -45,8 +50,18 @@ pub(super) async fn keep_up(shared: Shared, stop: CancellationToken) -> Result<(
     let mut dropped = shared.journal.usage().await?.rejected_dropped;
     while !stop.is_cancelled() {
         let done = shared.journal.maintain_until(|| stop.is_cancelled()).await?;
-        for (account, site, count) in &done.expired {
-            tracing::warn!(%account, %site, count, "records of a site that nobody mapped were held longer than hold_for: dropped");
+        if !done.expired.is_empty() {
+            let directory = shared.journal.directory().await?;
+            for (account, site, count) in &done.expired {
+                let site = directory.site(account, site).map_or_else(|| site.to_string(), |known| known.name.clone());
+                let account = directory.name_of(account);
+                tracing::warn!(
+                    account,
+                    site,
+                    count,
+                    "records of a site that nobody mapped were held longer than hold_for: dropped"
+                );
+            }
         }
         let now = shared.journal.usage().await?.rejected_dropped;
         if now > dropped {

@@ -11,6 +11,7 @@ use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::requests::{DeadLetters as Letters, Request};
 use crate::journal::sqlite::Journal;
+use crate::org::directory::Directory;
 
 /// Characters of a reason that a table has room for.
 const MOST_CHARS: usize = 160;
@@ -116,6 +117,7 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
     if let Some(sink) = &sink {
         known_sink(&journal, &config, sink).await?;
     }
+    let directory = journal.directory().await.map_err(AppError::Journal)?;
     let mut widths = vec![0; HEADINGS.len()];
     let mut filter = DeadFilter { sink, limit: Some(AT_ONCE), ..DeadFilter::default() };
     loop {
@@ -127,7 +129,7 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
         match form {
             Some(Form::Json) => table::print_lines(&letters.iter().map(as_json).collect::<Vec<_>>())?,
             None => {
-                let rows: Vec<_> = letters.iter().map(row).collect();
+                let rows: Vec<_> = letters.iter().map(|letter| row(letter, &directory)).collect();
                 let headings = if is_first { Some(&HEADINGS[..]) } else { None };
                 table::print(&table::part(headings, &rows, &mut widths))?;
             }
@@ -137,11 +139,11 @@ async fn list(file: &ConfigFile, sink: Option<String>, form: Option<Form>) -> an
     }
 }
 
-fn row(letter: &DeadLetter) -> Vec<String> {
+fn row(letter: &DeadLetter, directory: &Directory) -> Vec<String> {
     vec![
         letter.id.to_string(),
         letter.sink.clone().unwrap_or_else(|| "-".to_owned()),
-        letter.account.to_string(),
+        directory.name_of(&letter.account).to_owned(),
         word(letter.kind).to_owned(),
         letter.at.to_string(),
         // `show` has all of it.

@@ -25,5 +25,8 @@ impl Demo {
 }
 
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    values::duration(text).map_err(|bad| bad.message)
+    values::duration(text).map_err(|bad| match bad.hint {
+        Some(hint) => format!("{}: {hint}", bad.message),
+        None => bad.message,
+    })
 }

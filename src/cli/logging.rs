@@ -68,10 +68,14 @@ pub(crate) fn start(format: Option<LogFormat>, level: Level, reader: Reader) -> 
         Some(level) => level.to_owned(),
         None => environment::variable(FILTER).unwrap_or_else(|| "info".to_owned()),
     };
-    let filter = EnvFilter::try_new(&filter).map_err(|error| {
+    let bad = |why: String| {
         let hint = "a level (error, warn, info, debug, trace), or directives such as `info,vintner::datto=debug`";
-        AppError::Configuration(format!("{FILTER} = {filter:?}: {error}; expected {hint}"))
-    })?;
+        AppError::Configuration(format!("{FILTER} = {filter:?}: {why}; expected {hint}"))
+    };
+    if let Some(word) = unknown_level(&filter) {
+        return Err(bad(format!("{word:?} is no level")).into());
+    }
+    let filter = EnvFilter::try_new(&filter).map_err(|error| bad(error.to_string()))?;
     let is_terminal = std::io::stderr().is_terminal();
     let format = format.unwrap_or(if is_terminal { LogFormat::Human } else { LogFormat::Json });
     let builder = tracing_subscriber::fmt().with_writer(move || log.clone()).with_env_filter(filter);
@@ -87,6 +91,17 @@ pub(crate) fn start(format: Option<LogFormat>, level: Level, reader: Reader) -> 
     Ok(())
 }
 
+/// A word of the filter that stands where a level is expected. The library takes it for the name of a module, and logs nothing else.
+fn unknown_level(filter: &str) -> Option<&str> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_name = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let is_known = |word: &str| {
+        let lower = word.to_ascii_lowercase();
+        LEVELS.contains(&lower.as_str()) || lower == env!("CARGO_PKG_NAME") || lower.parse::<u8>().is_ok_and(|n| n <= 5)
+    };
+    filter.split(',').map(str::trim).find(|word| is_name(word) && !is_known(word))
+}
+
 /// Writes a line for people to stderr.
 pub(crate) fn complain(text: &str) {
     let Some(log) = log::stderr() else { return };
@@ -98,4 +113,17 @@ pub(crate) fn complain(text: &str) {
 pub(crate) fn flush() {
     let Some(log) = log::stderr() else { return };
     if IS_PATIENT.load(Ordering::Relaxed) { log.flush_patiently() } else { log.flush() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_is_no_filter() {
+        for good in ["info", "WARN", "vintner", "info,vintner::datto=debug", "off", "3", "hyper=trace", ""] {
+            assert_eq!(unknown_level(good), None, "{good}");
+        }
+        assert_eq!((unknown_level("loud"), unknown_level("info, verbose")), (Some("loud"), Some("verbose")));
+    }
 }

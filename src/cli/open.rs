@@ -8,7 +8,7 @@ use crate::clock::Clock;
 use crate::config::files::Severities;
 use crate::config::load::{self, Loaded, ProcessEnvironment};
 use crate::config::settings::Config;
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, words};
 use crate::journal::sqlite::Journal;
 use crate::org::directory::Directory;
 
@@ -43,24 +43,36 @@ pub(crate) fn loaded(file: &ConfigFile, purpose: Purpose) -> anyhow::Result<(Pat
         logging::complain(&problem.to_string());
         Reported(2)
     })?;
-    let (loaded, found) = match load::load(&path) {
-        Ok(loaded) => {
-            let found = [loaded.warnings.clone(), problems_for(&loaded, purpose)].concat();
-            (Some(loaded), found)
-        }
-        Err(problems) => (None, problems),
-    };
+    let (loaded, found) = examined(&path, purpose);
     for problem in &found {
         logging::complain(&problem.to_string());
     }
-    let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
     match loaded {
-        Some(loaded) if errors == 0 => Ok((path, loaded)),
-        _ => {
-            logging::complain(&format!("{errors} error{} in {}", if errors == 1 { "" } else { "s" }, path.display()));
+        Some(loaded) => Ok((path, loaded)),
+        None => {
+            logging::complain(&errors_in(&path, &found));
             Err(Reported(2).into())
         }
     }
+}
+
+/// The configuration unless it has errors, and everything that is wrong or odd about it for this purpose, of all kinds at once.
+pub(crate) fn examined(path: &Path, purpose: Purpose) -> (Option<Loaded>, Vec<Diagnostic>) {
+    let loaded = match load::examine(path) {
+        Ok(loaded) => loaded,
+        Err(found) => return (None, found),
+    };
+    let mut found = [loaded.found.clone(), problems_for(&loaded, purpose)].concat();
+    let files: Vec<String> = found.iter().map(|problem| problem.file.clone()).collect();
+    let place = |problem: &Diagnostic| problem.place.as_ref().map(|place| (place.line, place.column));
+    found.sort_by_key(|problem| (files.iter().position(|file| *file == problem.file), place(problem)));
+    (Some(loaded).filter(|_| !load::has_errors(&found)), found)
+}
+
+/// `2 errors in vintner.toml`
+pub(crate) fn errors_in(path: &Path, found: &[Diagnostic]) -> String {
+    let errors = found.iter().filter(|problem| problem.severity == Severity::Error).count();
+    format!("{} in {}", words::count(u64::try_from(errors).unwrap_or(u64::MAX), "error"), path.display())
 }
 
 fn problems_for(loaded: &Loaded, purpose: Purpose) -> Vec<Diagnostic> {

@@ -1,10 +1,24 @@
 //! `vintner run`.
 
+use std::io::IsTerminal;
+
+use crate::app::progress::Form;
 use crate::app::running::Running;
 use crate::app::surroundings::Surroundings;
+use crate::cli::color::{self, Output};
 use crate::cli::open::Purpose;
 use crate::cli::{ConfigFile, open};
 use crate::config::load::ProcessEnvironment;
+use crate::config::settings::{Config, SinkKind};
+use crate::output::descriptor::Descriptor;
+
+/// A line on the terminal where nothing else is written to it: events on stdout may end there too, through a pipe.
+fn progress(config: &Config) -> Form {
+    let has_console = config.sinks.iter().any(|sink| sink.kind == SinkKind::Stdout);
+    let is_file = Descriptor::stdout().is_ok_and(|stdout| stdout.is_file());
+    let is_terminal = std::io::stderr().is_terminal() && color::is_on(Output::Stderr);
+    if is_terminal && (!has_console || is_file) { Form::Bar } else { Form::Log }
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Run {
@@ -25,7 +39,7 @@ impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (file, loaded) = open::loaded(&self.file, Purpose::Act)?;
         let (config, environment) = (loaded.config, ProcessEnvironment);
-        let surroundings = Surroundings::of_process(environment);
+        let surroundings = Surroundings { progress: progress(&config), ..Surroundings::of_process(environment) };
         let running = Running {
             file,
             config,

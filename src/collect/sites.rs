@@ -88,7 +88,10 @@ impl Source {
         let holds = directory.policy().orgs.as_ref().is_none_or(|rules| rules.unmapped == Unmapped::Hold);
         match error {
             ClientError::Forbidden { .. } | ClientError::NotFound { .. } => true,
-            ClientError::Failed { .. } | ClientError::ForeignPage { .. } | ClientError::Endless { .. } => holds,
+            ClientError::Failed { .. }
+            | ClientError::Unreachable { .. }
+            | ClientError::ForeignPage { .. }
+            | ClientError::Endless { .. } => holds,
             ClientError::Rejected { .. } | ClientError::Blocked { .. } | ClientError::Stopped => false,
         }
     }

@@ -32,7 +32,9 @@ fn required_tables(problems: &Problems) {
         problems.error_of_file("no account: there is nothing to collect", hint);
     }
     let kinds = ["stdout", "file", "kafka", "otlp"].map(|kind| join("sinks", kind));
-    if kinds.iter().all(|kind| problems.names_below(kind).is_empty()) {
+    // So was a table of no known kind.
+    let is_foreign = problems.names_below("sinks").iter().any(|name| !kinds.contains(&join("sinks", name)));
+    if kinds.iter().all(|kind| problems.names_below(kind).is_empty()) && !is_foreign {
         let hint = "add for example [sinks.stdout.console]";
         problems.error_of_file("no sink: there is nowhere to deliver to", hint);
     }

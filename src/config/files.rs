@@ -1,4 +1,5 @@
-//! File sinks against the file system: whether a sink's file is one that events may be written to.
+//! Files of the configuration against the file system: whether the journal's folder is there, and whether a sink's file is one that
+//! events may be written to.
 
 use std::path::Path;
 
@@ -6,7 +7,7 @@ use crate::config::places::{Problems, join};
 use crate::config::settings::{Config, SinkConfig, SinkKind};
 use crate::diagnostic::Severity;
 use crate::journal::files::files;
-use crate::sink::file::identity::Identity;
+use crate::sink::file::identity::{Identity, folder};
 use crate::sink::file::problem;
 
 /// How bad it is that a file cannot be written to now, though it may be later.
@@ -27,10 +28,15 @@ impl Severities {
     pub const RELOAD: Self = Self { foreign: Severity::Warning, no_folder: Severity::Error };
 }
 
-/// Adds what is wrong with the files of sinks. A path that no change of the file system can mend is always an error; the folder of a
+/// Adds what is wrong with the journal's folder and the files of sinks. A path that no change of the file system can mend is always an error; the folder of a
 /// sink that runs already (`running`) may have vanished, which makes that sink down and no configuration wrong.
 pub(crate) fn check(config: &Config, running: &[SinkConfig], severities: Severities, problems: &Problems) {
     let reserved = files(&config.journal.path);
+    let home = folder(&config.journal.path);
+    if !home.exists() {
+        let message = format!("{}: its folder {} does not exist", config.journal.path.display(), home.display());
+        problems.error_at("journal.path", message, Some("make the folder, or write another path".to_owned()));
+    }
     let mut seen: Vec<(Identity, &str, &Path)> = Vec::new();
     for sink in &config.sinks {
         let SinkKind::File { path } = &sink.kind else { continue };

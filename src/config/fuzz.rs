@@ -19,7 +19,7 @@ pub(crate) fn configuration(data: &[u8]) {
     match from_text(Path::new("fuzz.toml"), &text) {
         Ok(loaded) => {
             loaded.unbuilt();
-            judge(&loaded.warnings, &text);
+            judge(&loaded.found, &text);
         }
         Err(found) => {
             assert!(found.iter().any(|problem| problem.severity == Severity::Error), "refused without a reason");

@@ -30,12 +30,12 @@ const MAX_BYTES: u64 = 64 << 20;
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ProcessEnvironment;
 
-/// A configuration without errors.
+/// A configuration that was read.
 pub struct Loaded {
-    /// What it says.
+    /// What it says; of one with errors as far as it could be read, with defaults for what is wrong.
     pub config: Config,
-    /// What is odd about it.
-    pub warnings: Vec<Diagnostic>,
+    /// What is odd about it, and what is wrong: [`load`] and [`from_text`] return none with errors.
+    pub found: Vec<Diagnostic>,
     places: Problems,
 }
 
@@ -58,42 +58,55 @@ pub fn find(given: Option<&Path>, user: Option<&Path>) -> Result<PathBuf, Box<Di
 
 /// Reads and checks the configuration. On failure: everything that is wrong or odd, in the order of the files.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    let text = read_text(path, &path.display().to_string()).map_err(|diagnostic| vec![*diagnostic])?;
-    from_text(path, &text)
+    examine(path).and_then(accepted)
 }
 
 /// Checks a configuration that is already read; `path` is what problems name and what other files are relative to.
 pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    examine_text(path, text).and_then(accepted)
+}
+
+/// Like [`load`], but gives a configuration with errors too, so that secrets, certificates and files can be looked at as well. Fails
+/// only if the file cannot be read as TOML.
+pub fn examine(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let text = read_text(path, &path.display().to_string()).map_err(|diagnostic| vec![*diagnostic])?;
+    examine_text(path, &text)
+}
+
+fn accepted(loaded: Loaded) -> Result<Loaded, Vec<Diagnostic>> {
+    if has_errors(&loaded.found) { Err(loaded.found) } else { Ok(loaded) }
+}
+
+/// Whether any of the problems is an error.
+pub fn has_errors(found: &[Diagnostic]) -> bool {
+    found.iter().any(|problem| problem.severity == Severity::Error)
+}
+
+fn examine_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
     let problems = Problems::default();
     let name = path.display().to_string();
     let (_, table) = parse(&problems, &name, text)?;
     let root = Section::new(&problems, String::new(), At::new(0, 0..0), &table);
-    let mapping_text = match orgs::file(&root) {
-        Some(file) => Some(read_mapping(path, &file, &problems)?),
-        None => None,
-    };
-    let lens_text = match lens::file(&root) {
-        Some(file) => Some(read_beside(path, &file, "lens.file", &problems)?),
-        None => None,
-    };
-    let mapping_table = match &mapping_text {
-        Some(file) => Some(file.table(&problems)?),
-        None => None,
-    };
+    // Problems of the other files; what depends on a file that cannot be read is not judged.
+    let mut others = Vec::new();
+    let mut kept = |found: Vec<Diagnostic>| others.extend(found);
+    let mapping_file = orgs::file(&root);
+    let mapping_text =
+        mapping_file.as_ref().and_then(|file| read_mapping(path, file, &problems).map_err(&mut kept).ok());
+    let lens_text =
+        lens::file(&root).and_then(|file| read_beside(path, &file, "lens.file", &problems).map_err(&mut kept).ok());
+    let mapping_table = mapping_text.as_ref().and_then(|file| file.table(&problems).map_err(&mut kept).ok());
+    let lacks_mapping = mapping_file.is_some() && mapping_table.is_none();
     let mapping =
         mapping_table.as_ref().map(|(file, table)| Section::new(&problems, "orgs".into(), At::new(*file, 0..0), table));
-    let lens_table = match &lens_text {
-        Some((name, text)) => Some(parse(&problems, name, text)?),
-        None => None,
-    };
+    let lens_table = lens_text.as_ref().and_then(|(name, text)| parse(&problems, name, text).map_err(&mut kept).ok());
     let lens_rules = lens_table.map(|(file, table)| lens::rules(&table, file, &problems)).unwrap_or_default();
     let config = root::read(root, mapping, lens_rules);
-    check::check(&config, &problems);
-    let found = problems.take();
-    if found.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-        return Err(found);
+    if !lacks_mapping {
+        check::check(&config, &problems);
     }
-    Ok(Loaded { config, warnings: found, places: problems })
+    let found = [others, problems.take()].concat();
+    Ok(Loaded { config, found, places: problems })
 }
 
 impl Loaded {
@@ -170,8 +183,8 @@ fn opened(path: &Path) -> std::io::Result<()> {
 
 impl fmt::Debug for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { config, warnings, places: _ } = self;
-        f.debug_struct("Loaded").field("config", config).field("warnings", warnings).finish_non_exhaustive()
+        let Self { config, found, places: _ } = self;
+        f.debug_struct("Loaded").field("config", config).field("found", found).finish_non_exhaustive()
     }
 }
 
@@ -258,12 +271,30 @@ fn not_utf8(name: &str, bytes: &[u8], error: std::str::Utf8Error) -> Box<Diagnos
     Box::new(Diagnostic::of_file(name, &message, Some(hint)))
 }
 
+/// The language of a text that is no TOML, by its beginning; the name of the file may say so too.
+fn foreign_language(name: &str, text: &str) -> Option<&'static str> {
+    let is_yaml_name = [".yaml", ".yml"].iter().any(|ending| name.to_ascii_lowercase().ends_with(ending));
+    let first = text.lines().map(str::trim_end).find(|line| !line.is_empty() && !line.trim_start().starts_with('#'))?;
+    let is_key = |key: &str| !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    let is_yaml_line = first == "---" || first.split_once(':').is_some_and(|(key, _)| is_key(key.trim_end()));
+    match first.chars().next() {
+        _ if is_yaml_name || is_yaml_line => Some("YAML"),
+        Some('{') => Some("JSON"),
+        _ => None,
+    }
+}
+
 /// Parses a text, and gives its number among the files; its syntax errors are told, but nothing else of a file that has one.
 fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
     let file = problems.open(name, text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Ok((file, table.into_inner()));
+    }
+    if let Some(language) = foreign_language(name, text) {
+        let message = format!("this is {language}, and the file must be TOML");
+        let hint = "`vintner init` writes a configuration to start from; config/vintner.toml shows every key";
+        return Err(vec![Diagnostic::of_file(name, &message, Some(hint))]);
     }
     for range in raw::hidden_ranges(text) {
         problems.mask(&At::new(file, range));

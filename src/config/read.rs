@@ -111,6 +111,11 @@ impl<'a> Section<'a> {
         tables.map(|(key, _)| (text_of(key), At::new(self.at.file, key.span())))
     }
 
+    /// A table below this one, without asking for it.
+    pub(crate) fn peek(&self, key: &str) -> Option<&'a DeTable<'a>> {
+        self.table.get(key)?.get_ref().as_table()
+    }
+
     /// Counts a key as known, since it was reported already.
     pub(crate) fn know(&self, key: &str) {
         self.known.borrow_mut().add(key);

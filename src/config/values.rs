@@ -43,7 +43,13 @@ impl Bad {
 
 /// A duration above zero: `"30s"`, `"1h30m"`, `"500ms"`; units d, h, m, s, ms, each at most once and the larger first.
 pub(crate) fn duration(text: &str) -> Result<Duration, Bad> {
-    let bad = || Bad::hint(format!("{text:?} is not a duration"), "write it like \"30s\", \"5m\", \"1h30m\" or \"7d\"");
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let hint = if is_number {
+        format!("add a unit: \"{text}s\", \"{text}m\" or \"{text}h\"")
+    } else {
+        "write it like \"30s\", \"5m\", \"1h30m\" or \"7d\"".to_owned()
+    };
+    let bad = || Bad::hint(format!("{text:?} is not a duration"), hint.as_str());
     let mut rest = text;
     let mut units = TIME_UNITS.iter();
     let mut total: u64 = 0;
@@ -111,10 +117,24 @@ pub(crate) fn web_url(text: &str) -> Result<Url, Bad> {
         return Err(Bad::new("a URL here must not hold a user name or a password"));
     }
     if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
-        return Err(Bad::new("this is not an http or https URL"));
+        let hint = "write http:// or https:// before host and port, like \"http://collector.example:4317\"";
+        return Err(Bad::hint("this is not an http or https URL", hint));
     }
     if url.fragment().is_some() {
         return Err(Bad::new("a URL here has no fragment (#…)"));
+    }
+    Ok(url)
+}
+
+/// The host root of a gateway: the paths `/auth/…` and `/api/…` follow (datto-rmm-api.md section 1).
+pub(crate) fn host_root(text: &str) -> Result<Url, Bad> {
+    let url = web_url(text)?;
+    if url.path() != "/" || url.query().is_some() {
+        let hint = "give the host only: vintner adds /auth/… and /api/… itself";
+        return Err(Bad::hint("`api_url` must not have a path or a query", hint));
+    }
+    if url.scheme() != "https" && !is_loopback(&url) {
+        return Err(Bad::hint("plain http is for loopback hosts only", "use https://"));
     }
     Ok(url)
 }

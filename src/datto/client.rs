@@ -19,13 +19,14 @@ use super::exchange::{Answered, BlockedUntil, Link, Outcome};
 use super::lane::Lane;
 use super::memory::Memory;
 use super::page::{Flaw, ListPage, PageRequest, slice};
-use super::retry::waits;
+use super::retry::{Patience, waits};
 use super::saver::Saver;
 use super::session::Session;
 use super::state::{ClientState, Counters, Rate};
-use super::{Auth, Transport};
+use super::{Auth, Transport, TransportError};
 use crate::clock::api::{Comparison, SourceTime};
 use crate::clock::{Clock, Millis};
+use crate::diagnostic::words;
 
 pub mod look;
 #[cfg(test)]
@@ -48,6 +49,8 @@ pub struct Settings {
     pub max_body: u64,
     /// Bound on one request and its answer.
     pub timeout: Duration,
+    /// How often a call is tried.
+    pub patience: Patience,
 }
 
 /// The client of one account. Cheap to clone; all clones share token, budget and state.
@@ -93,6 +96,7 @@ impl Client {
             api_url: settings.api_url,
             max_body: settings.max_body,
             timeout: settings.timeout,
+            patience: settings.patience,
             platform,
             transport,
             budget,
@@ -163,6 +167,7 @@ impl Client {
         ClientState {
             login: session.login_state(),
             blocked_until: session.link.platform.blocked_until(),
+            outage: session.reach.outage(),
             rate: self.rate(),
             counts: session.link.counters.read(),
         }
@@ -203,7 +208,7 @@ impl Inner {
         let session = &self.session;
         let failed = |reason: String, attempts| ClientError::Failed { path: path.to_owned(), reason, attempts };
         let url = api_url(&session.link.api_url, path, query).map_err(|error| failed(error.to_string(), 0))?;
-        let mut waits = waits();
+        let mut waits = waits(session.patience());
         let mut attempts: usize = 0;
         let mut renewed = false;
         loop {
@@ -222,10 +227,18 @@ impl Inner {
                     session.count_first();
                     continue;
                 }
-                Outcome::Lost(error @ super::TransportError::TooLarge(_)) => {
-                    Try::Over(failed(format!("{error}; `limits.max_body` sets how much is taken"), attempts))
+                Outcome::Lost(error @ TransportError::TooLarge(_)) => {
+                    Try::Over(failed(format!("{error}; {}", error.hint()), attempts))
                 }
-                Outcome::Lost(error) => Try::Again(error.to_string()),
+                Outcome::Lost(error) => {
+                    let Some(wait) = waits.next().filter(|_| error.is_retryable()) else {
+                        return Err(session.unreachable(&error, attempts));
+                    };
+                    session.lost(&error.to_string(), error.hint(), Some(wait));
+                    Counters::add(&session.link.counters.retries);
+                    sleep(wait).await;
+                    continue;
+                }
                 Outcome::Answer(answered) if answered.response.status == 403 => {
                     self.judge_403(path, &token, &answered).await
                 }
@@ -243,7 +256,8 @@ impl Inner {
                 Try::Again(reason) => reason,
             };
             let Some(wait) = waits.next() else { return Err(failed(reason, attempts)) };
-            info!(account = session.link.account, path, reason, wait_ms = wait.as_millis(), "a call is tried again");
+            let retry_in = words::duration(wait);
+            info!(account = session.link.account, path, reason, retry_in, "a call is tried again");
             Counters::add(&session.link.counters.retries);
             sleep(wait).await;
         }

@@ -2,6 +2,7 @@
 //! and as the witness that tells a missing right from a block.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde_json::value::RawValue;
@@ -134,6 +135,8 @@ impl Session {
                 count.access = CountAccess::NotForUs;
             }
         });
+        self.has_answered.store(true, Ordering::Relaxed);
+        self.reached();
         self.link.platform.succeeded().await;
     }
 

@@ -14,7 +14,7 @@ use super::endpoint::EndpointError;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The login was refused, or the credentials cannot be read: the account stops; ask again at `retry_at`, not earlier.
-    #[error("{text}; vintner asks again at {retry_at}")]
+    #[error("{text}")]
     Rejected {
         /// Which account, what the platform said, and the usual causes.
         text: String,
@@ -53,6 +53,18 @@ pub enum ClientError {
         /// How many requests were made.
         attempts: usize,
     },
+    /// No connection to the API, or no whole answer: the pass fails, the next one starts anew.
+    #[error("cannot reach {host}: {reason} (tries: {attempts}); {hint}")]
+    Unreachable {
+        /// Host and port of the API.
+        host: String,
+        /// What failed: the name, the connection, TLS, the certificate, the time limit.
+        reason: String,
+        /// What to look at.
+        hint: &'static str,
+        /// How many requests were made.
+        attempts: usize,
+    },
     /// A list went on at a place that is not this list on this host: nothing was sent there.
     #[error("the list `{path}` goes on at `{target}`, which is not followed")]
     ForeignPage {
@@ -86,6 +98,7 @@ impl ClientError {
             Self::Forbidden { .. }
             | Self::NotFound { .. }
             | Self::Failed { .. }
+            | Self::Unreachable { .. }
             | Self::ForeignPage { .. }
             | Self::Endless { .. } => false,
         }
@@ -100,6 +113,7 @@ impl ClientError {
             Self::Forbidden { .. } => FORBIDDEN_RETRY,
             Self::NotFound { .. }
             | Self::Failed { .. }
+            | Self::Unreachable { .. }
             | Self::ForeignPage { .. }
             | Self::Endless { .. }
             | Self::Stopped => usual,

@@ -12,7 +12,7 @@ use super::breaker::{Entry, Platform, Probe};
 use super::budget::{Budget, Pause, Slot, Span};
 use super::endpoint::{STATUS_PATH, api_url};
 use super::lane::Lane;
-use super::retry::pause_of;
+use super::retry::{Patience, pause_of};
 use super::saver::Saver;
 use super::skew;
 use super::state::Counters;
@@ -25,6 +25,7 @@ pub(super) struct Link {
     pub(super) api_url: Url,
     pub(super) max_body: u64,
     pub(super) timeout: Duration,
+    pub(super) patience: Patience,
     pub(super) platform: Arc<Platform>,
     pub(super) transport: Arc<dyn Transport>,
     pub(super) budget: Arc<Budget>,
@@ -116,7 +117,9 @@ impl Link {
         let result = timeout(limit, self.transport.send(request)).await;
         let span = slot.answered();
         if let Ok(Ok(response)) = &result {
-            skew::note(&self.clock, &self.account, response.date.as_deref(), sent_at);
+            // A check reports its clocks with its result.
+            let logs = self.patience != Patience::Once;
+            skew::note(&self.clock, &self.account, response.date.as_deref(), sent_at, logs);
         }
         (result.unwrap_or(Err(TransportError::Timeout(limit))), span)
     }

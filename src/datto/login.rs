@@ -5,25 +5,19 @@ use std::sync::PoisonError;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::Auth as Authorization;
 use super::answer::Meaning;
 use super::auth::{Held, LoginWords, Refusal, Token, read_grant, read_words};
 use super::endpoint::{TOKEN_PATH, portal_url, token_url};
 use super::error::ClientError;
 use super::exchange::{Answered, BlockedUntil, Outcome};
 use super::lane::Lane;
-use super::retry::waits;
+use super::retry::{Patience, waits};
 use super::session::Session;
 use super::state::Counters;
+use super::{Auth as Authorization, TransportError};
 
-/// How long a login may be tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Patience {
-    /// Until the tries are used up: nothing goes without it.
-    AllTries,
-    /// Once: the old token still serves.
-    Once,
-}
+/// What to look at when a login gets an answer that is none.
+const LOGIN_HINT: &str = "check platform or api_url; the API itself may have trouble";
 
 impl Session {
     /// A token to send with, by a login if need be. One login at a time, whoever waits for it.
@@ -37,7 +31,7 @@ impl Session {
                 match self.auth.held() {
                     Held::Fresh(token) | Held::Ageing(token) => Ok(token),
                     Held::Refused(refusal) => Err(self.rejected(&refusal)),
-                    Held::Nothing => self.login(Patience::AllTries).await,
+                    Held::Nothing => self.login(self.patience()).await,
                 }
             }
         }
@@ -45,6 +39,7 @@ impl Session {
 
     async fn renew_ahead(&self, old: Token) -> Token {
         let Ok(_turn) = self.auth.login_turn.try_acquire() else { return old };
+        // The old token still serves.
         match self.login(Patience::Once).await {
             Ok(token) => token,
             Err(error) => {
@@ -59,7 +54,7 @@ impl Session {
 
     async fn login(&self, patience: Patience) -> Result<Token, ClientError> {
         let url = token_url(&self.link.api_url);
-        let mut waits = waits();
+        let mut waits = waits(patience);
         let mut attempts: usize = 0;
         loop {
             let credentials = match self.source.credentials() {
@@ -73,20 +68,28 @@ impl Session {
             let auth = Authorization::Password { username: credentials.key, password: credentials.secret };
             let outcome = self.link.exchange(Lane::Token, &url, auth).await;
             attempts = attempts.saturating_add(1);
-            let reason = match outcome.map_err(|BlockedUntil(until)| self.blocked(until))? {
+            let (reason, hint, lost) = match outcome.map_err(|BlockedUntil(until)| self.blocked(until))? {
                 Outcome::Throttled => {
                     attempts = attempts.saturating_sub(1);
                     continue;
                 }
-                Outcome::Lost(error) => error.to_string(),
+                Outcome::Lost(error) => (error.to_string(), error.hint(), Some(error)),
                 Outcome::Answer(answered) => match self.read_login(&answered).await? {
                     Ok(token) => return Ok(token),
-                    Err(reason) => reason,
+                    Err(reason) => (format!("the login fails: {reason}"), LOGIN_HINT, None),
                 },
             };
-            match waits.next().filter(|_| patience == Patience::AllTries) {
-                Some(wait) => sleep(wait).await,
-                None => return Err(ClientError::Failed { path: TOKEN_PATH.to_owned(), reason, attempts }),
+            let wait = waits.next().filter(|_| lost.as_ref().is_none_or(TransportError::is_retryable));
+            match (wait, lost) {
+                (Some(wait), _) => {
+                    self.lost(&reason, hint, Some(wait));
+                    sleep(wait).await;
+                }
+                (None, Some(error)) => return Err(self.unreachable(&error, attempts)),
+                (None, None) => {
+                    self.lost(&reason, hint, None);
+                    return Err(ClientError::Failed { path: TOKEN_PATH.to_owned(), reason, attempts });
+                }
             }
         }
     }
@@ -102,7 +105,9 @@ impl Session {
             200..=299 if meaning == Meaning::Success => Ok(match read_grant(&response.body) {
                 Ok(grant) => {
                     let token = self.auth.granted(grant);
-                    if Counters::add(&self.link.counters.logins) == 0 {
+                    self.reached();
+                    let is_first = Counters::add(&self.link.counters.logins) == 0;
+                    if is_first && self.link.patience != Patience::Once {
                         info!(account = self.link.account, platform = self.platform_name, "logged in");
                     }
                     Ok(token)
@@ -115,8 +120,11 @@ impl Session {
 
     fn refuse(&self, text: String) -> ClientError {
         let refusal = self.auth.refused(text);
-        let retry_at = self.wall(refusal.until);
-        warn!(account = self.link.account, %retry_at, "{}", refusal.text);
+        // Where nothing is tried again, the caller reports it.
+        if self.patience() == Patience::Usual {
+            let retry_at = self.wall(refusal.until);
+            warn!(account = self.link.account, %retry_at, "{}", refusal.text);
+        }
         self.rejected(&refusal)
     }
 

@@ -1,5 +1,6 @@
 //! How long to wait: between the tries of one call, and when the API says so.
 
+use std::iter::Take;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBackoff, ExponentialBuilder};
@@ -15,16 +16,30 @@ pub(super) const LONGEST_PAUSE: Duration = Duration::from_mins(15);
 /// Shortest pause after a 429 that names one.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often one call is tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Patience {
+    /// Five times, over a minute or so: for a collector.
+    #[default]
+    Usual,
+    /// Once until the API has answered a call, then as usual: somebody waits, but a list that is half read is not lost to one bad answer.
+    OnceAtFirst,
+    /// Once: for a check.
+    Once,
+}
+
 /// The waits between the tries of one call: 1, 3, 9 and 27 s, each lengthened by up to itself at random, so that neither
 /// many accounts nor many instances come back at once.
-pub(super) fn waits() -> ExponentialBackoff {
-    ExponentialBuilder::new()
+pub(super) fn waits(patience: Patience) -> Take<ExponentialBackoff> {
+    let most = if patience == Patience::Usual { MAX_ATTEMPTS } else { 0 };
+    let waits = ExponentialBuilder::new()
         .with_factor(3.0)
         .with_min_delay(Duration::from_secs(1))
         .with_max_delay(Duration::from_secs(30))
         .with_max_times(MAX_ATTEMPTS.saturating_sub(1))
         .with_jitter()
-        .build()
+        .build();
+    waits.take(most)
 }
 
 /// How long a 429 asks to wait: seconds or an HTTP date, at most 15 minutes; 60 s for none, and for one that is in the
@@ -76,11 +91,12 @@ mod tests {
 
     #[test]
     fn waits_grow_and_end() {
-        let all: Vec<Duration> = waits().collect();
+        let all: Vec<Duration> = waits(Patience::Usual).collect();
         assert_eq!(all.len(), MAX_ATTEMPTS - 1);
         for (wait, low) in all.iter().zip([1, 3, 9, 27]) {
             let low = Duration::from_secs(low);
             assert!(*wait >= low && *wait <= low * 2 + Duration::from_millis(1), "{wait:?}");
         }
+        assert_eq!(waits(Patience::Once).count(), 0);
     }
 }

@@ -1,5 +1,6 @@
 //! The account's standing with the API: its token, and the API's own count of requests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -13,7 +14,9 @@ use super::endpoint::api_url;
 use super::error::ClientError;
 use super::exchange::{Answered, BlockedUntil, Link, Outcome};
 use super::lane::Lane;
+use super::reach::Reach;
 use super::redact::excerpt;
+use super::retry::Patience;
 use super::state::Login;
 use crate::clock::Millis;
 use crate::secret::Secret;
@@ -28,6 +31,9 @@ pub(super) struct Session {
     /// The platform's name, for messages.
     pub(super) platform_name: String,
     pub(super) source: Arc<dyn CredentialSource>,
+    /// Whether the API has answered a call.
+    pub(super) has_answered: AtomicBool,
+    pub(super) reach: Reach,
     /// The credentials of the last login, so that they can be kept out of messages.
     pub(super) used: Mutex<Option<Credentials>>,
     pub(super) count: Mutex<Count>,
@@ -42,9 +48,19 @@ impl Session {
             auth: Auth::new(),
             platform_name,
             source,
+            has_answered: AtomicBool::new(false),
+            reach: Reach::default(),
             used: Mutex::default(),
             count: Mutex::new(Count::new()),
             count_turn: Semaphore::new(1),
+        }
+    }
+
+    /// How often a call is tried now.
+    pub(super) fn patience(&self) -> Patience {
+        match self.link.patience {
+            Patience::OnceAtFirst if self.has_answered.load(Ordering::Relaxed) => Patience::Usual,
+            patience => patience,
         }
     }
 

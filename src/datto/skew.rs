@@ -9,12 +9,12 @@ use crate::clock::{Clock, Millis};
 pub const APART_HINT: &str = "set this machine's clock by NTP. Until the clocks agree no first start is fixed and nothing is removed \
      for its age; if this machine's clock is the right one, start once with `vintner run --accept-clock`";
 
-/// Takes in the `Date` of an answer to a request of `account` that was sent at `sent`.
-pub(super) fn note(clock: &Clock, account: &str, date: Option<&str>, sent: Instant) {
+/// Takes in the `Date` of an answer to a request of `account` that was sent at `sent`; logs a change if `logs`.
+pub(super) fn note(clock: &Clock, account: &str, date: Option<&str>, sent: Instant, logs: bool) {
     let date = date.and_then(|text| jiff::fmt::rfc2822::parse(text).ok());
     let date = date.map(|date| Millis(date.timestamp().as_millisecond()));
     let (before, now) = clock.note_answer(account, date, sent);
-    if before == now.agreement {
+    if before == now.agreement || !logs {
         return;
     }
     let api_clock_ahead_seconds = now.ahead_ms / 1000;
@@ -60,7 +60,7 @@ mod tests {
         let clock = Clock::manual(Millis(sent));
         let began = Instant::now();
         tokio::time::sleep(Duration::from_millis(way)).await;
-        note(&clock, "acme", Some(date), began);
+        note(&clock, "acme", Some(date), began, true);
         clock.compare("acme").ahead_ms
     }
 
@@ -81,7 +81,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn nonsense_is_no_date() {
         let clock = Clock::manual(Millis(AT));
-        note(&clock, "acme", Some("soon"), Instant::now());
+        note(&clock, "acme", Some("soon"), Instant::now(), true);
         let found = clock.compare("acme");
         assert_eq!((found.agreement, found.ahead_ms, found.refuses()), (Agreement::Undated, 0, true));
     }

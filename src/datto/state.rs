@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::reach::Outage;
 use crate::clock::Millis;
 
 /// A client at one moment.
@@ -11,6 +12,8 @@ pub struct ClientState {
     pub login: Login,
     /// Until when the platform's block pauses everything.
     pub blocked_until: Option<Millis>,
+    /// Why the API cannot be reached, if it cannot.
+    pub outage: Option<Outage>,
     /// Its budget.
     pub rate: Rate,
     /// What happened since the start.

@@ -14,6 +14,7 @@ use super::breaker::Platform;
 use super::client::{Client, Settings};
 use super::credential::Credentials;
 use super::memory::{Memory, ProcessMemory};
+use super::retry::Patience;
 use super::{Auth, Request, Response, Transport, TransportError};
 use crate::clock::{Clock, Millis};
 use crate::secret::Secret;
@@ -157,6 +158,7 @@ impl World {
             budget: 0.8,
             max_body: 1 << 20,
             timeout: Duration::from_secs(30),
+            patience: Patience::Usual,
         };
         Self {
             script: Script::new(),

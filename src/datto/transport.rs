@@ -1,5 +1,6 @@
 //! Requests over HTTP: the only place of the client that opens connections.
 
+use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use reqwest::redirect::Policy;
 
 use self::gunzip::gunzip;
 use super::endpoint::is_loopback;
-use super::{Auth, Request, Response, Transport, TransportError};
-use crate::diagnostic::causes;
+use super::{Auth, ConnectFailure, Request, Response, Transport, TransportError};
+use crate::diagnostic::{causes, words};
 
 mod gunzip;
 #[cfg(test)]
@@ -75,7 +76,8 @@ impl HttpTransport {
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
         let loopback = request.url.host().is_some_and(|host| is_loopback(&host));
         if request.url.scheme() != "https" && !loopback {
-            return Err(TransportError::Connect("plain http goes to loopback addresses only".to_owned()));
+            let words = "plain http goes to loopback addresses only".to_owned();
+            return Err(TransportError::Connect { failure: ConnectFailure::Connection, words });
         }
         let call = match &request.auth {
             Auth::None => self.client.get(request.url.clone()),
@@ -170,8 +172,35 @@ fn failure(error: reqwest::Error, timeout: Duration) -> TransportError {
     if error.is_timeout() && !error.is_connect() {
         return TransportError::Timeout(timeout);
     }
-    let connecting = error.is_connect();
-    let words = causes::root(&error.without_url());
+    let connecting = error.is_connect().then(|| connect_failure(&error));
+    let words = match connecting {
+        // Its own words are "deadline has elapsed".
+        Some(ConnectFailure::Connection) if error.is_timeout() => {
+            format!("nothing answered within {}", words::duration(CONNECT_TIMEOUT.min(timeout)))
+        }
+        _ => causes::root(&error.without_url()),
+    };
     let words = words.chars().filter(|c| !c.is_control()).take(MAX_WORDS).collect();
-    if connecting { TransportError::Connect(words) } else { TransportError::Broken(words) }
+    match connecting {
+        Some(failure) => TransportError::Connect { failure, words },
+        None => TransportError::Broken(words),
+    }
+}
+
+/// Which step towards a connection failed, by the causes of the HTTP client's error.
+fn connect_failure(error: &(dyn Error + 'static)) -> ConnectFailure {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        match cause.downcast_ref::<rustls::Error>() {
+            Some(rustls::Error::InvalidCertificate(_)) => return ConnectFailure::Certificate,
+            Some(_) => return ConnectFailure::Tls,
+            // The connector's own text: it has no type for it.
+            None if cause.to_string().starts_with("dns error") => return ConnectFailure::Name,
+            None => {}
+        }
+        // An I/O error passes over the error that it holds, and names the cause of that one as its own.
+        let held = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = held.map(|held| held as &(dyn Error + 'static)).or_else(|| cause.source());
+    }
+    ConnectFailure::Connection
 }

@@ -106,17 +106,27 @@ impl<S> Runner<S> {
     }
 
     /// Warns of records that nobody may get any more, and of those that the sink refuses.
-    pub(super) fn warn_dead(&self, partition: &Partition, dead: &[Refused]) {
+    pub(super) async fn warn_dead(&self, partition: &Partition, dead: &[Refused]) {
+        if dead.is_empty() {
+            return;
+        }
+        let directory = self.journal.directory().await.ok();
+        let account = directory.as_ref().map_or(partition.account.as_str(), |known| known.name_of(&partition.account));
         let mut refused = dead.iter().filter(|letter| letter.kind == RefusedKind::Refused);
         if let Some(first) = refused.next() {
             tracing::warn!(
-                sink = self.name, account = %partition.account, reason = first.reason, letters = refused.count().saturating_add(1),
+                sink = self.name,
+                account,
+                reason = first.reason,
+                letters = refused.count().saturating_add(1),
                 "the sink refuses records: kept as dead letters, see `vintner dead-letters list`"
             );
         }
         for letter in dead.iter().filter(|letter| letter.kind == RefusedKind::Unmapped) {
             tracing::warn!(
-                sink = self.name, account = %partition.account, reason = letter.reason,
+                sink = self.name,
+                account,
+                reason = letter.reason,
                 "a record's site was unmapped after it was taken in: kept as a dead letter, see `vintner dead-letters list`"
             );
         }
@@ -266,7 +276,7 @@ impl<S: Sink> Runner<S> {
 
     async fn settle(&self, partition: &Partition, attempt: &Attempt, to: u64, done: Done) -> Result<(), RunnerError> {
         let dead = done.dead.len() as u64;
-        self.warn_dead(partition, &done.dead);
+        self.warn_dead(partition, &done.dead).await;
         self.journal
             .settle(Settlement {
                 sink: self.name.clone(),

@@ -7,6 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, Millis};
+use crate::diagnostic::words;
 use crate::journal::sqlite::Journal;
 use crate::journal::{Backlog, JournalError};
 use crate::sink::Trouble;
@@ -124,7 +125,7 @@ impl Watch {
         let now = self.clock.now();
         self.status.set(|state| {
             if let Some((since, _)) = state.failing.take() {
-                tracing::info!(sink = self.name, down_for = ?now.since(since), "sink works again");
+                tracing::info!(sink = self.name, down_for = words::duration(now.since(since)), "sink works again");
             }
             (state.is_proven, state.is_stopped, state.is_opening, state.trouble) = (true, false, false, None);
         });

@@ -210,7 +210,7 @@ impl<S: TransactionalSink> Runner<S> {
             None => Ok(None),
             Some(Err(error)) => Ok(Some(Err(error))),
             Some(Ok(())) => {
-                self.warn_dead(&intent.partition, &intent.dead);
+                self.warn_dead(&intent.partition, &intent.dead).await;
                 self.journal.mirror(&self.name, &intent.partition, intent.to, intent.id).await?;
                 self.count(intent.sent, intent.skipped, intent.dead.len() as u64);
                 Ok(Some(Ok(())))

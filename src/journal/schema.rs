@@ -30,7 +30,7 @@ const MIGRATIONS: &[&str] = &[
 ];
 
 /// The version that this vintner writes.
-fn newest() -> i64 {
+pub(super) fn newest() -> i64 {
     i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
 }
 

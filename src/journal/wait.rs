@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
 
+use crate::diagnostic::words;
 use crate::journal::fail::{Done, Fail};
 use crate::journal::schema;
 
@@ -98,7 +99,7 @@ impl Patience {
             let fail = match work() {
                 Ok(done) => {
                     if waited >= FIRST_WARNING {
-                        tracing::info!(journal = %path.display(), waited = ?waited, "the journal can be used again");
+                        tracing::info!(journal = %path.display(), waited = words::duration(waited), "the journal can be used again");
                     }
                     return Ok(done);
                 }
@@ -115,7 +116,8 @@ impl Patience {
             waited = waited.saturating_add(each);
             if waited >= next_warning {
                 next_warning = waited.saturating_add(NEXT_WARNING);
-                tracing::warn!(journal = %path.display(), waited = ?waited, hint = obstacle.hint(), "{obstacle}: vintner waits");
+                let waited = words::duration(waited);
+                tracing::warn!(journal = %path.display(), waited, hint = obstacle.hint(), "{obstacle}: vintner waits");
             }
         }
     }

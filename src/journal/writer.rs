@@ -10,6 +10,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
+use crate::diagnostic::causes;
 use crate::journal::JournalError;
 use crate::journal::fail::{Done, Fail, unusable};
 use crate::journal::guard::{Guard, Loss};
@@ -265,13 +266,17 @@ impl Writer {
         }
         match space::truncate_wal(connection) {
             Ok(_) => self.note_fullness(connection),
-            Err(error) => tracing::warn!(error = ?error, "the journal's write-ahead log cannot be written back"),
+            Err(error) => {
+                let error = error.into_error(&self.ground.path);
+                tracing::warn!(error = causes::line(&error), "the journal's write-ahead log cannot be written back");
+            }
         }
     }
 
     fn note_fullness(&self, connection: &Connection) {
         if let Err(error) = space::note_fullness(connection, &self.ground) {
-            tracing::warn!(error = ?error, "the journal's counters cannot be read");
+            let error = error.into_error(&self.ground.path);
+            tracing::warn!(error = causes::line(&error), "the journal's counters cannot be read");
         }
     }
 }

@@ -173,6 +173,11 @@ impl Directory {
         self.accounts.get(uid)?.account()
     }
 
+    /// The configured name of an account, for people; its uid if it is not known.
+    pub fn name_of<'a>(&'a self, uid: &'a AccountUid) -> &'a str {
+        self.account(uid).map_or(uid.as_str(), |account| &account.name)
+    }
+
     /// The account under the name of its `[accounts.<name>]` table.
     pub fn account_named(&self, name: &str) -> Option<&Account> {
         self.accounts.values().filter_map(View::account).find(|account| account.name == name)

@@ -20,6 +20,11 @@ pub trait Writable: Write {
 pub struct Descriptor(File);
 
 impl Descriptor {
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.0.metadata().is_ok_and(|metadata| metadata.is_file())
+    }
+
     /// The process's standard output.
     pub fn stdout() -> std::io::Result<Self> {
         Self::of(std::io::stdout().as_fd())

@@ -28,6 +28,9 @@ thread_local! {
     static REPORTING: Cell<u64> = const { Cell::new(0) };
 }
 
+/// Moves to the begin of a terminal's line and erases it.
+pub const ERASE: &str = "\r\u{1b}[2K";
+
 /// A handle of the queue. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Log(Arc<Shared>);
@@ -46,6 +49,8 @@ struct Queue {
     /// Lines that were taken out of the queue and written or given up.
     finished: u64,
     dropped: u64,
+    /// Whether the terminal's last line is one that lines replace.
+    keeps_line: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +90,21 @@ impl Log {
             self.0.changed.notify_all();
         } else {
             queue.dropped = queue.dropped.saturating_add(1);
+        }
+    }
+
+    /// From now on the terminal's last line is drawn by [`Self::redraw`], and every other line erases it first; `false`: no longer.
+    pub(crate) fn keep_line(&self, keeps: bool) {
+        self.lock().keeps_line = keeps;
+    }
+
+    /// Draws the terminal's last line anew, unless older output still waits: it would be old before it is seen. Never blocks.
+    pub(crate) fn redraw(&self, drawn: Vec<u8>) {
+        let mut queue = self.lock();
+        if queue.bytes == 0 {
+            queue.bytes = drawn.len();
+            queue.lines.push_back(Line { bytes: drawn, worth: 0 });
+            self.0.changed.notify_all();
         }
     }
 
@@ -161,7 +181,10 @@ impl Queue {
         self.bytes.saturating_add(bytes) <= MOST_BYTES || self.bytes == 0
     }
 
-    fn append(&mut self, bytes: Vec<u8>) {
+    fn append(&mut self, mut bytes: Vec<u8>) {
+        if self.keeps_line {
+            bytes.splice(0..0, ERASE.bytes());
+        }
         self.bytes = self.bytes.saturating_add(bytes.len());
         self.lines.push_back(Line { bytes, worth: 1 });
     }

@@ -38,6 +38,11 @@ mod topics;
 mod transaction;
 mod turn;
 
+/// The version of librdkafka that is built in.
+pub fn library_version() -> String {
+    rdkafka::util::get_rdkafka_version().1
+}
+
 /// How a Kafka sink is set up.
 #[derive(Clone)]
 pub struct Settings {

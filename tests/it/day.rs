@@ -19,6 +19,7 @@ use vintner::config::load;
 use vintner::datto::Transport;
 use vintner::datto::credential::{CredentialSource, Credentials};
 use vintner::datto::memory::Memory;
+use vintner::datto::retry::Patience;
 use vintner::journal::sqlite::{Journal, Options as JournalOptions};
 use vintner::journal::{Lane, Partition};
 use vintner::record::{AccountUid, Marker, Record, RecordKind};
@@ -65,7 +66,7 @@ impl Polling {
         let sim = Sim::new(world, clock.clone());
         let transport: Arc<dyn Transport> = Arc::new(Simulated(sim.clone()));
         let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
-        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Usual };
         let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
         let metrics = Metrics::default();
         let view = View {

@@ -13,6 +13,7 @@
 mod absence;
 mod audit;
 mod bad_input;
+mod check;
 mod commands;
 mod crash;
 mod day;
@@ -29,6 +30,7 @@ mod normalize;
 mod once;
 mod outage;
 mod probe;
+mod reach;
 mod receiver;
 mod reload;
 mod requests;

@@ -47,7 +47,7 @@ fn a_sink_away_costs_the_journal_room_and_nothing_else() {
     });
     assert!(first["last_error"].as_str().unwrap().contains("no connection"), "{first}");
     let human = String::from_utf8(place.run(&["status"]).stdout).unwrap();
-    assert!(human.contains("down since") && human.contains("no connection"), "{human}");
+    assert!(human.contains("down for") && human.contains("no connection"), "{human}");
     let journal = |report: &Value| report["journal"]["used_bytes"].as_u64().unwrap();
     let before = (report(&place).as_ref().map(journal).unwrap(), resident_kib(&child));
     let (began, mut most) = (Instant::now(), before.1);
@@ -101,7 +101,7 @@ fn resident_kib(child: &Child) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
-fn end(child: &mut Child) {
+pub(crate) fn end(child: &mut Child) {
     let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let code = wait_for(Duration::from_secs(40), || child.try_wait().unwrap());

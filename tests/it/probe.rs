@@ -32,7 +32,7 @@ fn a_probe_prints_forms_and_no_value_of_the_account() {
         assert!(!text.contains(value), "{value}: {text}");
     }
     let requests = simulated.get("/sim/requests")["requests"].as_u64().unwrap();
-    assert!(requests <= 25 + 3, "{requests}: the probe, and what `check --online` asks anyway");
+    assert!(requests <= 25 + 6, "{requests}: the probe, and what `check --online` asks anyway");
 }
 
 #[test]

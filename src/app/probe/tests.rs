@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::config::load;
 use crate::datto::credential::{CredentialSource, Credentials};
 use crate::datto::memory::{Memory, ProcessMemory};
+use crate::datto::retry::Patience;
 use crate::datto::{self, Response, Transport, TransportError};
 use crate::sim::fault::{Fault, Faults, Rule};
 use crate::sim::right::{Entity, MissingRight};
@@ -80,7 +81,7 @@ async fn altered(options: Options, alter: Alter) -> Probed {
     let sim = Sim::new(options, clock.clone());
     let transport: Arc<dyn Transport> = Arc::new(Altered(Simulated(sim.clone()), alter));
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
-    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock };
+    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Usual };
     let task = account_task(&config.accounts[0], credentials, &mut HashMap::new(), &parts).await.unwrap();
     let lines = probe(&task, clock.now()).await.unwrap();
     Probed { lines, sim }

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::AppError;
+use crate::app::progress::Form;
 use crate::app::running::Running;
 use crate::app::seams::draft::{Account, Draft, Kind, OTHERS, Orgs, Sink};
 use crate::app::seams::figures::Figures;
@@ -173,6 +174,7 @@ impl Run {
             environment: Variables,
             clock: self.clock.clone(),
             transport: Arc::new(move || Ok(Arc::clone(&watched))),
+            progress: Form::default(),
             receivers: Some(self.receivers.clone()),
         };
         let (stop, (hangup, hangups)) = (CancellationToken::new(), watch::channel(0));

@@ -1,8 +1,12 @@
 //! A Kafka sink as the configuration says it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::net::TcpStream;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::clock::Clock;
@@ -10,9 +14,38 @@ use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::{SecretRef, SecretText};
 use crate::config::settings::SinkConfig;
 use crate::config::settings::kafka::{KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig};
+use crate::diagnostic::panics::why_ended;
+use crate::diagnostic::words;
 use crate::secret::Secret;
 use crate::sink::kafka::token::TokenServer;
 use crate::sink::kafka::{MissingTopics, Options, Settings, Tls, Tokens};
+
+/// How long a broker may take to accept a connection when somebody waits for it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Whether at least one broker accepts a connection: the Kafka library would try again for a quarter of a minute before it says so.
+pub(super) async fn reachable(brokers: &[String]) -> Result<(), String> {
+    let mut attempts = JoinSet::new();
+    for broker in brokers.iter().cloned() {
+        attempts.spawn(async move {
+            match timeout(CONNECT_TIMEOUT, TcpStream::connect(broker.as_str())).await {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(format!("{broker}: {error}")),
+                Err(_) => Err(format!("{broker}: nothing answered within {}", words::duration(CONNECT_TIMEOUT))),
+            }
+        });
+    }
+    let mut failures = Vec::new();
+    while let Some(ended) = attempts.join_next().await {
+        match ended {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(why)) => failures.push(why),
+            Err(ended) => failures.push(why_ended(ended)),
+        }
+    }
+    failures.sort();
+    Err(format!("no connection to {}", failures.join(", ")))
+}
 
 /// The settings of a sink; must be called on the runtime.
 pub(super) fn settings(sink: &SinkConfig, config: &KafkaConfig, journal: Uuid, clock: &Clock) -> Settings {

@@ -3,8 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use url::Url;
-
 use crate::collect::alerts::fields::Updates;
 use crate::collect::inventory::look::{PostureChanges, Snapshot};
 use crate::collect::source::Start;
@@ -87,9 +85,9 @@ fn endpoint(section: &Section<'_>) -> Option<Endpoint> {
             let words = PLATFORMS.map(|name| (name, name));
             platform.parse(|text| values::word(text, &words)).map(Endpoint::Platform)
         }
-        (None, Some(api_url)) => api_url.url(host_root).map(Endpoint::ApiUrl),
+        (None, Some(api_url)) => api_url.url(values::host_root).map(Endpoint::ApiUrl),
         (Some(_), Some(api_url)) => {
-            api_url.url(host_root);
+            api_url.url(values::host_root);
             section.problems.error(api_url.key, "`api_url` stands instead of `platform`, not beside it", None);
             None
         }
@@ -100,19 +98,6 @@ fn endpoint(section: &Section<'_>) -> Option<Endpoint> {
             None
         }
     }
-}
-
-/// The host root of a gateway: the paths `/auth/…` and `/api/…` follow (datto-rmm-api.md section 1).
-fn host_root(text: &str) -> Result<Url, Bad> {
-    let url = values::web_url(text)?;
-    if url.path() != "/" || url.query().is_some() {
-        let hint = "give the host only: vintner adds /auth/… and /api/… itself";
-        return Err(Bad::hint("`api_url` must not have a path or a query", hint));
-    }
-    if url.scheme() != "https" && !values::is_loopback(&url) {
-        return Err(Bad::hint("plain http is for loopback hosts only", "use https://"));
-    }
-    Ok(url)
 }
 
 fn start(text: &str) -> Result<Start, Bad> {

@@ -37,7 +37,11 @@ impl<'a> Item<'a> {
 
     /// A value made of a text.
     pub(crate) fn parse<T>(&self, parse: impl Fn(&str) -> Result<T, Bad>) -> Option<T> {
-        let text = self.text()?;
+        let Some(text) = self.value.as_str() else {
+            let hint = self.as_text(&parse);
+            self.wrong_type("a text in quotes", hint.as_deref());
+            return None;
+        };
         parse(text).map_err(|bad| self.bad(bad)).ok()
     }
 
@@ -62,7 +66,7 @@ impl<'a> Item<'a> {
     pub(crate) fn text(&self) -> Option<&'a str> {
         let text = self.value.as_str();
         if text.is_none() {
-            self.wrong_type("a text in quotes");
+            self.wrong_type("a text in quotes", None);
         }
         text
     }
@@ -86,7 +90,7 @@ impl<'a> Item<'a> {
     pub(crate) fn flag(&self) -> Option<bool> {
         let flag = self.value.as_bool();
         if flag.is_none() {
-            self.wrong_type("true or false");
+            self.wrong_type("true or false", None);
         }
         flag
     }
@@ -101,7 +105,7 @@ impl<'a> Item<'a> {
         };
         let number = f64::from_str(text).ok();
         if number.is_none() {
-            self.wrong_type("a number");
+            self.wrong_type("a number", None);
         }
         number
     }
@@ -109,7 +113,11 @@ impl<'a> Item<'a> {
     /// A table.
     pub(crate) fn section(&self) -> Option<Section<'a>> {
         let Some(table) = self.value.as_table() else {
-            self.wrong_type("a table");
+            let hint = match self.name() {
+                "tls" => "`tls = {}` means TLS with the system's roots; without the key there is no TLS".to_owned(),
+                _ => format!("write the table [{}] with its keys below it", self.path),
+            };
+            self.wrong_type("a table", Some(&hint));
             return None;
         };
         Some(Section::new(self.problems, self.path.clone(), self.at.clone(), table))
@@ -118,7 +126,9 @@ impl<'a> Item<'a> {
     /// The items of a list; `None` only if it is no list.
     pub(crate) fn list(&self) -> Option<Vec<Item<'a>>> {
         let Some(array) = self.value.as_array() else {
-            self.wrong_type("a list");
+            let hint = matches!(self.value, DeValue::String(_))
+                .then(|| format!("put it in brackets: {} = [\"…\"]", self.name()));
+            self.wrong_type("a list", hint.as_deref());
             return None;
         };
         let item = |(index, value): (usize, &'a Spanned<DeValue<'a>>)| {
@@ -173,7 +183,7 @@ impl<'a> Item<'a> {
             (DeValue::Boolean(flag), Writing::Allowed) => flag.to_string(),
             (DeValue::Integer(integer), Writing::Allowed) => integer.to_string(),
             (DeValue::Float(_) | DeValue::Datetime(_) | DeValue::Array(_), Writing::Allowed) => {
-                self.wrong_type("a text in quotes or a reference to a secret");
+                self.wrong_type("a text in quotes or a reference to a secret", None);
                 return None;
             }
         };
@@ -188,7 +198,23 @@ impl<'a> Item<'a> {
         self.problems.error(self.at.clone(), bad.message, bad.hint);
     }
 
-    fn wrong_type(&self, wanted: &str) {
+    /// The last part of its path.
+    fn name(&self) -> &str {
+        self.path.rsplit('.').next().unwrap_or_default()
+    }
+
+    /// How a number that should be a text is to be written: with the first unit that `parse` takes.
+    fn as_text<T>(&self, parse: impl Fn(&str) -> Result<T, Bad>) -> Option<String> {
+        let DeValue::Integer(number) = self.value else { return None };
+        let number = number.as_str();
+        let fits =
+            ["", "s", "MiB"].map(|unit| format!("{number}{unit}")).into_iter().find(|text| parse(text).is_ok())?;
+        // An item of a list has its number as its name.
+        let is_item = self.name().bytes().all(|byte| byte.is_ascii_digit());
+        Some(if is_item { format!("write {fits:?}") } else { format!("write {} = {fits:?}", self.name()) })
+    }
+
+    fn wrong_type(&self, wanted: &str, hint: Option<&str>) {
         let found = match self.value {
             DeValue::String(_) => "a text",
             DeValue::Integer(_) | DeValue::Float(_) => "a number",
@@ -197,7 +223,7 @@ impl<'a> Item<'a> {
             DeValue::Array(_) => "a list",
             DeValue::Table(_) => "a table",
         };
-        self.error(format!("this must be {wanted}, not {found}"), None);
+        self.error(format!("this must be {wanted}, not {found}"), hint);
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[sinks.<kind>.<name>]`: what every sink has, and where its kind is read.
 
-use crate::config::places::At;
+use crate::config::places::{At, join};
 use crate::config::read::item::Item;
 use crate::config::read::{Section, kafka, otlp};
 use crate::config::settings::{RouteConfig, SinkConfig, SinkKind};
@@ -56,9 +56,34 @@ pub(crate) fn read(section: Section<'_>) -> Vec<SinkConfig> {
             sinks.extend(sink.map(|sink| (item.key, sink)));
         }
     }
+    for (name, at) in section.peek_tables().filter(|(name, _)| !KINDS.contains(name)) {
+        section.problems.remember(&join(&section.path, name), at.clone());
+        foreign_form(&section, name, at);
+    }
     section.finish();
     sinks.sort_by(|(a, _), (b, _)| a.cmp(b));
     sinks.into_iter().map(|(_, sink)| sink).collect()
+}
+
+/// Words of other tools for the kinds of sinks.
+const FOREIGN_KINDS: [(&str, &str); 6] = [
+    ("console", "stdout"),
+    ("opentelemetry", "otlp"),
+    ("otel", "otlp"),
+    ("stdout", "stdout"),
+    ("file", "file"),
+    ("kafka", "kafka"),
+];
+
+/// Reports a table `[sinks.<name>]` with a key `type`, the form of other tools.
+fn foreign_form(section: &Section<'_>, name: &str, at: At) {
+    let Some(table) = section.peek(name).filter(|table| table.contains_key("type")) else { return };
+    section.know(name);
+    // Whatever else stands in it may be a secret; the caret shows the name.
+    let said = table.get("type").and_then(|word| word.get_ref().as_str()).unwrap_or_default();
+    let kind = FOREIGN_KINDS.into_iter().find(|(word, _)| *word == said).map_or("<kind>", |(_, kind)| kind);
+    let hint = format!("write [sinks.{kind}.{name}] without `type`; the kinds are {}", KINDS.join(", "));
+    section.problems.error(at, "the kind of a sink stands in the name of its table, not in a key `type`", Some(hint));
 }
 
 fn sink(kind: &str, name: &str, section: Section<'_>) -> Option<SinkConfig> {

@@ -12,13 +12,12 @@ const NAMED: [&str; 6] = ["accounts", "orgs.list", "sinks.stdout", "sinks.file",
 /// Tables whose keys and values are the user's.
 const FREE: [&str; 4] = ["labels", "librdkafka", "headers", "severities"];
 /// What a table needs.
-const REQUIRED: [(&str, &[&str]); 7] = [
+const REQUIRED: [(&str, &[&str]); 6] = [
     ("", &["accounts", "sinks"]),
     ("accounts.*", &["api_key", "api_secret"]),
     ("sinks.file.*", &["path"]),
     ("sinks.kafka.*", &["brokers"]),
     ("sinks.otlp.*", &["endpoint"]),
-    ("webhook", &["listen", "secret"]),
     ("admin", &["listen"]),
 ];
 

@@ -48,9 +48,9 @@ impl Inner {
                     continue;
                 }
                 Outcome::Lost(error @ TransportError::TooLarge(_)) => {
-                    return Err(failed(format!("{error}; `limits.max_body` sets how much is taken")));
+                    return Err(failed(format!("{error}; {}", error.hint())));
                 }
-                Outcome::Lost(error) => return Err(failed(error.to_string())),
+                Outcome::Lost(error) => return Err(session.unreachable(&error, 1)),
                 Outcome::Answer(answered) => answered,
             };
             match session.meaning(&answered) {

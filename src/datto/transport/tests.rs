@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use url::Url;
 
-use super::HttpTransport;
-use crate::datto::{Auth, Request, Response, Transport, TransportError};
+use super::{HttpTransport, connect_failure};
+use crate::datto::{Auth, ConnectFailure, Request, Response, Transport, TransportError};
 use crate::secret::Secret;
 
 const LIMIT: u64 = 100_000;
@@ -213,19 +213,30 @@ async fn no_connection_is_told_apart_and_names_no_query() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let refused = send(Url::parse(&format!("http://{address}/?q=hidden")).expect("an address"), Auth::None).await;
-    let Err(TransportError::Connect(words)) = &refused else { panic!("{refused:?}") };
+    let Err(TransportError::Connect { failure: ConnectFailure::Connection, words }) = &refused else {
+        panic!("{refused:?}")
+    };
     assert!(!words.contains("hidden") && !words.is_empty(), "{words}");
 
     let (mut plain, _server) = serve(Act::Blurt(b"HTTP/1.1 400 not TLS at all\r\n\r\n".to_vec())).await;
     plain.set_scheme("https").expect("https");
-    assert!(matches!(send(plain, Auth::None).await, Err(TransportError::Connect(_))));
+    let failure = |result: Result<Response, TransportError>| match result {
+        Err(TransportError::Connect { failure, .. }) => failure,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(failure(send(plain, Auth::None).await), ConnectFailure::Tls);
+    let nowhere = Url::parse("https://no-such-host.invalid/").expect("an address");
+    assert_eq!(failure(send(nowhere, Auth::None).await), ConnectFailure::Name);
 }
 
 #[tokio::test]
 async fn plain_http_never_leaves_this_machine() {
     let url = Url::parse("http://192.0.2.1/").expect("an address");
     let refused = send(url, Auth::Bearer(Secret::new("tok"))).await;
-    assert!(matches!(&refused, Err(TransportError::Connect(words)) if words.contains("loopback")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(TransportError::Connect { words, .. }) if words.contains("loopback")),
+        "{refused:?}"
+    );
 }
 
 #[tokio::test]
@@ -252,4 +263,17 @@ async fn a_folded_header_does_not_fail_the_call() {
     let headers = "x-policy: default-src 'self';\r\n  report-uri /csp\r\nretry-after:\r\n\t7\r\ncontent-length: 2\r\n";
     let response = answer_to(vec![head("429 Too Many", headers), b"{}".to_vec()]).await.expect("an answer");
     assert_eq!((response.status, response.retry_after.as_deref().map(str::trim)), (429, Some("7")));
+}
+
+/// A certificate that is refused is known by the TLS stack's own error, however deep it lies.
+#[test]
+fn a_refused_certificate_is_no_passing_failure() {
+    let refused = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
+    let other = rustls::Error::HandshakeNotComplete;
+    for (error, failure) in [(refused, ConnectFailure::Certificate), (other, ConnectFailure::Tls)] {
+        let wrapped = std::io::Error::other(std::io::Error::other(error));
+        assert_eq!(connect_failure(&wrapped), failure);
+        let error = TransportError::Connect { failure, words: String::new() };
+        assert_eq!(error.is_retryable(), failure == ConnectFailure::Tls);
+    }
 }

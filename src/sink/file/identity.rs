@@ -57,7 +57,7 @@ pub(super) fn own_streams() -> Vec<FileId> {
 }
 
 /// The folder of a path, as a path that can be opened.
-pub(super) fn folder(path: &Path) -> &Path {
+pub fn folder(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 

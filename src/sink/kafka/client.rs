@@ -161,12 +161,27 @@ pub(super) fn producer_config(settings: &Settings) -> Result<ClientConfig, Strin
     Ok(config)
 }
 
+/// The library's name of a log level.
+fn severity(level: RDKafkaLogLevel) -> &'static str {
+    match level {
+        RDKafkaLogLevel::Emerg => "emergency",
+        RDKafkaLogLevel::Alert => "alert",
+        RDKafkaLogLevel::Critical => "critical",
+        RDKafkaLogLevel::Error => "error",
+        RDKafkaLogLevel::Warning => "warning",
+        RDKafkaLogLevel::Notice => "notice",
+        RDKafkaLogLevel::Info => "info",
+        RDKafkaLogLevel::Debug => "debug",
+    }
+}
+
 impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         // What fails is told by the deliverer, once, not by every attempt to connect.
-        tracing::debug!(severity = ?level, facility, text = message, "Kafka client");
+        let severity = severity(level);
+        tracing::debug!(severity, facility, text = message, "Kafka client");
         let text = message.split_once("]: ").map_or(message, |(_, text)| text);
         // A hang-up is told here only; one that says nothing more is no trouble, brokers end idle connections.
         if facility == CONNECTION_FAILED

@@ -124,7 +124,7 @@ fn every_login_delivers_each_event_once_and_the_secret_is_nowhere() {
         std::fs::write(place.path("secret"), format!("{secret}\n")).unwrap();
         let (checked, said) = aloud(&place, &["check", "--online"]);
         assert_eq!(checked.status.code(), Some(0), "{topic}: {said}");
-        assert!(said.contains("reached, it would take events") && said.contains("\"siem\""), "{topic}: {said}");
+        assert!(said.contains("reached, it would take events") && said.contains("sink siem"), "{topic}: {said}");
         let (ran, log) = aloud(&place, &["run", "--once"]);
         assert_eq!(ran.status.code(), Some(0), "{topic}: {log}");
         assert!(log.contains("\"facility\":\"CONF\""), "the library logs nothing: {log}");

@@ -31,7 +31,7 @@ async fn an_error_is_an_answer_and_is_not_tried_again() {
     }
     world.script.next(OPEN_ALERTS, [Err(TransportError::Timeout(Duration::from_secs(30)))]);
     let lost = client.look(Lane::Lookup, PATH, &[]).await;
-    assert!(matches!(lost, Err(ClientError::Failed { attempts: 1, .. })), "{lost:?}");
+    assert!(matches!(lost, Err(ClientError::Unreachable { attempts: 1, .. })), "{lost:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,12 +4,15 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::look;
+use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
+use crate::datto::retry::Patience;
 use crate::datto::testing::{LOGIN, OPEN_ALERTS, RATE, SECRET, World, html, json, throttled};
+use crate::datto::{ConnectFailure, TransportError};
 
 /// Collects log lines.
 #[derive(Clone, Default)]
@@ -130,4 +133,76 @@ async fn no_secret_is_ever_told() {
         assert_eq!(lines.with(secret), Vec::<String>::new());
     }
     assert!(!lines.with("refused the login").is_empty(), "the capture works");
+}
+
+fn refused() -> TransportError {
+    TransportError::Connect { failure: ConnectFailure::Connection, words: "Connection refused".to_owned() }
+}
+
+/// An API out of reach: one warning at the first failed request, with host, port, cause, next try and what to look at.
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_reported_at_its_first_failure_and_at_its_end() {
+    let (lines, _guard) = Lines::capture();
+    let world = World::new();
+    let client = world.client().await;
+    world.script.next(LOGIN, (0..5).map(|_| Err(refused())).chain([Ok(json(503, "busy"))]));
+    let begin = Instant::now();
+    let calling = tokio::spawn({
+        let client = client.clone();
+        async move { look(&client).await }
+    });
+    sleep(Duration::from_millis(1)).await;
+    let told = lines.with("cannot be reached");
+    assert_eq!(told.len(), 1, "{told:?}");
+    for part in ["WARN", "acme", "merlot-api.centrastage.net:443", "Connection refused", "retry_in=", "firewalls"] {
+        assert!(told[0].contains(part), "{part} is not in {}", told[0]);
+    }
+    let outage = client.state().outage.expect("an outage");
+    assert!(outage.next_try > Some(world.clock.now()) && outage.error.contains(":443: no connection"), "{outage:?}");
+    let error = calling.await.expect("no panic").expect_err("given up");
+    assert!(matches!(&error, ClientError::Unreachable { attempts: 5, .. }), "{error}");
+    assert!(begin.elapsed() > Duration::from_secs(30));
+    assert_eq!(client.state().outage.expect("still").next_try, None);
+    look(&client).await.expect("the third login");
+    let told = lines.with("WARN vintner::datto::reach");
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(lines.with("can be reached again").len(), 1);
+    assert_eq!(client.state().outage, None);
+}
+
+/// Somebody waits before a terminal: one try, and the caller says why. A list that is half read is tried again.
+#[tokio::test(start_paused = true)]
+async fn a_command_tries_once_and_logs_nothing_twice() {
+    let (lines, _guard) = Lines::capture();
+    for (patience, later) in [(Patience::Once, 1), (Patience::OnceAtFirst, 5)] {
+        let mut world = World::new();
+        world.settings.patience = patience;
+        let client = world.client().await;
+        let begin = Instant::now();
+        for reply in [Err(refused()), Ok(json(502, "")), Ok(json(401, "{}"))] {
+            world.script.next(LOGIN, [reply]);
+            let error = look(&client).await.expect_err("one try");
+            assert!(!error.to_string().contains("again"), "{error}");
+        }
+        assert_eq!((world.script.count(LOGIN), begin.elapsed()), (3, Duration::ZERO));
+        sleep(Duration::from_mins(6)).await;
+        look(&client).await.expect("an answer");
+        world.script.next(OPEN_ALERTS, (0..5).map(|_| Ok(json(503, ""))));
+        let error = look(&client).await.expect_err("no answer");
+        assert!(matches!(error, ClientError::Failed { attempts, .. } if attempts == later), "{error}");
+    }
+    let warnings = lines.with("WARN").into_iter().filter(|line| !line.contains("datto::skew"));
+    assert_eq!(warnings.collect::<Vec<_>>(), Vec::<String>::new());
+}
+
+/// What no repetition mends is not repeated.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_not_trusted_is_asked_for_once() {
+    let world = World::new();
+    let client = world.client().await;
+    let words = "invalid peer certificate: UnknownIssuer".to_owned();
+    world.script.next(LOGIN, [Err(TransportError::Connect { failure: ConnectFailure::Certificate, words })]);
+    let error = look(&client).await.expect_err("refused");
+    assert!(error.to_string().contains("UnknownIssuer (tries: 1); a gateway that opens TLS"), "{error}");
+    assert_eq!(world.script.count(LOGIN), 1);
 }

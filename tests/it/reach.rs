@@ -1,0 +1,58 @@
+//! An API out of reach: whoever waits reads at once why, and what to look at.
+
+use std::fs::File;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::once::still_world;
+use crate::receiver::free_address;
+use crate::simulated::Simulated;
+use crate::workplace::{Workplace, account, wait_for};
+
+/// An account whose API nobody serves.
+fn away(more: &str) -> (Workplace, String) {
+    let (simulated, address) = (Simulated::start(&still_world()), free_address().to_string());
+    let place = Workplace::new(&simulated, "");
+    place.configure(&format!("{}\n{more}", account("acme", &format!("http://{address}"))));
+    (place, address)
+}
+
+#[test]
+fn fetch_makes_one_attempt_and_says_why() {
+    let (place, address) = away("");
+    let began = Instant::now();
+    let output = place.run(&["fetch", "sites", "-c", "vintner.toml"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let why = format!("cannot reach {address}: no connection: Connection refused (os error 111) (tries: 1)");
+    assert!(text.contains(&why) && text.contains("HTTPS_PROXY is not used"), "{text}");
+    assert_eq!(text.matches("cannot reach").count(), 1, "{text}");
+}
+
+#[test]
+fn a_run_reports_the_first_failed_request_and_status_the_last() {
+    let admin = free_address();
+    let (place, address) = away(&format!("[admin]\nlisten = \"{admin}\"\n"));
+    let began = Instant::now();
+    let mut child = place.command(&["run"]).stderr(File::create(place.path("log")).unwrap()).spawn().unwrap();
+    let warned = wait_for(Duration::from_secs(10), || {
+        let log = std::fs::read_to_string(place.path("log")).unwrap();
+        log.lines().find(|line| line.contains("the API cannot be reached")).map(str::to_owned)
+    });
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    let line: Value = serde_json::from_str(&warned).unwrap();
+    assert_eq!((&line["level"], &line["account"], &line["host"]), (&"WARN".into(), &"acme".into(), &address.into()));
+    let error = line["error"].as_str().unwrap();
+    assert!(error.starts_with("no connection: Connection refused") && line["hint"].is_string(), "{line}");
+    assert!(line["retry_in"].as_str().is_some_and(|text| text.ends_with(" s")), "{line}");
+
+    let report: Value = serde_json::from_slice(&place.run(&["status", "--json"]).stdout).unwrap();
+    let shown = &report["accounts"][0];
+    assert!(shown["problem"].as_str().is_some_and(|problem| problem.contains("Connection refused")), "{shown}");
+    assert!(shown["retry_at"].is_number() && shown["unreachable_since"].is_number(), "{shown}");
+    let human = String::from_utf8(place.run(&["status"]).stdout).unwrap();
+    assert!(human.contains("Connection refused") && human.contains("next try"), "{human}");
+    crate::outage::end(&mut child);
+}
