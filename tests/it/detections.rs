@@ -13,6 +13,7 @@ mod world;
 mod yaml;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -231,12 +232,25 @@ fn detections_say_what_analysts_need() {
             assert!(readme.contains(&format!("`{name}`")), "{name} is not in detections/README.md");
         }
     }
-    for query in &book.queries {
+}
+
+/// What stands in a query and in its definition is the same: class, activity, hours, history.
+#[test]
+fn a_query_and_its_definition_have_the_same_numbers() {
+    for rule in &Book::read().queries {
+        let custom = &rule.head.source["custom"];
+        let hours = custom["outside_hours"].as_object().into_iter();
+        let hours = hours.flat_map(|hours| ["from", "to"].map(|key| hours[key].to_string()));
+        let history = custom["new_value"]["history"].as_str().map(|text| text.trim_end_matches('d').to_owned());
+        let asked = rule.equalities().map(|(_, value)| value.to_string());
+        let numbers: Vec<String> = asked.chain(hours).chain(history).collect();
+        assert!(numbers.len() >= 3, "{numbers:?}");
         for language in ["spl", "kql", "esql"] {
-            let has =
-                |path: &&std::path::PathBuf| path.file_stem().is_some_and(|stem| stem == query.head.name.as_str());
-            let files = yaml::files("detections/queries", language);
-            assert!(files.iter().any(|path| has(&path)), "{}.{language}", query.head.name);
+            let path = format!("detections/queries/{}.{language}", rule.head.name);
+            let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(&path)).unwrap();
+            let found: BTreeSet<&str> = text.split(|c: char| !c.is_ascii_digit()).collect();
+            let missing: Vec<&String> = numbers.iter().filter(|number| !found.contains(number.as_str())).collect();
+            assert!(missing.is_empty(), "{path}: {missing:?}");
         }
     }
 }
