@@ -1,5 +1,6 @@
 //! The activity log: rows with a date, some of which can only be read some time later.
 
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::clock::Millis;
@@ -38,6 +39,7 @@ pub(crate) struct CustomRow {
     pub(crate) category: String,
     pub(crate) action: String,
     pub(crate) details: Option<String>,
+    pub(crate) user: Option<Value>,
     pub(crate) device: Option<usize>,
     pub(crate) site: Option<usize>,
 }

@@ -51,6 +51,10 @@ pub struct Command {
     pub action: Option<String>,
     /// The text of `details` of a new activity row, valid JSON or not.
     pub details: Option<String>,
+    /// `user` of a new activity row, as the row has it; without it a drawn staff member, or of a device's row the system.
+    pub user: Option<Value>,
+    /// `antivirusStatus` that a changed posture has from now on.
+    pub antivirus: Option<String>,
     /// Date of a new activity row in ms, or opening time of a new alert; without it now.
     pub date_ms: Option<i64>,
     /// How long a new activity row cannot be read yet, in ms.
@@ -139,7 +143,10 @@ pub(crate) fn apply(world: &mut World, command: &Command) -> Result<Applied, Com
             let name = name_of(command)?.to_owned();
             with_device(world, command, |device| device.hostname = name)?
         }
-        Act::ChangePosture => with_device(world, command, |device| device.posture += 1)?,
+        Act::ChangePosture => with_device(world, command, |device| match &command.antivirus {
+            Some(status) => device.antivirus = Some(status.clone()),
+            None => device.posture += 1,
+        })?,
         Act::AddDevice => add_device(world, command)?,
         Act::RemoveDevice => with_device(world, command, |device| device.removed = true)?,
         Act::AddSite => add_site(world, command)?,
@@ -208,6 +215,7 @@ fn write(world: &mut World, command: &Command) -> Result<String, CommandError> {
         category: text(&command.category, "account"),
         action: text(&command.action, "login"),
         details: command.details.clone(),
+        user: command.user.clone(),
         device,
         site: named.or_else(|| device.map(|device| world.site_of(device))),
     };

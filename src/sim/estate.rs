@@ -43,6 +43,8 @@ pub(crate) struct Device {
     pub(crate) site: usize,
     /// How often its security posture has changed.
     pub(crate) posture: u64,
+    /// The state of its antivirus, if a test has set it.
+    pub(crate) antivirus: Option<String>,
     /// Removed devices are no longer listed; their alerts stay.
     pub(crate) removed: bool,
     /// What answers have shown of it.
@@ -125,7 +127,19 @@ impl Estate {
         self.device_by_id.insert(id, place);
         let hostname = hostname.map_or(drawn, str::to_owned);
         let ledger = Ledger::default();
-        self.devices.push(Device { number, id, uid, hostname, class, site, posture: 0, removed: false, ledger });
+        let antivirus = None;
+        self.devices.push(Device {
+            number,
+            id,
+            uid,
+            hostname,
+            class,
+            site,
+            posture: 0,
+            antivirus,
+            removed: false,
+            ledger,
+        });
         place
     }
 

@@ -18,6 +18,7 @@ mod commands;
 mod crash;
 mod day;
 mod derived;
+mod detections;
 mod engines;
 mod forms;
 mod inventory;

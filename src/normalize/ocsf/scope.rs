@@ -2,7 +2,7 @@
 
 use super::choice::Text;
 use super::object::device::Device;
-use super::object::identity::Organization;
+use super::object::identity::{Organization, User};
 use super::object::metadata::Tag;
 use crate::inventory::Account;
 use crate::normalize::known::KnownDevice;
@@ -92,6 +92,25 @@ impl<'a> Scope<'a> {
         let entra = known.zip(self.udfs().entra_device_id).and_then(|(known, udf)| known.entra_device_id(udf));
         device.entra_id = entra.map(Text::Borrowed);
         device
+    }
+
+    /// A user of the portal. One that `[lens] api_users` names is a program's.
+    pub(crate) fn portal_user(&self, uid: Option<Text<'a>>, name: Option<Text<'a>>) -> User<'a> {
+        let is_service = name.as_deref().is_some_and(|name| self.is_api_user(&name.to_lowercase()));
+        let user = User::portal(uid, name);
+        if is_service { user.as_service() } else { user }
+    }
+
+    /// The acting user, whose name the record may no longer hold.
+    pub(crate) fn acting_user(&self, uid: Option<Text<'a>>, name: Option<Text<'a>>) -> User<'a> {
+        let user = self.portal_user(uid, name);
+        let is_service = self.acting_users.is_some_and(|names| names.iter().any(|name| self.is_api_user(name)));
+        if is_service { user.as_service() } else { user }
+    }
+
+    /// `name` is in lower case.
+    fn is_api_user(&self, name: &str) -> bool {
+        self.options().lens.api_users.iter().any(|user| user == name)
     }
 
     /// The tag for another site that a record names, if that site belongs to another organization and that one is known.

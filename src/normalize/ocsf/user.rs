@@ -32,7 +32,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         phone_number: fields.take_id("telephone", notes),
         org: Some(scope.msp()),
         account: Some(account),
-        ..User::portal(uid, name)
+        ..scope.portal_user(uid, name)
     };
     let mut observables = Observables::default();
     observables.add_user(&user);

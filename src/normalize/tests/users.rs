@@ -53,6 +53,26 @@ fn nothing_that_must_go_is_in_any_form_of_an_event() {
     }
 }
 
+/// Who vintner logs in as is a program's user, also where the event no longer has the name.
+#[test]
+fn an_api_user_is_a_service_under_every_setting() {
+    let by = |name: &str, users: Users| {
+        let mut row = user_row("account", "login", json!({}));
+        row["user"] = json!({ "id": 9001, "userName": name, "firstName": null, "lastName": null });
+        let mut world = World::msp();
+        world.options.lens = std::sync::Arc::new(crate::normalize::lens::Lens {
+            api_users: vec!["svc-vintner".to_owned()],
+            ..crate::normalize::lens::Lens::shipped()
+        });
+        world.options.users = users;
+        world.activity(row)["user"]["type"].clone()
+    };
+    for users in [Users::Full, Users::Name, hashed()] {
+        assert_eq!(by("SVC-Vintner", users.clone()), "Service", "{users:?}");
+        assert_eq!(by("svc-vintner-2", users.clone()), "User", "{users:?}");
+    }
+}
+
 /// Joins survive: one user has one hash wherever it stands; another key makes other hashes.
 #[test]
 fn one_user_has_one_hash() {

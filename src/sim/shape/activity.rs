@@ -57,11 +57,19 @@ pub(crate) fn row(world: &World, row: &Row) -> Value {
         "site": site.map(|site| json!({"id": site.id, "name": site.name})),
         "deviceId": device.map(|device| device.id),
         "hostname": device.map(|device| &device.hostname),
-        "user": if by_system { Value::Null } else { user },
+        "user": given_user(row).unwrap_or(if by_system { Value::Null } else { user }),
         "details": details_text(world, row, &facts, &mut rng),
         "hasStdOut": category == "job" && chance(&mut rng, 0.4),
         "hasStdErr": category == "job" && chance(&mut rng, 0.1),
     })
+}
+
+/// The user that a test gave the row.
+fn given_user(row: &Row) -> Option<Value> {
+    match &row.subject {
+        Subject::Custom(custom) => custom.user.clone(),
+        Subject::Drawn { .. } | Subject::AlertResolved { .. } | Subject::DeviceMoved { .. } => None,
+    }
 }
 
 /// The device that the row names, if it does.

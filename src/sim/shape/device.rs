@@ -61,7 +61,7 @@ pub(crate) fn device(world: &World, device: &Device) -> Value {
         "deviceClass": device.class.wire(),
         "portalUrl": format!("https://{platform}.centrastage.net/csm/search/devices/{}", device.id),
         "warrantyDate": if chance(&mut rng, 0.7) { Value::Null } else { json!("2027-03-31") },
-        "antivirus": if agent { antivirus(&mut posture) } else { no_agent(&mut rng) },
+        "antivirus": if agent { antivirus(&mut posture, device.antivirus.as_deref()) } else { no_agent(&mut rng) },
         "patchManagement": if agent { patches(&mut posture) } else { no_agent(&mut rng) },
         "softwareStatus": pick(&mut rng, &["Compliant", "Not Compliant", "N/A"]),
         "webRemoteUrl": format!("https://{platform}.centrastage.net/webremote/{PLANTED}-{}", device.uid),
@@ -119,9 +119,11 @@ fn user_fields(number: u64, rng: &mut Rng) -> Value {
     Value::Object(fields)
 }
 
-fn antivirus(posture: &mut Rng) -> Value {
+/// `set`: the state that a test has set.
+fn antivirus(posture: &mut Rng, set: Option<&str>) -> Value {
     let status = ["RunningAndUpToDate", "RunningAndUpToDate", "RunningAndNotUpToDate", "NotRunning", "NotDetected"];
-    json!({"antivirusProduct": "Windows Defender", "antivirusStatus": pick(posture, &status)})
+    let drawn = pick(posture, &status);
+    json!({"antivirusProduct": "Windows Defender", "antivirusStatus": set.unwrap_or(drawn)})
 }
 
 fn patches(posture: &mut Rng) -> Value {

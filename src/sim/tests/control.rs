@@ -59,6 +59,22 @@ async fn events_faults_truth_and_requests_work_over_http() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_row_has_the_user_and_a_device_the_antivirus_state_that_a_test_gives_them() {
+    let client = Client::new(Options::quiet());
+    let devices = client.json("/api/v2/account/devices")["devices"].clone();
+    let device = devices.as_array().unwrap().iter().find(|device| device["antivirus"]["antivirusStatus"].is_string());
+    let uid = device.unwrap()["uid"].as_str().unwrap();
+    let user = json!({"id": 6001, "userName": "sam.lee", "firstName": null, "lastName": null});
+    let commands = json!([
+        {"kind": "write_activity", "entity": "DEVICE", "category": "job", "device": uid, "user": user},
+        {"kind": "change_posture", "device": uid, "antivirus": "NotDetected"},
+    ]);
+    assert_eq!(post(&client, "/sim/events", &commands).0, 200);
+    assert_eq!(client.json("/api/v2/activity-logs")["activities"][0]["user"], user);
+    assert_eq!(client.json(&format!("/api/v2/device/{uid}"))["antivirus"]["antivirusStatus"], "NotDetected");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_quota_and_the_block_can_be_caused() {
     let client = Client::new(Options::quiet());
     post(&client, "/sim/events", &json!({"kind": "set_foreign_rate", "rate": 597}));

@@ -170,7 +170,7 @@ fn take_target<'a>(row: &mut Row<'a>, scope: &Scope<'a>, notes: &mut Notes) -> U
     let uid = row.details.take_id("data.user_id", notes);
     let name = row.details.take_id("data.user_name", notes);
     let name = name.or_else(|| row.details.take_id("data.for_user", notes));
-    let mut user = User::portal(uid, name);
+    let mut user = scope.portal_user(uid, name);
     user.email_addr = check::take_email(&mut row.details, "data.user_email", notes);
     user.org = Some(scope.msp());
     user
@@ -196,8 +196,7 @@ fn drop_list(row: &mut Row<'_>, key: &str, held: usize) {
 /// Who gets the security level Administrator is an administrator from then on.
 fn note_administrator(user: &mut User<'_>, given: &[Text<'_>]) {
     if given.iter().any(|role| role.trim().eq_ignore_ascii_case("administrator")) {
-        let kind = Choice::of(captions::USER, 2);
-        (user.type_id, user.kind) = (Some(kind.id), Some(kind.caption));
+        *user = std::mem::take(user).as_admin();
     }
 }
 

@@ -10,7 +10,7 @@ use crate::normalize::ocsf::choice::{Choice, OTHER, Text};
 use crate::normalize::ocsf::class::{Body, EntityManagement};
 use crate::normalize::ocsf::event::Draft;
 use crate::normalize::ocsf::object::device::Device;
-use crate::normalize::ocsf::object::identity::{Entity, Named, Organization, User};
+use crate::normalize::ocsf::object::identity::{Entity, Named, Organization};
 use crate::normalize::ocsf::object::metadata::Tag;
 use crate::normalize::ocsf::object::observable::{Observables, Pivot};
 use crate::normalize::ocsf::scope::{DeviceNames, Scope};
@@ -218,7 +218,7 @@ fn entity<'a>(row: &mut Row<'a>, scope: &Scope<'a>, category: &Text<'a>, notes: 
     let named = Named { uid: entity.uid.clone(), name: entity.name.clone() };
     if named.uid.is_some() || named.name.is_some() {
         match kind {
-            USER => entity.user = Some(Box::new(User::portal(named.uid, named.name))),
+            USER => entity.user = Some(Box::new(scope.portal_user(named.uid, named.name))),
             GROUP => entity.group = Some(named),
             ORGANIZATION => entity.org = Some(named),
             POLICY => entity.policy = Some(named),

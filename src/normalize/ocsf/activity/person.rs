@@ -45,7 +45,7 @@ impl<'a> Row<'a> {
             (Some(first), Some(last)) => Some(Cow::Owned(format!("{first} {last}"))),
             (first, last) => first.or(last),
         };
-        let mut user = User::portal(uid, name);
+        let mut user = scope.acting_user(uid, name);
         user.full_name = full_name;
         if is_one_person {
             user.email_addr = check::take_email(&mut self.details, "user.email", notes);

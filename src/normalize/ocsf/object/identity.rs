@@ -108,11 +108,30 @@ pub(crate) struct Entity<'a> {
     pub(crate) policy: Option<Named<'a>>,
 }
 
+/// `type_id`s of a user.
+const PERSON: u32 = 1;
+const ADMIN: u32 = 2;
+const SERVICE: u32 = 4;
+
 impl<'a> User<'a> {
-    /// A user of the portal (type 1 User).
+    /// A user of the portal (type User).
     pub(crate) fn portal(uid: Option<Text<'a>>, name: Option<Text<'a>>) -> Self {
-        let kind = Choice::of(captions::USER, 1);
-        Self { uid, name, type_id: Some(kind.id), kind: Some(kind.caption), ..Self::default() }
+        Self { uid, name, ..Self::default() }.of_type(PERSON)
+    }
+
+    /// The same user as an administrator (type Admin).
+    pub(crate) fn as_admin(self) -> Self {
+        self.of_type(ADMIN)
+    }
+
+    /// The same user as a program's (type Service).
+    pub(crate) fn as_service(self) -> Self {
+        self.of_type(SERVICE)
+    }
+
+    fn of_type(self, id: u32) -> Self {
+        let kind = Choice::of(captions::USER, id);
+        Self { type_id: Some(kind.id), kind: Some(kind.caption), ..self }
     }
 }
 
