@@ -2,3 +2,6 @@
 
 pub mod descriptor;
 pub mod log;
+pub(crate) mod plain;
+pub(crate) mod style;
+pub(crate) mod width;

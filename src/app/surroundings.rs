@@ -9,6 +9,7 @@ use crate::app::AppError;
 use crate::app::assemble::http_transport;
 use crate::clock::Clock;
 use crate::datto::Transport;
+use crate::sink::readable::Look;
 
 /// Makes what carries requests to the API; called at each start and reload.
 pub type MakeTransport = Arc<dyn Fn() -> Result<Arc<dyn Transport>, AppError> + Send + Sync>;
@@ -22,6 +23,8 @@ pub struct Surroundings<E> {
     pub clock: Clock,
     /// How the API is reached.
     pub transport: MakeTransport,
+    /// How standard output shows events to people; `None`: as they are.
+    pub look: Option<Look>,
     /// Receivers of a simulation, which take the place of the configured ones.
     #[cfg(test)]
     pub(crate) receivers: Option<crate::app::seams::receiver::Receivers>,
@@ -34,6 +37,7 @@ impl<E> Surroundings<E> {
             environment,
             clock: Clock::system(),
             transport: Arc::new(|| Ok(Arc::new(http_transport()?))),
+            look: None,
             #[cfg(test)]
             receivers: None,
         }

@@ -173,6 +173,7 @@ impl Run {
             environment: Variables,
             clock: self.clock.clone(),
             transport: Arc::new(move || Ok(Arc::clone(&watched))),
+            look: None,
             receivers: Some(self.receivers.clone()),
         };
         let (stop, (hangup, hangups)) = (CancellationToken::new(), watch::channel(0));

@@ -123,13 +123,14 @@ impl<'a> Reading<'a, '_> {
 /// A word of the wire, which is in capitals, as people write it.
 pub(super) fn plain(text: &str) -> String {
     /// Words that the wire runs together.
-    const COMPOUNDS: [(&str, &str); 6] = [
+    const COMPOUNDS: [(&str, &str); 7] = [
         ("uptodate", "up to date"),
         ("startpending", "start pending"),
         ("stoppending", "stop pending"),
         ("pausepending", "pause pending"),
         ("continuepending", "continue pending"),
         ("notrunning", "not running"),
+        ("snmp ", "SNMP "),
     ];
     if text.chars().any(char::is_lowercase) {
         return text.to_owned();
