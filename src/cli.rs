@@ -8,6 +8,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use crate::app::AppError;
 use crate::cli::color::Output;
 use crate::cli::logging::Reader;
+use crate::output::{plain, style};
 
 mod ask;
 mod check;
@@ -19,13 +20,14 @@ mod environment;
 mod explain;
 mod fetch;
 mod forms;
+mod help;
 mod hints;
 mod init;
 mod logging;
+mod man;
 mod normalize;
 mod open;
 mod orgs;
-mod plain;
 mod replay;
 mod run;
 mod schema;
@@ -38,7 +40,7 @@ mod version;
 
 /// Collects security telemetry from Datto RMM and delivers it to a SIEM: everything, once, per customer.
 #[derive(Debug, Parser)]
-#[command(name = "vintner", version, arg_required_else_help = true)]
+#[command(name = "vintner", version, arg_required_else_help = true, styles = help::STYLES, after_help = help::exit_codes())]
 struct Arguments {
     /// Form of the log on stderr; without it: `human` on a terminal, else `json`
     #[arg(long, global = true, value_enum, help_heading = "Output")]
@@ -59,44 +61,63 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Show a simulated MSP: the whole pipeline, events on stdout, no configuration, network or credentials
+    #[command(after_help = help::examples("demo"))]
     Demo(demo::Demo),
     /// Write a commented vintner.toml
+    #[command(after_help = help::examples("init"))]
     Init(init::Init),
     /// Report all problems of the configuration; look at accounts, sinks and the journal if asked
+    #[command(after_help = help::examples("check"))]
     Check(check::Check),
     /// Collect and deliver until told to stop
+    #[command(after_help = help::examples("run"))]
     Run(run::Run),
     /// Fetch one list once, for pipes: no configuration, no journal
+    #[command(after_help = help::examples("fetch"))]
     Fetch(fetch::Fetch),
     /// Turn raw records on stdin into events on stdout: no configuration, no journal, no network
+    #[command(after_help = help::examples("normalize"))]
     Normalize(normalize::Normalize),
     /// Show which site goes to which organization, and why
+    #[command(after_help = help::examples("orgs"))]
     Orgs(orgs::Orgs),
     /// Show what a running vintner is doing, or what the journal says
+    #[command(after_help = help::examples("status"))]
     Status(status::Status),
     /// Show new events of the journal as they come
+    #[command(after_help = help::examples("tail"))]
     Tail(tail::Tail),
     /// Send a part of the journal again to a sink
+    #[command(after_help = help::examples("replay"))]
     Replay(replay::Replay),
     /// Records that could not be delivered
+    #[command(after_help = help::examples("dead-letters"))]
     DeadLetters(dead_letters::DeadLetters),
     /// Compare a Kafka topic with the journal: lost, repeated, foreign, expired
+    #[command(after_help = help::examples("verify"))]
     Verify(verify::Verify),
     /// Show which source field became which event field, by which rule, and what stayed unmapped
+    #[command(after_help = help::examples("explain"))]
     Explain(explain::Explain),
     /// Print the JSON Schema of events, or of the configuration
+    #[command(after_help = help::examples("schema"))]
     Schema(schema::Schema),
     /// Serve the simulated Datto RMM on a loopback port
+    #[command(after_help = help::examples("simulate"))]
     Simulate(simulate::Simulate),
     /// Print a completion script for a shell
+    #[command(after_help = help::examples("completions"))]
     Completions(completions::Completions),
+    /// Print the manual page, or write one for each command
+    #[command(after_help = help::examples("man"))]
+    Man(man::Man),
 }
 
 /// Which configuration a command reads.
 #[derive(Clone, Debug, clap::Args)]
 struct ConfigFile {
-    /// Configuration file [default: VINTNER_CONFIG, else ./vintner.toml, ~/.config/vintner/vintner.toml or /etc/vintner/vintner.toml]
-    #[arg(short, long, value_name = "FILE")]
+    /// Configuration file, or folder of files [default: VINTNER_CONFIG, else ./vintner.toml, ~/.config/vintner/vintner.toml or /etc/vintner/vintner.toml]
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::AnyPath)]
     config: Option<PathBuf>,
 }
 
@@ -109,6 +130,9 @@ pub fn main() -> ExitCode {
 
 fn run() -> ExitCode {
     color::set_from(std::env::args_os());
+    if let Some(answered) = completions::answer() {
+        return answered.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS);
+    }
     let matches = Arguments::command().long_version(version::LONG.as_str()).try_get_matches();
     let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
@@ -154,7 +178,8 @@ impl Command {
             | Self::Explain(_)
             | Self::Normalize(_)
             | Self::Schema(_)
-            | Self::Completions(_) => Reader::Awaited,
+            | Self::Completions(_)
+            | Self::Man(_) => Reader::Awaited,
         }
     }
 }
@@ -177,6 +202,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Schema(command) => command.run(),
         Command::Simulate(command) => on_runtime(command.run()),
         Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     }
 }
 
@@ -200,7 +226,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
     let code = error.downcast_ref::<AppError>().map_or(1, AppError::exit_code);
     if code > 0 {
-        logging::complain(&format!("error: {}", crate::diagnostic::causes::line(error.as_ref())));
+        let word = color::paint(Output::Stderr).paint(style::ERROR, "error:");
+        logging::complain(&format!("{word} {}", crate::diagnostic::causes::line(error.as_ref())));
     }
     ExitCode::from(code)
 }

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod files;
+mod folder;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzz;
 pub mod load;

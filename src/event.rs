@@ -23,6 +23,8 @@ pub struct Pivots {
     pub stream: Stream,
     /// The organization's id (`metadata.tenant_uid`).
     pub tenant_uid: String,
+    /// The organization's name, where one is known.
+    pub tenant_name: Option<String>,
     /// The account's uid.
     pub account_uid: String,
     /// Site uid, where there is one.

@@ -3,3 +3,6 @@
 pub mod bar;
 pub mod descriptor;
 pub mod log;
+pub(crate) mod plain;
+pub(crate) mod style;
+pub(crate) mod width;

@@ -15,6 +15,7 @@ pub mod file;
 pub mod kafka;
 pub mod lines;
 pub mod otlp;
+pub mod readable;
 pub mod stdout;
 
 /// A destination of events, owned by one deliverer.

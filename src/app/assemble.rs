@@ -73,7 +73,8 @@ pub async fn from_config(
         );
     }
     let shared = Shared { journal, clock, metrics, accounts: Accounts::default() };
-    let sinks = planned(&config, &surroundings.environment)?;
+    let mut sinks = planned(&config, &surroundings.environment)?;
+    sinks.iter_mut().for_each(|sink| sink.look = surroundings.look);
     #[cfg(test)]
     let sinks = sinks.into_iter().map(|sink| sink.received_by(surroundings.receivers.clone())).collect();
     let engine = engine(&config, sinks, shared, accounts, admin, control)?;

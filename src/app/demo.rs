@@ -24,6 +24,7 @@ use crate::datto::retry::Patience;
 use crate::journal::sqlite::{Journal, Options as JournalOptions};
 use crate::sim::Sim;
 use crate::sim::world::Options as World;
+use crate::sink::readable::Look;
 use crate::sink::stdout::{OnError, Stdout};
 use crate::sink::{Sink as _, Trouble};
 use crate::telemetry::Metrics;
@@ -43,6 +44,8 @@ pub struct Options {
     pub duration: Duration,
     /// Seed of the world.
     pub seed: u64,
+    /// How events are shown to people; `None`: as they are.
+    pub look: Option<Look>,
 }
 
 /// Runs the demo.
@@ -67,7 +70,7 @@ pub async fn run(options: Options) -> Result<(), AppError> {
     let accounts = accounts(&config, world, &shared).await?;
     let control = Control::take().map_err(|error| AppError::Failed(format!("signals cannot be watched: {error}")))?;
     let mut sinks = planned(&config, &ProcessEnvironment)?;
-    sinks.iter_mut().for_each(|sink| sink.most = options.events);
+    sinks.iter_mut().for_each(|sink| (sink.most, sink.look) = (options.events, options.look));
     let engine = engine(&config, sinks, shared.clone(), accounts, None, &control)?;
     install(&shared.journal, &config, &[]).await?;
     let stop = engine.stop.clone();

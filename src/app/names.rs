@@ -43,7 +43,7 @@ pub fn organization(directory: &Directory, id: &str) -> Result<(), AppError> {
 }
 
 /// Every organization of the mapping, of sites that are organizations of their own, and of records without a site.
-fn organizations(directory: &Directory) -> BTreeSet<String> {
+pub fn organizations(directory: &Directory) -> BTreeSet<String> {
     let policy = directory.policy();
     let mut ids = BTreeSet::new();
     if let Some(rules) = &policy.orgs {

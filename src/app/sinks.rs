@@ -30,6 +30,7 @@ use crate::sink::kafka::at_least_once::AtLeastOnce;
 use crate::sink::kafka::exactly_once::ExactlyOnce;
 use crate::sink::kafka::{MissingTopics, Settings, probe};
 use crate::sink::otlp::OtlpSink;
+use crate::sink::readable::Look;
 use crate::sink::stdout::{OnError, Stdout};
 use crate::sink::{Delivered, Sink, SinkError, TransactionalSink, Trouble};
 use crate::telemetry::Metrics;
@@ -82,6 +83,8 @@ pub struct Planned {
     reserved: Vec<PathBuf>,
     /// How many events a sink on stdout takes before it ends the run; `None`: all.
     pub most: Option<u64>,
+    /// How a sink on stdout shows events to people; `None`: as they are.
+    pub look: Option<Look>,
     /// What all sinks tell alike.
     options: Options,
     /// Receivers of a simulation.
@@ -101,6 +104,7 @@ impl Planned {
             config,
             reserved: Vec::new(),
             most: None,
+            look: None,
             options,
             #[cfg(test)]
             receivers: None,
@@ -171,7 +175,10 @@ impl Planned {
             return receivers.sink(&self.config, &self.reserved);
         }
         Ok(match &self.config.kind {
-            SinkKind::Stdout => AnySink::Stdout(Stdout::new(OnError::Wait)?.closing_after(self.most)),
+            SinkKind::Stdout => {
+                let look = self.look.filter(|_| !self.config.has_format);
+                AnySink::Stdout(Stdout::new(OnError::Wait)?.closing_after(self.most).looking(look))
+            }
             SinkKind::File { path } => AnySink::File(FileSink::new(path.clone(), self.reserved.clone())),
             SinkKind::Kafka(config) => {
                 AnySink::Kafka(Box::new(AtLeastOnce::new(kafka::settings(&self.config, config, journal, clock))?))

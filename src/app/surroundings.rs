@@ -10,6 +10,7 @@ use crate::app::assemble::http_transport;
 use crate::app::progress::Form;
 use crate::clock::Clock;
 use crate::datto::Transport;
+use crate::sink::readable::Look;
 
 /// Makes what carries requests to the API; called at each start and reload.
 pub type MakeTransport = Arc<dyn Fn() -> Result<Arc<dyn Transport>, AppError> + Send + Sync>;
@@ -25,6 +26,8 @@ pub struct Surroundings<E> {
     pub transport: MakeTransport,
     /// Where progress is shown.
     pub progress: Form,
+    /// How standard output shows events to people; `None`: as they are.
+    pub look: Option<Look>,
     /// Receivers of a simulation, which take the place of the configured ones.
     #[cfg(test)]
     pub(crate) receivers: Option<crate::app::seams::receiver::Receivers>,
@@ -38,6 +41,7 @@ impl<E> Surroundings<E> {
             clock: Clock::system(),
             transport: Arc::new(|| Ok(Arc::new(http_transport()?))),
             progress: Form::default(),
+            look: None,
             #[cfg(test)]
             receivers: None,
         }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use clap::ValueEnum;
 
 use crate::cli::environment;
+use crate::output::style::Paint;
 
 /// `--color`, as a number, so that everything that prints can ask for it.
 static CHOICE: AtomicU8 = AtomicU8::new(0);
@@ -64,6 +65,11 @@ pub(crate) fn is_on(output: Output) -> bool {
         Output::Stderr => std::io::stderr().is_terminal(),
     };
     decide(choice, environment::variable, is_terminal)
+}
+
+/// The color of this output.
+pub(crate) fn paint(output: Output) -> Paint {
+    if is_on(output) { Paint::Ansi } else { Paint::None }
 }
 
 fn decide(choice: Color, variable: impl Fn(&str) -> Option<String>, is_terminal: impl Fn() -> bool) -> bool {

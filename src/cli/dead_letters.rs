@@ -1,11 +1,12 @@
 //! `vintner dead-letters list | show | replay | drop`.
 
+use clap_complete::ArgValueCompleter;
 use serde_json::{Value, json};
 
 use crate::app::{AppError, names};
 use crate::cli::open::Purpose;
 use crate::cli::plain::{self, Layout};
-use crate::cli::{ConfigFile, ask, logging, open, table};
+use crate::cli::{ConfigFile, ask, completions, logging, open, table};
 use crate::config::settings::Config;
 use crate::journal::RefusedKind;
 use crate::journal::dead::{DeadFilter, DeadLetter};
@@ -32,7 +33,7 @@ enum DeadLettersCommand {
         #[command(flatten)]
         file: ConfigFile,
         /// Only those of this sink
-        #[arg(long)]
+        #[arg(long, add = ArgValueCompleter::new(completions::sinks))]
         sink: Option<String>,
         /// One JSON object a line, with the record
         #[arg(long)]
@@ -60,7 +61,7 @@ struct Chosen {
     #[arg(required_unless_present = "sink", conflicts_with = "sink")]
     ids: Vec<u64>,
     /// All of this sink
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::sinks))]
     sink: Option<String>,
 }
 

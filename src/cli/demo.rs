@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::app::demo;
+use crate::cli::forms::Shown;
 use crate::config::values;
 
 #[derive(Debug, clap::Args)]
@@ -16,11 +17,19 @@ pub(crate) struct Demo {
     /// Seed of the simulated world: the same seed shows the same world
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        Ok(demo::run(demo::Options { events: self.events, duration: self.duration, seed: self.seed }).await?)
+        Ok(demo::run(demo::Options {
+            events: self.events,
+            duration: self.duration,
+            seed: self.seed,
+            look: self.shown.look(),
+        })
+        .await?)
     }
 }
 

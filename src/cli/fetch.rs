@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use clap_complete::ArgValueCompleter;
+
 use crate::app::fetch::target::Target;
 use crate::app::fetch::{self, What};
 use crate::cli::forms::LineFormat;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, demo, environment, open};
+use crate::cli::{ConfigFile, completions, demo, environment, open};
 use crate::config::load::ProcessEnvironment;
 
 #[derive(Debug, clap::Args)]
@@ -21,7 +23,7 @@ pub(crate) struct Fetch {
     #[arg(long, value_parser = demo::duration)]
     since: Option<Duration>,
     /// Account of the configuration; without it VINTNER_PLATFORM or VINTNER_API_URL, VINTNER_API_KEY and VINTNER_API_SECRET
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::accounts))]
     account: Option<String>,
     #[command(flatten)]
     file: ConfigFile,

@@ -1,7 +1,11 @@
 //! What several commands name alike: kinds of records, and forms of lines.
 
+use std::io::IsTerminal as _;
+
 use crate::app::fetch::What;
+use crate::cli::color::{self, Output};
 use crate::normalize::Format;
+use crate::sink::readable::{Columns, Look};
 
 /// What a record is that Datto RMM sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -41,4 +45,29 @@ impl From<LineFormat> for Format {
             LineFormat::Raw => Self::Raw,
         }
     }
+}
+
+/// How events are shown on standard output.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Shown {
+    /// Print events as JSON on a terminal too
+    #[arg(long, conflicts_with = "wide", help_heading = "Output")]
+    json: bool,
+    /// Print all columns at full length, however wide the terminal is
+    #[arg(long, help_heading = "Output")]
+    wide: bool,
+}
+
+impl Shown {
+    /// The look of lines for people; `None`: events as they are, which is what programs read.
+    pub(crate) fn look(self) -> Option<Look> {
+        let is_for_people = std::io::stdout().is_terminal() || self.wide;
+        (is_for_people && !self.json).then(|| look(self.wide))
+    }
+}
+
+/// The look of lines for people.
+pub(crate) fn look(is_wide: bool) -> Look {
+    let columns = if is_wide { Columns::Wide } else { Columns::Terminal };
+    Look { columns, paint: color::paint(Output::Stdout) }
 }

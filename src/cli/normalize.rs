@@ -2,12 +2,14 @@
 
 use std::num::NonZeroUsize;
 
+use clap_complete::ArgValueCompleter;
+
 use crate::app::pipe::line::Mapper;
 use crate::app::pipe::{self, Totals};
 use crate::app::{AppError, assemble, explain};
 use crate::cli::forms::{Kind, LineFormat};
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, Reported, logging, open};
+use crate::cli::{ConfigFile, Reported, completions, logging, open};
 use crate::config::load::ProcessEnvironment;
 use crate::normalize::Options;
 use crate::output::descriptor::Descriptor;
@@ -27,7 +29,7 @@ pub(crate) struct Normalize {
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
     /// Account of the configuration; not needed if it has only one
-    #[arg(long, value_name = "NAME", requires = "config")]
+    #[arg(long, value_name = "NAME", requires = "config", add = ArgValueCompleter::new(completions::accounts))]
     account: Option<String>,
     #[command(flatten)]
     file: ConfigFile,

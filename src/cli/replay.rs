@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use clap_complete::ArgValueCompleter;
+
 use crate::app::names;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, ask, open};
+use crate::cli::{ConfigFile, ask, completions, open};
 use crate::clock::{Clock, Millis};
 use crate::config::values;
 use crate::journal::requests::Request;
@@ -14,10 +16,10 @@ pub(crate) struct Replay {
     #[command(flatten)]
     file: ConfigFile,
     /// The sink that gets the records again
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::sinks))]
     sink: String,
     /// Only records of this organization, by the mapping in force
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::organizations))]
     org: Option<String>,
     /// Only records taken in at this time or later: an RFC 3339 time, or how long ago, e.g. `24h`
     #[arg(long, value_parser = moment)]

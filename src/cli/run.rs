@@ -2,12 +2,15 @@
 
 use std::io::IsTerminal;
 
+use clap_complete::ArgValueCompleter;
+
 use crate::app::progress::Form;
 use crate::app::running::Running;
 use crate::app::surroundings::Surroundings;
 use crate::cli::color::{self, Output};
+use crate::cli::forms::Shown;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open};
+use crate::cli::{ConfigFile, completions, open};
 use crate::config::load::ProcessEnvironment;
 use crate::config::settings::{Config, SinkKind};
 use crate::output::descriptor::Descriptor;
@@ -28,18 +31,21 @@ pub(crate) struct Run {
     #[arg(long)]
     once: bool,
     /// Let records that name no site of this account go to the `user_activity_org` that is configured now, though data exists
-    #[arg(long, value_name = "ACCOUNT")]
+    #[arg(long, value_name = "ACCOUNT", add = ArgValueCompleter::new(completions::accounts))]
     accept_user_activity_org: Vec<String>,
     /// This machine's clock is right: go by it where the API's is a day or more away or unknown, for this run
     #[arg(long)]
     accept_clock: bool,
+    #[command(flatten)]
+    shown: Shown,
 }
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let (file, loaded) = open::loaded(&self.file, Purpose::Act)?;
         let (config, environment) = (loaded.config, ProcessEnvironment);
-        let surroundings = Surroundings { progress: progress(&config), ..Surroundings::of_process(environment) };
+        let (progress, look) = (progress(&config), self.shown.look());
+        let surroundings = Surroundings { progress, look, ..Surroundings::of_process(environment) };
         let running = Running {
             file,
             config,

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use clap_complete::ArgValueCompleter;
 use tokio::io::Interest;
 use tokio::net::unix::pipe;
 
@@ -11,17 +12,18 @@ use crate::app::assemble::event_options;
 use crate::app::stop::Signals;
 use crate::app::tail::{Begin, BrokenToo, Shown, Step, Tail as Reader, Wanted, What};
 use crate::app::{AppError, names};
-use crate::cli::color::{self, Output};
+use crate::cli::forms::look;
 use crate::cli::open::Purpose;
 use crate::cli::replay::{Moment, moment};
-use crate::cli::tail::line::{Color, human, one_line, raw};
-use crate::cli::{ConfigFile, logging, open, table};
+use crate::cli::tail::line::{human, one_line, raw};
+use crate::cli::{ConfigFile, completions, logging, open, table};
 use crate::clock::Clock;
 use crate::config::load::ProcessEnvironment;
 use crate::deliver::route::Route;
 use crate::journal::tail::HeldToo;
 use crate::normalize::Options;
 use crate::record::Stream;
+use crate::sink::readable::Look;
 
 mod line;
 
@@ -35,7 +37,7 @@ pub(crate) struct Tail {
     #[command(flatten)]
     file: ConfigFile,
     /// Only events of this organization, by the mapping in force
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", add = ArgValueCompleter::new(completions::organizations))]
     org: Option<String>,
     /// Only events of this severity or a higher one (events of unknown severity pass)
     #[arg(long, value_enum)]
@@ -44,7 +46,7 @@ pub(crate) struct Tail {
     #[arg(long, value_parser = stream)]
     stream: Vec<Stream>,
     /// Only this account, by its name in the configuration
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCompleter::new(completions::accounts))]
     account: Option<String>,
     /// Begin with the last N that are shown [default: 10]
     #[arg(short = 'n', long, value_name = "N", conflicts_with = "since")]
@@ -58,6 +60,9 @@ pub(crate) struct Tail {
     /// Also show records that are held since no organization claims their site
     #[arg(long, conflicts_with_all = ["org", "json"])]
     held: bool,
+    /// Print all columns at full length, however wide the terminal is
+    #[arg(long, conflicts_with_all = ["json", "raw"])]
+    wide: bool,
     /// Print each event as the JSON that a sink gets, one a line
     #[arg(long, conflicts_with = "raw")]
     json: bool,
@@ -80,7 +85,7 @@ enum Severity {
 /// What is printed of each record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    Human(Color),
+    Human(Look),
     Json,
     Raw,
 }
@@ -134,12 +139,10 @@ impl Tail {
     }
 
     fn form(&self) -> Form {
-        let has_colour = color::is_on(Output::Stdout);
         match (self.json, self.raw) {
             (true, _) => Form::Json,
             (_, true) => Form::Raw,
-            _ if has_colour => Form::Human(Color::Ansi),
-            _ => Form::Human(Color::None),
+            _ => Form::Human(look(self.wide)),
         }
     }
 
@@ -167,7 +170,7 @@ impl Tail {
 
 fn line(shown: &Shown, form: Form, options: &Options) -> Option<String> {
     let text = match (form, &shown.what) {
-        (Form::Human(color), _) => human(shown, color),
+        (Form::Human(look), _) => human(shown, look),
         (Form::Raw, _) => raw(shown, options)?,
         (Form::Json, What::Event(event)) => one_line(&event.json),
         (Form::Json, What::Broken(_) | What::Held(_)) => return None,

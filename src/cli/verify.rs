@@ -1,9 +1,11 @@
 //! `vintner verify`: compares a Kafka topic with the journal.
 
+use clap_complete::ArgValueCompleter;
+
 use crate::app::verify::{Verified, verify};
 use crate::app::{AppError, names};
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, completions, open, table};
 use crate::config::settings::{Config, SinkConfig, SinkKind};
 
 #[derive(Debug, clap::Args)]
@@ -11,7 +13,7 @@ pub(crate) struct Verify {
     #[command(flatten)]
     file: ConfigFile,
     /// The Kafka sink; not needed if there is only one
-    #[arg(long)]
+    #[arg(long, add = ArgValueCompleter::new(completions::sinks))]
     sink: Option<String>,
     /// A topic that the sink wrote to before its `topic` was changed; may be given several times
     #[arg(long = "topic", value_name = "NAME")]

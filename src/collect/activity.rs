@@ -152,6 +152,7 @@ impl ActivityStream {
         let rows = records.iter().map(|dated| (dated.record.envelope.native_id.clone(), dated.dated)).collect();
         // What happened before the first start's cut is not told, though a margin reads it.
         records.retain(|dated: &DatedRecord| dated.dated >= self.cut);
+        records.sort_by_key(|dated| if dated.dated == UNDATED { received_at } else { dated.dated });
         let records = self.with_derived(records).await?;
         let sites: Vec<&SiteRef> = records.iter().map(|dated| &dated.record.envelope.site).collect();
         self.source.know_sites(&sites).await?;

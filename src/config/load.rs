@@ -16,7 +16,7 @@ use crate::config::read::{Section, lens, orgs, root};
 use crate::config::secrets::Environment;
 use crate::config::settings::kafka::TlsConfig;
 use crate::config::settings::{Config, SinkConfig, SinkKind};
-use crate::config::{check, files, raw, text};
+use crate::config::{check, files, folder, raw, text};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::org::directory::Directory;
 
@@ -56,21 +56,47 @@ pub fn find(given: Option<&Path>, user: Option<&Path>) -> Result<PathBuf, Box<Di
     })
 }
 
-/// Reads and checks the configuration. On failure: everything that is wrong or odd, in the order of the files.
+/// Reads and checks the configuration: a file, or a folder of them. On failure: everything that is wrong or odd, in the order of the
+/// files.
 pub fn load(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
     examine(path).and_then(accepted)
 }
 
-/// Checks a configuration that is already read; `path` is what problems name and what other files are relative to.
-pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
-    examine_text(path, text).and_then(accepted)
+/// Like [`load`], but gives a configuration with errors too, so that secrets, certificates and files can be looked at as well. Fails
+/// only if a file cannot be read as TOML.
+pub fn examine(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
+    let paths = if path.is_dir() { of_folder(path)? } else { vec![path.to_owned()] };
+    let read = |path: PathBuf| {
+        let name = path.display().to_string();
+        read_text(&path, &name).map(|text| (name, text))
+    };
+    let (mut files, mut unread) = (Vec::new(), Vec::new());
+    for file in paths.into_iter().map(read) {
+        match file {
+            Ok(file) => files.push(file),
+            Err(diagnostic) => unread.push(*diagnostic),
+        }
+    }
+    if !unread.is_empty() {
+        return Err(unread);
+    }
+    let base = if path.is_dir() { path } else { path.parent().unwrap_or(Path::new("")) };
+    from_files(base, &files)
 }
 
-/// Like [`load`], but gives a configuration with errors too, so that secrets, certificates and files can be looked at as well. Fails
-/// only if the file cannot be read as TOML.
-pub fn examine(path: &Path) -> Result<Loaded, Vec<Diagnostic>> {
-    let text = read_text(path, &path.display().to_string()).map_err(|diagnostic| vec![*diagnostic])?;
-    examine_text(path, &text)
+/// The files of a folder.
+fn of_folder(folder: &Path) -> Result<Vec<PathBuf>, Vec<Diagnostic>> {
+    let name = folder.display().to_string();
+    let failed = |message: &str, hint| vec![Diagnostic::of_file(&name, message, hint)];
+    let files = folder::files(folder).map_err(|error| failed(&format!("cannot be read: {error}"), None))?;
+    let hint = "every file of the folder that ends in .toml is a part of the configuration";
+    if files.is_empty() { Err(failed("no file in this folder ends in .toml", Some(hint))) } else { Ok(files) }
+}
+
+/// Checks a configuration that is already read; `path` is what problems name and what other files are relative to.
+pub fn from_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+    from_files(path.parent().unwrap_or(Path::new("")), &[(path.display().to_string(), text.to_owned())])
+        .and_then(accepted)
 }
 
 fn accepted(loaded: Loaded) -> Result<Loaded, Vec<Diagnostic>> {
@@ -82,19 +108,19 @@ pub fn has_errors(found: &[Diagnostic]) -> bool {
     found.iter().any(|problem| problem.severity == Severity::Error)
 }
 
-fn examine_text(path: &Path, text: &str) -> Result<Loaded, Vec<Diagnostic>> {
+/// Checks a configuration of files with these names and texts; what they name is relative to `base`.
+fn from_files(base: &Path, files: &[(String, String)]) -> Result<Loaded, Vec<Diagnostic>> {
     let problems = Problems::default();
-    let name = path.display().to_string();
-    let (_, table) = parse(&problems, &name, text)?;
+    let table = merged(files, &problems)?;
     let root = Section::new(&problems, String::new(), At::new(0, 0..0), &table);
     // Problems of the other files; what depends on a file that cannot be read is not judged.
     let mut others = Vec::new();
     let mut kept = |found: Vec<Diagnostic>| others.extend(found);
     let mapping_file = orgs::file(&root);
     let mapping_text =
-        mapping_file.as_ref().and_then(|file| read_mapping(path, file, &problems).map_err(&mut kept).ok());
+        mapping_file.as_ref().and_then(|file| read_mapping(base, file, &problems).map_err(&mut kept).ok());
     let lens_text =
-        lens::file(&root).and_then(|file| read_beside(path, &file, "lens.file", &problems).map_err(&mut kept).ok());
+        lens::file(&root).and_then(|file| read_beside(base, &file, "lens.file", &problems).map_err(&mut kept).ok());
     let mapping_table = mapping_text.as_ref().and_then(|file| file.table(&problems).map_err(&mut kept).ok());
     let lacks_mapping = mapping_file.is_some() && mapping_table.is_none();
     let mapping =
@@ -222,18 +248,18 @@ impl MappingFile {
 }
 
 /// The mapping file, beside the configuration unless its path is absolute.
-fn read_mapping(config: &Path, file: &str, problems: &Problems) -> Result<MappingFile, Vec<Diagnostic>> {
+fn read_mapping(base: &Path, file: &str, problems: &Problems) -> Result<MappingFile, Vec<Diagnostic>> {
     let Some(form) = Form::of(Path::new(file)) else {
         let hint = "TOML has the tables of [orgs]; CSV and JSON have a row for each site".to_owned();
         problems.error_at("orgs.file", "a mapping file ends in .toml, .csv or .json", Some(hint));
         return Err(problems.take());
     };
-    read_beside(config, file, "orgs.file", problems).map(|(name, text)| MappingFile { name, text, form })
+    read_beside(base, file, "orgs.file", problems).map(|(name, text)| MappingFile { name, text, form })
 }
 
 /// A file that the configuration names, beside it unless its path is absolute: its name for messages and its text.
-fn read_beside(config: &Path, file: &str, key: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
-    let path = config.parent().unwrap_or(Path::new("")).join(file);
+fn read_beside(base: &Path, file: &str, key: &str, problems: &Problems) -> Result<(String, String), Vec<Diagnostic>> {
+    let path = base.join(file);
     let name = path.display().to_string();
     let read = read_text(&path, &name).map(|text| (name, text));
     read.map_err(|diagnostic| {
@@ -284,12 +310,34 @@ fn foreign_language(name: &str, text: &str) -> Option<&'static str> {
     }
 }
 
+/// One table of all files.
+fn merged<'a>(files: &'a [(String, String)], problems: &Problems) -> Result<DeTable<'a>, Vec<Diagnostic>> {
+    let (mut table, mut broken) = (DeTable::new(), Vec::new());
+    for (name, text) in files {
+        let (file, begin) = problems.append(name, text);
+        match parse_opened(problems, file, name, text) {
+            Ok(more) => folder::merge(&mut table, folder::moved(more, begin), "", problems),
+            Err(found) => broken.extend(found),
+        }
+    }
+    if broken.is_empty() { Ok(table) } else { Err(broken) }
+}
+
 /// Parses a text, and gives its number among the files; its syntax errors are told, but nothing else of a file that has one.
 fn parse<'a>(problems: &Problems, name: &str, text: &'a str) -> Result<(usize, DeTable<'a>), Vec<Diagnostic>> {
     let file = problems.open(name, text);
+    Ok((file, parse_opened(problems, file, name, text)?))
+}
+
+fn parse_opened<'a>(
+    problems: &Problems,
+    file: usize,
+    name: &str,
+    text: &'a str,
+) -> Result<DeTable<'a>, Vec<Diagnostic>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
-        return Ok((file, table.into_inner()));
+        return Ok(table.into_inner());
     }
     if let Some(language) = foreign_language(name, text) {
         let message = format!("this is {language}, and the file must be TOML");

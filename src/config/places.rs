@@ -35,6 +35,8 @@ struct Problem {
 #[derive(Debug, Default)]
 pub(crate) struct Problems {
     files: RefCell<Vec<(String, Source)>>,
+    /// Where each file of a folder begins in the one table that is made of them; see [`Problems::append`].
+    begins: RefCell<Vec<usize>>,
     places: RefCell<BTreeMap<String, At>>,
     found: RefCell<Vec<Problem>>,
 }
@@ -51,6 +53,26 @@ impl Problems {
         let mut files = self.files.borrow_mut();
         files.push((name.to_owned(), Source::new(text.to_owned())));
         files.len().saturating_sub(1)
+    }
+
+    /// Adds a file of a folder, whose ranges follow those of the files before it: in [`At`] they all count as file 0. Returns its
+    /// index, and where its ranges begin.
+    pub(crate) fn append(&self, name: &str, text: &str) -> (usize, usize) {
+        let begin = self.files.borrow().iter().map(|(_, source)| source.text().len().saturating_add(1)).sum();
+        self.begins.borrow_mut().push(begin);
+        (self.open(name, text), begin)
+    }
+
+    /// The same range in the file that it lies in.
+    fn resolved(&self, at: &At) -> At {
+        let begins = self.begins.borrow();
+        let file = begins.partition_point(|begin| *begin <= at.start).saturating_sub(1);
+        match begins.get(file) {
+            Some(begin) if at.file == 0 => {
+                At { file, start: at.start.saturating_sub(*begin), end: at.end.saturating_sub(*begin) }
+            }
+            Some(_) | None => at.clone(),
+        }
     }
 
     /// Remembers where a key stands, by its path.
@@ -73,6 +95,7 @@ impl Problems {
 
     /// Never shows this range.
     pub(crate) fn mask(&self, at: &At) {
+        let at = self.resolved(at);
         if let Some((_, source)) = self.files.borrow_mut().get_mut(at.file) {
             source.mask(at.start..at.end);
         }
@@ -109,7 +132,7 @@ impl Problems {
 
     /// `file:line:column` of a range.
     pub(crate) fn place_of(&self, at: &At) -> String {
-        let files = self.files.borrow();
+        let (files, at) = (self.files.borrow(), self.resolved(at));
         let Some((name, source)) = files.get(at.file) else { return String::new() };
         let (line, column) = source.line_and_column(at.start);
         format!("{name}:{line}:{column}")
@@ -118,6 +141,7 @@ impl Problems {
     /// Everything found so far, in the order of the files, each once; later problems start anew.
     pub(crate) fn take(&self) -> Vec<Diagnostic> {
         let mut found = self.found.take();
+        found.iter_mut().for_each(|problem| problem.at = problem.at.as_ref().map(|at| self.resolved(at)));
         found.sort_by(|a, b| a.at.cmp(&b.at));
         let mut told = HashSet::new();
         found.retain(|problem| told.insert((problem.at.clone(), problem.message.clone())));

@@ -169,6 +169,8 @@ pub struct SinkConfig {
     pub kind: SinkKind,
     /// Form of the events.
     pub format: Format,
+    /// Whether the configuration names the form: then a terminal is shown it too.
+    pub has_format: bool,
     /// Which events carry the source text.
     pub raw_data: RawData,
     /// Where a sink that the journal never saw starts.

@@ -10,6 +10,7 @@ use crate::diagnostic::Diagnostic;
 
 mod bad_files;
 mod examples;
+mod folder;
 mod mapping;
 mod otlp_headers;
 mod schema;

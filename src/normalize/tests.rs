@@ -9,6 +9,7 @@ mod inventory;
 mod judge;
 mod lens;
 mod listed;
+mod messages;
 mod options;
 mod pairs;
 mod property;

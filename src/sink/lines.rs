@@ -49,6 +49,7 @@ pub(crate) mod tests {
         let pivots = Pivots {
             stream: Stream::Alerts,
             tenant_uid: "org".into(),
+            tenant_name: None,
             account_uid: "ab1".into(),
             site_uid: None,
             device_uid: None,

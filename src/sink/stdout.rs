@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::event::Event;
 use crate::output::descriptor::{Descriptor, Writable};
 use crate::sink::lines::Lines;
+use crate::sink::readable::{self, Look};
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 
 mod owner;
@@ -34,6 +35,8 @@ pub struct Stdout {
     on_error: OnError,
     /// How many events it still takes; `None`: all.
     most: Option<u64>,
+    /// How events are shown to people; `None`: as they are.
+    look: Option<Look>,
 }
 
 impl Stdout {
@@ -45,18 +48,18 @@ impl Stdout {
             None => Owner::start(Descriptor::stdout()?)?,
         };
         *owner = Some(running.clone());
-        Ok(Self { owner: running, on_error, most: None })
+        Ok(Self { owner: running, on_error, most: None, look: None })
     }
 
     /// A sink on `writer`, with an owner of its own.
     pub fn on(writer: impl Writable + Send + 'static) -> std::io::Result<Self> {
-        Ok(Self { owner: Owner::start(writer)?, on_error: OnError::Wait, most: None })
+        Ok(Self { owner: Owner::start(writer)?, on_error: OnError::Wait, most: None, look: None })
     }
 
     /// Another sink on the same writer, as [`Stdout::new`] makes one: its lines queue behind those of this one.
     #[cfg(test)]
     pub(crate) fn beside(&self) -> Self {
-        Self { owner: self.owner.clone(), on_error: self.on_error, most: None }
+        Self { owner: self.owner.clone(), on_error: self.on_error, most: None, look: self.look }
     }
 
     /// The same sink, which takes `most` events and then says that it is closed.
@@ -64,13 +67,20 @@ impl Stdout {
     pub fn closing_after(self, most: Option<u64>) -> Self {
         Self { most, ..self }
     }
+
+    /// The same sink, which prints events as lines for people.
+    #[must_use]
+    pub fn looking(self, look: Option<Look>) -> Self {
+        Self { look, ..self }
+    }
 }
 
 impl Sink for Stdout {
     async fn deliver(&mut self, events: &[Event]) -> Result<Delivered, SinkError> {
         let most = self.most.map_or(usize::MAX, |most| usize::try_from(most).unwrap_or(usize::MAX));
         let events = events.get(..most).unwrap_or(events);
-        let written = self.owner.write(Batch { lines: Lines::encode(events), on_error: self.on_error }).await;
+        let lines = self.look.map_or_else(|| Lines::encode(events), |look| readable::lines(events, look));
+        let written = self.owner.write(Batch { lines, on_error: self.on_error }).await;
         let accepted = match written {
             Ok(()) => events.len(),
             Err(failed) if failed.error.kind() == ErrorKind::BrokenPipe => {

@@ -305,3 +305,46 @@ fn status_counts_what_waits_for_a_sink_that_was_never_used() {
     assert!(backlog("all") >= delivered as u64, "{report}");
     assert_eq!(backlog("later"), 0);
 }
+
+#[test]
+fn completions_know_the_names_of_the_configuration() {
+    let simulated = Simulated::start(&json!({"sites": 1, "devices": 1}));
+    let place =
+        Workplace::new(&simulated, "[sinks.file.archive]\npath = \"out\"\n[orgs.list.contoso]\nsites = [\"A\"]\n");
+    let candidates = |words: &[&str]| {
+        let mut command = place.command(&["--", "vintner"]);
+        let output = command.args(words).env("VINTNER_COMPLETE", "fish").output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(candidates(&["replay", "--sink", ""]), ["console", "archive"], "in the order of the file");
+    assert_eq!(candidates(&["replay", "--sink", "a"]), ["archive"]);
+    assert_eq!(candidates(&["tail", "--account", ""]), ["acme"]);
+    assert_eq!(candidates(&["tail", "--org", ""]), ["contoso", "msp"]);
+    std::fs::rename(place.path("vintner.toml"), place.path("other.toml")).unwrap();
+    assert!(candidates(&["replay", "--sink", "a"]).is_empty());
+    assert_eq!(candidates(&["replay", "-c", "other.toml", "--sink", "a"]), ["archive"]);
+    assert!(candidates(&["ver"]).iter().any(|candidate| candidate.starts_with("verify")));
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = place.run(&["completions", shell]);
+        let script = String::from_utf8(script.stdout).unwrap();
+        assert!(script.contains("VINTNER_COMPLETE"), "{shell}: {script}");
+    }
+}
+
+#[test]
+fn manual_pages_are_written_for_every_command() {
+    let simulated = Simulated::start(&json!({"sites": 1, "devices": 1}));
+    let place = Workplace::new(&simulated, "");
+    let page = place.run(&["man"]);
+    let page = String::from_utf8(page.stdout).unwrap();
+    assert!(page.contains(".TH vintner 1") && page.contains("Exit codes") && !page.contains('\u{1b}'), "{page}");
+    assert_eq!(place.run(&["man", "pages"]).status.code(), Some(0));
+    for name in ["vintner", "vintner-run", "vintner-orgs-list", "vintner-dead-letters"] {
+        let page = std::fs::read_to_string(place.path("pages").join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH {name} 1")), "{page}");
+    }
+    let run = std::fs::read_to_string(place.path("pages").join("vintner-run.1")).unwrap();
+    assert!(run.contains("Examples") && run.contains("collect and deliver until"), "{run}");
+    std::fs::write(place.path("file"), "").unwrap();
+    assert_eq!(place.run(&["man", "file"]).status.code(), Some(1), "a file is no folder");
+}

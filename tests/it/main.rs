@@ -41,5 +41,7 @@ mod simulated;
 mod streams;
 mod sweep;
 mod tail;
+mod terminal;
+mod transcript;
 mod user_rows;
 mod workplace;

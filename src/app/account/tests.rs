@@ -217,3 +217,22 @@ async fn an_account_that_may_not_be_read_is_asked_for_hourly_and_reported() {
     assert_eq!(fixture.unready().await, Vec::<String>::new());
     fixture.end().await;
 }
+
+/// The lists of the API begin with the newest.
+#[tokio::test(start_paused = true)]
+async fn the_records_of_a_page_are_oldest_first() {
+    let mut fixture = Fixture::new("acme", world(816), "").await;
+    fixture.start();
+    tokio::time::sleep(MINUTE).await;
+    fixture.end().await;
+    let records = fixture.records().await;
+    let times = |path: &str, key: &str| -> Vec<f64> {
+        let of_list = records.iter().filter(|record| record.envelope.path == path);
+        let source = of_list.map(|record| serde_json::from_str::<serde_json::Value>(record.source.get()).unwrap());
+        source.map(|source| source[key].as_f64().unwrap_or_default()).collect()
+    };
+    for (path, key) in [("/v2/account/alerts/open", "timestamp"), ("/v2/activity-logs", "date")] {
+        let times = times(path, key);
+        assert!(times.len() > 4 && times.is_sorted(), "{path}: {times:?}");
+    }
+}

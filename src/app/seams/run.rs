@@ -175,6 +175,7 @@ impl Run {
             clock: self.clock.clone(),
             transport: Arc::new(move || Ok(Arc::clone(&watched))),
             progress: Form::default(),
+            look: None,
             receivers: Some(self.receivers.clone()),
         };
         let (stop, (hangup, hangups)) = (CancellationToken::new(), watch::channel(0));

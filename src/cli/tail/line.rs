@@ -3,43 +3,17 @@
 
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::app::tail::{Shown, What};
-use crate::cli::plain::{self, Layout, escaped};
-use crate::clock::Millis;
-use crate::event::Event;
+use crate::cli::plain::{self, Layout};
 use crate::normalize::Options;
 use crate::normalize::json::decodable;
 use crate::normalize::redact::strip_keeping;
 use crate::normalize::udf::NO_UDFS;
 use crate::record::Envelope;
-
-/// No message is longer, in characters: one line is for reading.
-const MAX_MESSAGE: usize = 300;
-/// As wide as the longest severity, `Informational`.
-const SEVERITY_WIDTH: usize = 13;
-
-/// Whether lines have colors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Color {
-    /// By escape sequences of a terminal.
-    Ansi,
-    /// None.
-    None,
-}
-
-/// What of an event a line shows besides its pivots.
-#[derive(Deserialize)]
-struct Words {
-    #[serde(default)]
-    message: String,
-    #[serde(default)]
-    severity: String,
-    #[serde(default)]
-    class_name: String,
-}
+use crate::sink::readable::{self, Cells, Columns, Look, MAX_MESSAGE};
 
 /// A record as `--raw` prints it. Times are milliseconds since 1970.
 #[derive(Serialize)]
@@ -59,14 +33,12 @@ struct RawLine<'a> {
     source: Cow<'a, RawValue>,
 }
 
-/// The line for people: time, severity, organization, account, what, message.
-pub(super) fn human(shown: &Shown, color: Color) -> String {
-    let envelope = &shown.record.envelope;
-    let account = escaped(&shown.account);
+/// The line for people: time, severity, organization, message; and account, class and activity where there is room.
+pub(super) fn human(shown: &Shown, look: Look) -> String {
     match &shown.what {
-        What::Event(event) => of_event(event, &account, color),
-        What::Held(why) => without_event(envelope, "(held)", &account, why),
-        What::Broken(why) => without_event(envelope, "(no event)", &account, why),
+        What::Event(event) => readable::line(event, &shown.account, look),
+        What::Held(why) => without_event(shown, "(held)", why, look),
+        What::Broken(why) => without_event(shown, "(no event)", why, look),
     }
 }
 
@@ -98,33 +70,23 @@ pub(super) fn one_line(json: &str) -> String {
     plain::json(json, Layout::OneLine)
 }
 
-fn of_event(event: &Event, account: &str, color: Color) -> String {
-    let words = serde_json::from_str(&event.json);
-    let words: Words =
-        words.unwrap_or_else(|_| Words { message: String::new(), severity: String::new(), class_name: String::new() });
-    let pivots = &event.pivots;
-    let severity = format!("{:SEVERITY_WIDTH$}", escaped(&words.severity));
-    let severity = match (color, pivots.severity_id) {
-        (Color::Ansi, 5 | 6) => format!("\u{1b}[1;31m{severity}\u{1b}[0m"),
-        (Color::Ansi, 4) => format!("\u{1b}[31m{severity}\u{1b}[0m"),
-        (Color::Ansi, 3) => format!("\u{1b}[33m{severity}\u{1b}[0m"),
-        (Color::Ansi, 2) => format!("\u{1b}[36m{severity}\u{1b}[0m"),
-        _ => severity,
-    };
-    let (time, tenant) = (pivots.time.to_rfc3339_seconds(), escaped(&pivots.tenant_uid));
-    let what = format!("{}/{}", escaped(&words.class_name), escaped(&pivots.activity_name));
-    format!("{time}  {severity}  {tenant}  {account}  {what}  {}", escaped(&cropped(&words.message)))
-        .trim_end()
-        .to_owned()
-}
-
 /// A record that has no event: when it was taken in, what it is, whose it would be, and why.
-fn without_event(envelope: &Envelope, word: &str, account: &str, why: &str) -> String {
-    let Envelope { received_at, kind, native_id, site, .. } = envelope;
-    let time = Millis(received_at.0).to_rfc3339_seconds();
-    let (id, why) = (escaped(&cropped(native_id)), escaped(&cropped(why)));
-    let site = escaped(&cropped(&site.to_string()));
-    format!("{time}  {:SEVERITY_WIDTH$}  {word}  {account}  {kind} {id}  {site}: {why}", "-")
+fn without_event(shown: &Shown, word: &str, why: &str, look: Look) -> String {
+    let Envelope { received_at, kind, native_id, site, .. } = &shown.record.envelope;
+    let (id, site, why) = (cropped(native_id), cropped(&site.to_string()), cropped(why));
+    let (what, message) = match look.columns {
+        Columns::Wide => (format!("{kind} {id}"), format!("{site}: {why}")),
+        Columns::Terminal | Columns::Narrow(_) => (String::new(), format!("{kind} {id} of {site}: {why}")),
+    };
+    look.line(&Cells {
+        time: *received_at,
+        severity_id: 0,
+        severity: "-",
+        organization: word,
+        account: &shown.account,
+        what: &what,
+        message: &message,
+    })
 }
 
 fn cropped(text: &str) -> String {
@@ -137,10 +99,15 @@ mod tests {
 
     use super::*;
     use crate::cli::plain::is_hostile;
-    use crate::event::Pivots;
+    use crate::clock::Millis;
+    use crate::event::{Event, Pivots};
     use crate::journal::{Lane, Partition, Place};
+    use crate::output::style::Paint;
     use crate::record::place::{DeviceRef, SiteRef};
     use crate::record::{AccountUid, Marker, Record, RecordKind, Stream};
+
+    const WIDE: Look = Look { columns: Columns::Wide, paint: Paint::None };
+    const NARROW: Look = Look { columns: Columns::Narrow(80), paint: Paint::None };
 
     fn shown(what: What) -> Shown {
         let envelope = Envelope {
@@ -165,6 +132,7 @@ mod tests {
         let pivots = Pivots {
             stream: Stream::Alerts,
             tenant_uid: "contoso".into(),
+            tenant_name: None,
             account_uid: "ab1c0002".into(),
             site_uid: None,
             device_uid: None,
@@ -190,24 +158,26 @@ mod tests {
     #[test]
     fn a_line_says_when_how_bad_whose_and_what() {
         assert_eq!(
-            human(&shown(event("Disk full on SRV-1", 4)), Color::None),
+            human(&shown(event("Disk full on SRV-1", 4)), WIDE),
             "2026-11-20T22:05:45Z  High           contoso  acme  Detection Finding/Create  Disk full on SRV-1"
         );
-        let colored = human(&shown(event("Disk full", 4)), Color::Ansi);
+        let colored = human(&shown(event("Disk full", 4)), Look { paint: Paint::Ansi, ..WIDE });
         assert!(colored.contains("\u{1b}[31mHigh         \u{1b}[0m  contoso"), "{colored:?}");
-        let held = human(&shown(What::Held("no rule names it".into())), Color::None);
+        let held = human(&shown(What::Held("no rule names it".into())), WIDE);
         assert_eq!(
             held,
             "2026-11-20T22:05:45Z  -              (held)  acme  alert a-1  site s\\u{1b}[1m: no rule names it"
         );
+        let held = human(&shown(What::Held("no rule".into())), NARROW);
+        assert_eq!(held, "11-20 22:05  -       (held)         alert a-1 of site s\\u{1b}[1m: no rule");
     }
 
     /// Safety: nothing that comes from the network steers the terminal of who reads it, or fakes a second line.
     #[test]
     fn what_a_terminal_would_obey_is_shown_as_text() {
         let hostile = "a\u{1b}]0;owned\u{7}b\r\nc\u{9b}2Jd\u{202e}e\u{2028}f\u{7f}g\u{200b}h\u{e0041}";
-        for color in [Color::None, Color::Ansi] {
-            let line = human(&shown(event(hostile, 1)), color);
+        for look in [WIDE, Look { columns: Columns::Narrow(1000), ..WIDE }] {
+            let line = human(&shown(event(hostile, 1)), look);
             assert!(!line.contains(is_hostile), "{line:?}");
             assert!(
                 line.ends_with(
@@ -217,7 +187,7 @@ mod tests {
         }
         let mut named = shown(What::Broken(hostile.into()));
         named.account = hostile.into();
-        assert!(!human(&named, Color::None).contains(is_hostile));
+        assert!(!human(&named, WIDE).contains(is_hostile));
         let value = json!({"message": hostile, "and": "\\", "\u{1b}": [1.50, "\""]});
         let pretty = serde_json::to_string_pretty(&value).unwrap();
         let line = one_line(&pretty);
@@ -227,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let line = human(&shown(event(&"ä".repeat(1000), 1)), Color::None);
+        let line = human(&shown(event(&"ä".repeat(1000), 1)), WIDE);
         assert!(line.ends_with(&format!("  {}…", "ä".repeat(MAX_MESSAGE))), "{line}");
     }
 

@@ -61,7 +61,7 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
     loop {
         let known = source.journal.shown_alerts(&source.account.uid, uids.clone()).await?;
         let (mut looks, mut rejected): (Vec<AlertLook>, _) = (Vec::new(), malformed.clone());
-        for sighting in &sightings {
+        for sighting in oldest_first(&sightings, &known) {
             match looked(&source.account.uid, known.get(&sighting.uid), sighting, rules) {
                 Ok(look) => looks.extend(look),
                 Err(unusable) => rejected.push(unusable),
@@ -105,6 +105,21 @@ pub async fn take(source: &Source, rules: Rules, shown: Shown) -> Result<PageSee
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// The alerts of a page by the time of the events that they may bring, oldest first: lists begin with the newest. A change of a
+/// known open alert happened when the page was received; so did what has no date.
+fn oldest_first<'s>(sightings: &'s [Sighting], known: &HashMap<String, AlertState>) -> Vec<&'s Sighting> {
+    let mut sorted: Vec<&Sighting> = sightings.iter().collect();
+    sorted.sort_by_key(|sighting| {
+        let at = match sighting.seen {
+            Seen::Open if known.contains_key(&sighting.uid) => None,
+            Seen::Open => sighting.opened_on,
+            Seen::Resolved | Seen::Vanished => sighting.resolved_on,
+        };
+        at.unwrap_or(sighting.received_at)
+    });
+    sorted
 }
 
 /// When the latest of those that were not known as `seen` before came to be so.

@@ -87,7 +87,8 @@ fn foreign_form(section: &Section<'_>, name: &str, at: At) {
 }
 
 fn sink(kind: &str, name: &str, section: Section<'_>) -> Option<SinkConfig> {
-    let format = section.parse("format", |text| values::word(text, &FORMATS)).unwrap_or_default();
+    let format = section.parse("format", |text| values::word(text, &FORMATS));
+    let (has_format, format) = (format.is_some(), format.unwrap_or_default());
     let raw_data = section.parse("raw_data", |text| values::word(text, &RAW_DATA)).unwrap_or_default();
     let from = section.parse("from", |text| values::word(text, &FROM)).unwrap_or(StartAt::Oldest);
     let route = section.section("route").map(route);
@@ -101,7 +102,7 @@ fn sink(kind: &str, name: &str, section: Section<'_>) -> Option<SinkConfig> {
         _ => Some(SinkKind::Stdout),
     };
     section.finish();
-    Some(SinkConfig { name: name.to_owned(), kind: kind?, format, raw_data, from, route })
+    Some(SinkConfig { name: name.to_owned(), kind: kind?, format, has_format, raw_data, from, route })
 }
 
 fn route(section: Section<'_>) -> RouteConfig {

@@ -59,7 +59,10 @@ fn files_that_are_no_configuration_are_refused() {
         refusal(&path("none.toml")),
         "none.toml: error: cannot be read: No such file or directory (os error 2)\nhint: `vintner init` writes a configuration\n"
     );
-    assert_eq!(refusal(&path("dir.toml")), "dir.toml: error: this is a directory, not a file\n");
+    assert_eq!(
+        refusal(&path("dir.toml")),
+        "dir.toml: error: no file in this folder ends in .toml\nhint: every file of the folder that ends in .toml is a part of the configuration\n"
+    );
     assert_eq!(
         refusal(&path("latin1.toml")),
         "latin1.toml: error: not UTF-8 text, from line 2 on\nhint: save it as UTF-8\n"

@@ -149,7 +149,7 @@ fn message<'a>(parts: &Parts<'a>, told: &Told<'a>, device: Option<&Device<'a>>, 
     let on = subject(device, scope);
     let text = told.message.clone().or_else(|| parts.alert.peek("diagnostics").map(Text::into_owned));
     match text.as_deref().and_then(reading::title) {
-        Some(text) if text.contains(&on) => text,
+        Some(text) if reading::names(&text, &on) => text,
         // The end of a long text gives way to the device.
         Some(text) => reading::title(&format!("{on}: {text}")).unwrap_or(text),
         None => match (&told.title, parts.class.as_deref()) {

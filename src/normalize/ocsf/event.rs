@@ -189,6 +189,7 @@ impl<'a> Draft<'a> {
         Pivots {
             stream: envelope.kind.stream(),
             tenant_uid: scope.context.tenant.id.clone(),
+            tenant_name: scope.context.tenant.name.clone().filter(|name| !name.trim().is_empty()),
             account_uid: envelope.account.to_string(),
             site_uid: scope.site.uid.as_deref().map(str::to_owned),
             device_uid,

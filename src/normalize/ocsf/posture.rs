@@ -44,9 +44,17 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         fields.get("antivirus").and_then(|antivirus| Fields::open(antivirus, "antivirus.")?.peek("antivirusProduct"));
     let host = device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default();
     let about = product.filter(|_| aspect == "antivirus").map(|product| format!(" ({product})")).unwrap_or_default();
-    let message = match &old {
-        Some(old) => format!("{host}: {aspect}{about} went from {old} to {new}"),
-        None => format!("{host}: {aspect}{about} is {new}"),
+    let message = match (aspect, &old) {
+        ("reboot", old) => {
+            let verb = match (new.eq_ignore_ascii_case("true"), old) {
+                (true, _) => "needs a reboot",
+                (false, Some(_)) => "no longer needs a reboot",
+                (false, None) => "needs no reboot",
+            };
+            format!("{host} {verb}")
+        }
+        (_, Some(old)) => format!("{host}: {aspect}{about} went from {old} to {new}"),
+        (_, None) => format!("{host}: {aspect}{about} is {new}"),
     };
 
     let now = Posture::of(aspect, new);

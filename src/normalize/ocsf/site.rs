@@ -74,7 +74,9 @@ fn message(name: &str, fields: &Fields<'_>) -> String {
     let status = fields.get("devicesStatus").and_then(|status| Fields::open(status, "devicesStatus."));
     let count = |key| status.as_ref().and_then(|status| status.peek(key));
     match (count("numberOfDevices"), count("numberOfOnlineDevices")) {
-        (Some(all), Some(online)) => format!("Site {name}: {all} devices, {online} online"),
+        (Some(all), Some(online)) => {
+            format!("Site {name}: {all} device{}, {online} online", if all == "1" { "" } else { "s" })
+        }
         _ => format!("Site {name}"),
     }
 }

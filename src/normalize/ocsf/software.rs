@@ -29,7 +29,8 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     if software.is_some() && components.len() == parts.len() {
         fields.take("software");
     }
-    let message = format!("Software audit of {host}: {} packages", parts.len());
+    let message =
+        format!("Software audit of {host}: {} package{}", parts.len(), if parts.len() == 1 { "" } else { "s" });
     let audited = fields.time("lastAuditDate", notes).unwrap_or_else(|| scope.polled_at());
     let package = Package {
         name: Text::Owned(format!("{host} software audit")),

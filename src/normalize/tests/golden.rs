@@ -158,6 +158,8 @@ fn device_move() {
         // Both sites belong to one organization there; here the second is its own, which a tag says too.
         "/entity_result/device/org/name: \"Contoso Dental - North\" ≠ \"Contoso Dental\"",
         "/entity_result/device/org/uid: \"c2a1e7d4-8f3b-4b61-b0c9-91d2f5a3e822\" ≠ \"org-contoso\"",
+        // Names of several words stand in quotes since mapping version 2.
+        "/message: \"jane.doe moved device CDHQ-WS14 from site \\\"Contoso Dental - HQ\\\" to \\\"Contoso Dental - North\\\"\" ≠ \"jane.doe moved device CDHQ-WS14 from site Contoso Dental - HQ to Contoso Dental - North\"",
         &moved,
     ];
     expected.extend(OF_A_DEVICE_ROW);
@@ -192,7 +194,7 @@ fn user_rows() {
     let policy = row("5e9f3a20-62d5-3c1f-87ba-1b3e9c8fa105", "policy", "edit", "1795215300.0", policy);
     // Sentences since mapping version 2.
     let expected = [
-        "/message: \"jane.doe edited policy Workstation AV policy\" ≠ \"jane.doe: policy edit (Workstation AV policy)\"",
+        "/message: \"jane.doe edited policy \\\"Workstation AV policy\\\"\" ≠ \"jane.doe: policy edit (Workstation AV policy)\"",
     ];
     check(&world, "entity_management.policy", policy, &expected);
     let created = json!({ "data.user_id": 6001, "data.user_name": "sam.lee", "source.forwarded_ip": "198.51.100.23" });
@@ -203,6 +205,7 @@ fn user_rows() {
     let roles = row("3b6c2fd6-4a0c-3a4e-a1e4-7a31e2f9b103", "user", "edit", "1795214800.0", roles);
     // A portal user belongs to the MSP (section 5), also as the one acted on.
     let expected = [
+        "/message: \"jane.doe gave sam.lee the role Administrator\" ≠ \"jane.doe gave sam.lee: Administrator\"",
         "/user/org: {\"name\":\"Northwind IT Services\",\"uid\":\"ab1c0002\"} ≠ null",
         // Who is given the security level Administrator is one.
         "/user/type: \"Admin\" ≠ \"User\"",

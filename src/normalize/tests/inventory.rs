@@ -62,7 +62,13 @@ fn every_posture_word_has_its_state_level_and_severity() {
         assert_eq!(event["prev_security_level_id"].as_u64(), Some(if security == 0 { 2 } else { 1 }), "{name}");
         assert_eq!(event.get("prev_security_states").is_some(), security == 0, "{name}");
         assert_eq!((&event["time"], &event["metadata"]["event_code"]), (&json!(POLLED_AT), &json!(aspect)), "{name}");
-        assert!(event["message"].as_str().unwrap().contains("went from"), "{name}");
+        let word = new.as_str().map_or_else(|| new.to_string(), str::to_owned);
+        let message = match (aspect, word.as_str()) {
+            ("reboot", "true") => "CDHQ-FS01 needs a reboot".to_owned(),
+            ("reboot", _) => "CDHQ-FS01 no longer needs a reboot".to_owned(),
+            _ => format!(" to {word}"),
+        };
+        assert!(event["message"].as_str().unwrap().ends_with(&message), "{name}: {}", event["message"]);
         if security == 99 {
             assert_eq!(event["security_states"][0]["state"], new, "Datto's own word");
         }

@@ -48,7 +48,7 @@ fn roles_are_the_same_as_an_array_and_as_text() {
         assert_eq!((kind(&event), &event["privileges"]), ((3005, 1), &json!(["Administrator", "Auditor"])));
         assert_eq!(
             (&event["message"], &event["user"]["type"]),
-            (&json!("jane.doe gave sam.lee: Administrator, Auditor"), &json!("Admin"))
+            (&json!("jane.doe gave sam.lee the roles Administrator, Auditor"), &json!("Admin"))
         );
     }
     for none in [json!("[]"), json!("null"), json!("{}"), json!(""), json!(" "), json!([]), Value::Null] {

@@ -150,7 +150,7 @@ fn a_file_monitor_whose_kind_and_condition_are_null_still_says_what_it_is_about(
     };
     let nulls =
         of(json!({"@class": "fs_object_ctx", "path": "C:\\a", "objectType": null, "condition": null, "sample": 1.5}));
-    assert_eq!(nulls["message"], "C:\\a on Contoso Dental - HQ");
+    assert_eq!(nulls["message"], "File or folder monitor on Contoso Dental - HQ: C:\\a");
     let file = of(json!({"@class": "fs_object_ctx", "path": "C:\\a", "objectType": "FILE", "condition": "REMOVED"}));
     assert_eq!(
         (&file["message"], &file["evidences"][0]["file"]["type_id"]),

@@ -138,7 +138,7 @@ impl contract::Destination for Reader {
     type Sink = Stdout;
 
     fn sink(&self) -> Stdout {
-        Stdout { owner: self.owner.clone(), on_error: OnError::Wait, most: None }
+        Stdout { owner: self.owner.clone(), on_error: OnError::Wait, most: None, look: None }
     }
 
     async fn arrived(&self) -> Vec<Arrived> {

@@ -71,3 +71,33 @@ fn only_what_came_into_the_list_is_an_entry() {
     assert_eq!(of(Seen::Resolved, resolved, Some(Seen::Open)), Some(Millis(1_787_643_495_000)));
     assert_eq!(of(Seen::Resolved, resolved, Some(Seen::Resolved)), None);
 }
+
+#[test]
+fn events_of_a_page_leave_oldest_first() {
+    let page = [
+        r#"{"alertUid":"new","timestamp":1787643493000}"#,
+        r#"{"alertUid":"undated"}"#,
+        r#"{"alertUid":"changed","timestamp":1787643491000}"#,
+        r#"{"alertUid":"old","timestamp":1787643492000}"#,
+    ];
+    let (sightings, _) = read(&Shown { received_at: Millis(1_787_643_499_000), ..shown(Seen::Open, &page) });
+    let changed = AlertState {
+        told: Told::Opened,
+        seen: Seen::Open,
+        site: SiteRef::None,
+        updates: 0,
+        closed_on: None,
+        vanishings: 0,
+        digests: Vec::new(),
+    };
+    let known = [("changed".to_owned(), changed)].into();
+    let order: Vec<&str> = oldest_first(&sightings, &known).iter().map(|sighting| sighting.uid.as_str()).collect();
+    assert_eq!(order, ["old", "new", "undated", "changed"], "a change happened when the page was received");
+    let resolved = [
+        r#"{"alertUid":"b","timestamp":1787643491000,"resolvedOn":1787643495000}"#,
+        r#"{"alertUid":"a","timestamp":1787643494000,"resolvedOn":1787643494000}"#,
+    ];
+    let (sightings, _) = read(&shown(Seen::Resolved, &resolved));
+    let order: Vec<&str> = oldest_first(&sightings, &known).iter().map(|sighting| sighting.uid.as_str()).collect();
+    assert_eq!(order, ["a", "b"]);
+}

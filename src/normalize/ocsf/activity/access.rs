@@ -60,9 +60,9 @@ pub(super) fn privileges<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &m
     let actor = row.take_actor(scope, notes);
     let src_endpoint = row.take_source(notes);
     let name = user.name.as_deref().or(user.uid.as_deref()).unwrap_or("a user");
-    let list = privileges.join(", ");
+    let roles = format!("the role{} {}", if privileges.len() == 1 { "" } else { "s" }, privileges.join(", "));
     let message =
-        if is_assigned { format!("{who} gave {name}: {list}") } else { format!("{who} took from {name}: {list}") };
+        if is_assigned { format!("{who} gave {name} {roles}") } else { format!("{who} took {roles} from {name}") };
     let activity = Choice::of(captions::USER_ACCESS.activities, if is_assigned { 1 } else { 2 });
     let observables = observables(&user, actor.as_ref(), src_endpoint.as_ref());
     let body = UserAccess { user, privileges, resources: [account(scope)], actor, src_endpoint };

@@ -51,9 +51,9 @@ pub(super) fn device_move<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &
     };
     let message = format!(
         "{who} moved device {} from site {} to {}",
-        device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default(),
-        from_org.ou_name.as_deref().or(from_org.ou_uid.as_deref()).unwrap_or("unknown"),
-        to.name.as_deref().or(to.uid.as_deref()).unwrap_or("unknown"),
+        wording::named(device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default()),
+        wording::named(from_org.ou_name.as_deref().or(from_org.ou_uid.as_deref()).unwrap_or("unknown")),
+        wording::named(to.name.as_deref().or(to.uid.as_deref()).unwrap_or("unknown")),
     );
     from.drop_repeats(row, "data.from_site_");
     device.org = Some(from_org);

@@ -1,6 +1,6 @@
 //! The remote tools of Datto RMM: what each one is called, and whether using it opens a session.
 
-use super::row::Row;
+use super::row::{Row, words};
 
 /// A remote tool.
 #[derive(Debug)]
@@ -37,19 +37,26 @@ impl Tool {
         } else if has(&["jrto", "rto"]) {
             Self { app: WEB_REMOTE, activity: None, did: "took over the screen", to: " of " }
         } else {
-            Self { app: WEB_REMOTE, activity: None, did: "", to: " to " }
+            Self { app: WEB_REMOTE, activity: None, did: OPENED, to: " to " }
         }
     }
 
-    /// What its user did, for a message. `kind`: the kind of the session, for a tool that has no sentence of its own.
+    /// What its user did, for a message. `kind`: the kind of the session, which is named where the tool does not say it.
     pub(super) fn sentence(&self, kind: &str, device: Option<&str>) -> String {
-        let did = if self.did.is_empty() { format!("opened a {kind} remote session") } else { self.did.to_owned() };
-        match device {
-            Some(device) => format!("{did}{}{device}", self.to),
-            None => did,
+        let Self { did, to, .. } = self;
+        let device = device.unwrap_or("a device");
+        let says_nothing =
+            |word: &str| matches!(word, "session" | "remote" | "web" | "start" | "started" | "open" | "opened");
+        let kind =
+            words(&kind.to_lowercase()).into_iter().filter(|word| !says_nothing(word)).collect::<Vec<_>>().join(" ");
+        match *did == OPENED && !kind.is_empty() {
+            true => format!("{did} ({kind}){to}{device}"),
+            false => format!("{did}{to}{device}"),
         }
     }
 }
 
 /// The tool that connects to a device's screen, shell and files.
 const WEB_REMOTE: &str = "Datto RMM Web Remote";
+/// What the user of a tool did that no rule knows.
+const OPENED: &str = "opened a remote session";

@@ -7,30 +7,28 @@ const MAX_NAMED: usize = 3;
 
 /// The sentence about an action on `about`, a thing of the row's category; the row's own words where they are not understood.
 pub(super) fn managed(row: &Row<'_>, who: &str, about: Option<&str>) -> String {
-    let subject = about.map(|about| format!(" {about}")).unwrap_or_default();
     let did = row.tokens.iter().find_map(|token| past(row, token));
     let (Some(did), false) = (did, row.failed) else { return plain(row, who, about) };
     let has = |words: &[&str]| row.has_token(words);
-    let noun = noun(&row.category);
     if has(&["settings"]) {
-        let of = about.map(|about| format!(" of {about}")).unwrap_or_default();
-        let noun = if row.category == "account" { "account" } else { &noun };
-        return format!("{who} {did} {noun} settings{of}{}", settings(row));
+        let of = about.map(|about| format!(" of {}", named(about))).unwrap_or_default();
+        return format!("{who} {did} {} settings{of}{}", noun(&row.category), settings(row));
     }
+    let thing = thing(&row.category, about);
     if has(&["push"]) {
         return match did {
-            "pushed" => format!("{who} pushed changes of {noun}{subject}"),
-            _ => format!("{who} {did} {noun}{subject} and pushed it"),
+            "pushed" => format!("{who} pushed changes of {thing}"),
+            _ => format!("{who} {did} {thing} and pushed it"),
         };
     }
     if did == "ran" {
-        return format!("{who} ran {noun}{subject} again");
+        return format!("{who} ran {thing} again");
     }
     if let ("agent", Some(device)) = (row.category.as_str(), about) {
-        return format!("{who} {did} the agent of {device}");
+        return format!("{who} {did} the agent of {}", named(device));
     }
     let origin = if has(&["comstore"]) { " from the ComStore" } else { "" };
-    format!("{who} {did} {noun}{subject}{origin}")
+    format!("{who} {did} {thing}{origin}")
 }
 
 /// The sentence about an action on several devices.
@@ -44,9 +42,8 @@ pub(super) fn devices(row: &Row<'_>, who: &str, about: Option<&str>, names: &[St
             format!("{who} {did} {count} devices: {list}")
         }
         Some(did) if !row.failed => {
-            let subject = about.map(|about| format!(" {about}")).unwrap_or_default();
             let again = if did == "ran" { " again" } else { "" };
-            format!("{who} {did} {}{subject}{again} for {count} devices: {list}", noun(&row.category))
+            format!("{who} {did} {}{again} for {count} devices: {list}", thing(&row.category, about))
         }
         Some(_) | None => plain(row, who, Some(&format!("{count} devices: {list}"))),
     }
@@ -69,10 +66,27 @@ fn settings(row: &Row<'_>) -> &'static str {
     }
 }
 
+/// A thing of a category in a sentence: with its name, else with an article.
+fn thing(category: &str, about: Option<&str>) -> String {
+    let noun = noun(category);
+    match about {
+        Some(about) => format!("{noun} {}", named(about)),
+        // There is one of them.
+        None if matches!(category, "account" | "branding") => format!("the {noun}"),
+        None if noun.ends_with('s') => noun,
+        None if noun.starts_with(['a', 'e', 'i', 'o']) => format!("an {noun}"),
+        None => format!("a {noun}"),
+    }
+}
+
+/// A name in a sentence: in quotes if it has several words.
+pub(super) fn named(name: &str) -> String {
+    if name.contains(char::is_whitespace) { format!("\"{name}\"") } else { name.to_owned() }
+}
+
 fn noun(category: &str) -> String {
     match category {
         "authuser" => "user".to_owned(),
-        "account" => "the account".to_owned(),
         other => other.replace('.', " "),
     }
 }

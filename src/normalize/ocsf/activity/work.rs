@@ -14,6 +14,10 @@ use crate::normalize::ocsf::scope::Scope;
 
 /// `activity_id` of a job that starts.
 const START: u32 = 6;
+/// `run_state_id`s of a job that has not ended.
+const SCHEDULED: u32 = 1;
+const QUEUED: u32 = 2;
+const RUNNING: u32 = 3;
 /// Words in the status of a job that did not run.
 const NEVER_RAN: [&str; 4] = ["expired", "cancelled", "canceled", "skipped"];
 /// The uid of a patch, in the order in which it is believed.
@@ -83,6 +87,7 @@ struct Told<'r> {
 impl Told<'_> {
     fn sentence(&self, row: &Row<'_>, activity: &Choice<'_>) -> String {
         let Self { who, name, on, status, note } = self;
+        let state_id = status.map(|status| run_state(Text::Borrowed(status)).id);
         let in_brackets = status.map(|status| format!(" ({status})")).unwrap_or_default();
         let reason = note.map(|note| format!(": {note}")).unwrap_or_default();
         let never_ran = status
@@ -90,12 +95,17 @@ impl Told<'_> {
         match activity.id {
             START if never_ran => format!("Job \"{name}\" did not run on {on}{in_brackets}{reason}"),
             START if row.failed => format!("Job \"{name}\" failed on {on}{in_brackets}{reason}"),
+            START if matches!(state_id, Some(SCHEDULED | QUEUED)) => {
+                format!("Job \"{name}\" is scheduled on {on}{in_brackets}")
+            }
+            START if state_id == Some(RUNNING) => format!("Job \"{name}\" started on {on}{in_brackets}"),
             START => {
                 format!("Job \"{name}\" ran on {on}{}", status.map(|status| format!(": {status}")).unwrap_or_default())
             }
             1 => format!("{who} created job \"{name}\" for {on}{in_brackets}"),
             2 => format!("{who} changed job \"{name}\" for {on}{in_brackets}"),
             3 => format!("{who} removed job \"{name}\" for {on}{in_brackets}"),
+            _ if row.has_token(&["note"]) && note.is_none() => format!("Note on job \"{name}\" on {on}"),
             _ if row.has_token(&["note"]) => format!("Job \"{name}\" on {on}{reason}"),
             _ => format!("{}: job \"{name}\" on {on}{in_brackets}{reason}", activity.caption),
         }
@@ -113,7 +123,7 @@ pub(super) fn patch<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes: &mut No
     row.drop_device(&names);
     let title = row.details.take_text(PATCH_TITLE, notes);
     let host = device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or("device");
-    let (state, message) = install(row, title.as_deref().unwrap_or(&uid), host);
+    let (state, message) = install(row, &title.clone().unwrap_or_else(|| Text::Owned(format!("Patch {uid}"))), host);
     let (status_detail, status_code) = patch_outcome(row, notes);
     let state = Choice::of(captions::INSTALL_STATE, state);
     let start_time = row.details.take_time("patch_activity.patch_install_start", notes);
@@ -153,8 +163,10 @@ pub(super) fn patch_sentence(row: &Row<'_>, host: Option<&str>) -> String {
     if row.has_token(&["audit"]) {
         return format!("Patch audit of {host}");
     }
-    let patch = [PATCH_TITLE].iter().chain(&PATCH_UIDS).find_map(|key| row.details.peek_id(key));
-    install(row, &patch.unwrap_or(Text::Borrowed("Patches")), host).1
+    let uid =
+        || PATCH_UIDS.iter().find_map(|key| row.details.peek_id(key)).map(|uid| Text::Owned(format!("Patch {uid}")));
+    let patch = row.details.peek_id(PATCH_TITLE).or_else(uid).unwrap_or(Text::Borrowed("Patches"));
+    install(row, &patch, host).1
 }
 
 /// What a patch activity says of its outcome: `status_detail`, and `status_code` as Datto has it.
@@ -177,9 +189,9 @@ fn activity(row: &Row<'_>) -> u32 {
 fn run_state(status: Text<'_>) -> Choice<'_> {
     let known = match status.to_lowercase().as_str() {
         "completed" => 4,
-        "active" | "running" => 3,
-        "pending" | "queued" => 2,
-        "scheduled" => 1,
+        "active" | "running" => RUNNING,
+        "pending" | "queued" => QUEUED,
+        "scheduled" => SCHEDULED,
         _ => return Choice::other(status),
     };
     Choice::of(captions::RUN_STATE, known)

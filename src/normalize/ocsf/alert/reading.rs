@@ -62,8 +62,9 @@ impl Told<'_> {
 
 impl<'a> Reading<'a, '_> {
     /// Fills a template: `{field}` is a scalar of the context, `{one|other}` the first of them that is there, `{device}` the
-    /// device's name. `{field~}` writes a word of the wire as people do (`NOT_UPTODATE` as "not uptodate"), `{field^}` too, but leaves
-    /// an abbreviation (`CPU`). `None` if a field is missing: a text with a hole says less than the general one.
+    /// device's name. `{field~}` writes a word of the wire as people do (`NOT_UPTODATE` as "not up to date"), `{field^}` too, but leaves
+    /// an abbreviation (`CPU`), and `{field!}` begins a sentence with it. `None` if a field is missing: a text with a hole says less
+    /// than the general one.
     pub(super) fn fill(&self, template: &str) -> Option<String> {
         let mut out = String::with_capacity(template.len());
         let mut rest = template;
@@ -81,13 +82,18 @@ impl<'a> Reading<'a, '_> {
     }
 
     fn field(&self, names: &str) -> Option<String> {
-        let (names, style) = match names.strip_suffix(['~', '^']) {
+        let (names, style) = match names.strip_suffix(['~', '^', '!']) {
             Some(plain) => (plain, names.chars().next_back()),
             None => (names, None),
         };
         let text = names.split('|').find_map(|name| self.context.peek(name))?;
-        let is_abbreviation = style == Some('^') && text.len() <= MAX_ABBREVIATION;
-        Some(if style.is_none() || is_abbreviation { text.into_owned() } else { plain(&text) })
+        let is_abbreviation = text.len() <= MAX_ABBREVIATION;
+        Some(match style {
+            None => text.into_owned(),
+            Some('^' | '!') if is_abbreviation => text.into_owned(),
+            Some('!') => capitalized(&plain(&text)),
+            Some(_) => plain(&text),
+        })
     }
 
     /// Takes these fields into the evidence's `data`; an evidence that would be empty is left out.
@@ -116,7 +122,36 @@ impl<'a> Reading<'a, '_> {
 
 /// A word of the wire, which is in capitals, as people write it.
 pub(super) fn plain(text: &str) -> String {
-    if text.chars().any(char::is_lowercase) { text.to_owned() } else { text.to_lowercase().replace('_', " ") }
+    /// Words that the wire runs together.
+    const COMPOUNDS: [(&str, &str); 7] = [
+        ("uptodate", "up to date"),
+        ("startpending", "start pending"),
+        ("stoppending", "stop pending"),
+        ("pausepending", "pause pending"),
+        ("continuepending", "continue pending"),
+        ("notrunning", "not running"),
+        ("snmp ", "SNMP "),
+    ];
+    if text.chars().any(char::is_lowercase) {
+        return text.to_owned();
+    }
+    let text = text.to_lowercase().replace('_', " ");
+    COMPOUNDS.iter().fold(text, |text, (compound, words)| text.replace(compound, words))
+}
+
+fn capitalized(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_uppercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Whether a text has this name as a whole word: `DC1` is not in "DC10 is offline".
+pub(super) fn names(text: &str, name: &str) -> bool {
+    let is_part = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
+    text.match_indices(name).any(|(start, found)| {
+        let (before, after) = (text.get(..start), text.get(start.saturating_add(found.len())..));
+        !before.is_some_and(|before| before.ends_with(is_part))
+            && !after.is_some_and(|after| after.starts_with(is_part))
+    })
 }
 
 /// Text for people as a title: one line of bounded length; `None` if nothing of it can be seen.

@@ -217,7 +217,8 @@ pub(super) fn disk_usage(reading: &mut Reading<'_, '_>) {
 
 pub(super) fn file_system(reading: &mut Reading<'_, '_>) {
     // `objectType` and `condition` are null on some alerts.
-    let message = reading.fill("{path} on {device} is {condition~}").or_else(|| reading.fill("{path} on {device}"));
+    let message = reading.fill("{path} on {device} is {condition~}");
+    let message = message.or_else(|| reading.fill("File or folder monitor on {device}: {path}"));
     reading.told.message = message;
     let kind = reading.context.peek("objectType");
     let is_folder = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("DIRECTORY"));

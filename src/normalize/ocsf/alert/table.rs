@@ -171,7 +171,7 @@ pub(super) const MONITORS: &[Monitor] = &[
         name: "{type} usage monitor",
         types: &["Performance"],
         title: "{type} usage high",
-        message: "{type} is at {percentage}% on {device}",
+        message: "{type!} is at {percentage}% on {device}",
         evidence: ("Resource", &["type", "percentage"]),
         ..RULE
     },

@@ -160,8 +160,8 @@ fn security_center() {
         label: "posture",
         analytic: ("Windows Security Center monitor", 1),
         types: json!(["Antivirus status"]),
-        title: "Security product not uptodate",
-        message: "Defender is not uptodate on CDHQ-FS01",
+        title: "Security product not up to date",
+        message: "Defender is not up to date on CDHQ-FS01",
         evidence: json!([{ "name": "Security product", "data": { "productName": "Defender", "alertType": "NOT_UPTODATE" } }]),
     };
     check(&row, json!({ "productName": "Defender", "alertType": "NOT_UPTODATE" }));
