@@ -178,8 +178,12 @@ fn the_demo_has_the_hits_that_are_written_down() {
     let mut all = emitted(World::demo(), poll, &[], Duration::ZERO);
     // What happened in the last minutes may still be on its way.
     all.retain(|event| event.time < BEGIN + 45 * 60_000);
-    let expected: BTreeMap<String, usize> = serde_json::from_value(script::read("demo.json")["hits"].clone()).unwrap();
-    assert_eq!(book.hits(&all), expected);
+    let (found, expected) = (book.hits(&all), &script::read("demo.json")["hits"]);
+    for name in book.names() {
+        let found = found.get(name).copied().unwrap_or(0) as u64;
+        let bound = |n: usize| expected[name].as_u64().or_else(|| expected[name][n].as_u64()).unwrap_or(0);
+        assert!((bound(0)..=bound(1)).contains(&found), "{name}: {found}, not {}", expected[name]);
+    }
 }
 
 #[test]
