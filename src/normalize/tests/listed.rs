@@ -92,6 +92,28 @@ fn rows_in_the_past_tense_mean_the_same() {
     assert_eq!(kind(&user("component", "deleted", json!({ "data.component_id": 1 }))), (3004, 4));
 }
 
+/// Factors and keys are added and removed, not users.
+#[test]
+fn what_happens_to_a_factor_or_a_key_does_not_happen_to_the_account() {
+    let target = json!({ "data.user_id": 6001, "data.user_name": "sam.lee" });
+    let cases = [
+        ("2fa.remove", 11, Some(false)),
+        ("mfa.deleted", 11, Some(false)),
+        ("2fa.reset", 11, None),
+        ("totp.add", 10, Some(true)),
+        ("2fa.registered", 10, Some(true)),
+        ("create.api.keys", 99, None),
+        ("delete.api.key", 99, None),
+        ("generate.api.keys", 99, None),
+        ("remove", 6, None),
+        ("add", 1, None),
+    ];
+    for (action, id, has_mfa) in cases {
+        let event = user("user", action, target.clone());
+        assert_eq!((kind(&event), event["user"]["has_mfa"].as_bool()), ((3001, id), has_mfa), "{action}");
+    }
+}
+
 #[test]
 fn one_listed_device_is_the_device_of_its_row() {
     for list in [json!([SERVER]), json!(format!("[{SERVER}]")), json!(format!("[\"{SERVER}\"]")), json!(SERVER)] {

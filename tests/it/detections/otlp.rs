@@ -28,7 +28,7 @@ impl Headers for NoHeaders {
 
 type Taken = Arc<Mutex<Vec<LogRecord>>>;
 
-/// Sends the events to a receiver and returns what it got, in order: `attributes` and `body`.
+/// Sends the events to a receiver and returns what it got, in order: `time` in milliseconds, `attributes` and `body`.
 pub(crate) fn sent(events: &[Event]) -> Vec<Value> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let taken = Taken::default();
@@ -69,7 +69,7 @@ async fn take(State(taken): State<Taken>, body: Bytes) -> Vec<u8> {
 }
 
 fn record(record: &LogRecord) -> Value {
-    json!({ "attributes": object(&record.attributes), "body": any(record.body.as_ref()) })
+    json!({ "time": record.time_unix_nano / 1_000_000, "attributes": object(&record.attributes), "body": any(record.body.as_ref()) })
 }
 
 fn object(pairs: &[KeyValue]) -> Value {

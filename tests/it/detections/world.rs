@@ -70,7 +70,11 @@ pub(crate) fn emitted(world: World, poll: &str, steps: &[Step], after: Duration)
                 (ecs.id, Some(ocsf.id.to_string().as_str()))
             );
             let forms = BTreeMap::from([(Form::Ocsf, json(ocsf)), (Form::Ecs, json(ecs)), (Form::Otlp, otlp)]);
-            Emitted { time: ocsf.pivots.time.as_i64(), forms }
+            let time = ocsf.pivots.time;
+            // Hours and counts come out the same in each form.
+            assert_eq!(forms[&Form::Ecs]["@timestamp"], time.to_string());
+            assert_eq!(forms[&Form::Otlp]["time"], time.as_i64());
+            Emitted { time: time.as_i64(), forms }
         })
         .collect();
     emitted.sort_by_key(|event| event.time);

@@ -89,7 +89,7 @@ pub(super) fn account_change<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes
     };
     user.has_mfa = match activity.id {
         MFA_ENABLE => Some(true),
-        MFA_DISABLE if row.has_verb(&["disable"]) => Some(false),
+        MFA_DISABLE if row.has_verb(&["disable", "remove", "delete"]) => Some(false),
         _ => None,
     };
     let given = roles(row.details.get(NEW_ROLES), notes);
@@ -113,6 +113,7 @@ pub(super) fn account_change<'a>(row: &mut Row<'a>, scope: &mut Scope<'a>, notes
 /// What was done, for people.
 fn sentence(row: &Row<'_>, who: &str, activity: &Choice<'_>, user: &User<'_>) -> String {
     let name = user.name.as_deref().or(user.uid.as_deref()).unwrap_or("a user");
+    let is_of_keys = row.has_token(&["key", "keys"]);
     let done = match activity.id {
         1 => "created Datto RMM user",
         ENABLE => "enabled Datto RMM user",
@@ -125,7 +126,8 @@ fn sentence(row: &Row<'_>, who: &str, activity: &Choice<'_>, user: &User<'_>) ->
         MFA_DISABLE if row.has_verb(&["reset"]) => "reset two-factor log-in of Datto RMM user",
         MFA_DISABLE => "turned off two-factor log-in of Datto RMM user",
         12 => "unlocked Datto RMM user",
-        _ if row.has_verb(&["generate", "regenerate"]) && row.has_token(&["key", "keys"]) => "generated API keys for",
+        _ if is_of_keys && row.has_verb(&["generate", "regenerate"]) => "generated API keys for",
+        _ if is_of_keys && row.has_verb(&["delete", "remove"]) => "deleted API keys of",
         _ if row.has_verb(&["edit", "update"]) => "changed Datto RMM user",
         _ => return format!("{who}: user {} ({name})", activity.caption),
     };
@@ -149,8 +151,10 @@ fn change(row: &Row<'_>) -> u32 {
         Some(false) if has(&["edit"]) => DISABLE,
         _ if password && has(&["change"]) => 3,
         _ if password && has(&["reset"]) => 4,
-        _ if second_factor && has(&["enable"]) => MFA_ENABLE,
-        _ if second_factor && has(&["disable", "reset"]) => MFA_DISABLE,
+        _ if second_factor && has(&["enable", "add", "create", "register"]) => MFA_ENABLE,
+        _ if second_factor && has(&["disable", "reset", "remove", "delete"]) => MFA_DISABLE,
+        // What is done to keys is not done to the account.
+        _ if row.has_token(&["key", "keys"]) => OTHER,
         _ if has(&["create", "add", "invite"]) => 1,
         _ if has(&["delete", "remove"]) => 6,
         _ if has(&["lock"]) => 9,
