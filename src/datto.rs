@@ -39,12 +39,18 @@ use bytes::Bytes;
 use url::Url;
 
 use crate::diagnostic::words;
+use crate::net::proxy::Proxy;
 use crate::secret::Secret;
 
 /// What carries requests: HTTP in production, the simulated Datto RMM in `demo` and in simulations.
 pub trait Transport: Send + Sync + 'static {
     /// Sends one request and reads the whole answer within its limits. Never follows redirects, never retries.
     fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>>;
+
+    /// The proxy that requests go through; `None`: they go to the host itself.
+    fn proxy(&self) -> Option<&Proxy> {
+        None
+    }
 }
 
 /// One request.
@@ -124,6 +130,8 @@ pub enum ConnectFailure {
     Tls,
     /// The certificate is not trusted; trying again changes nothing.
     Certificate,
+    /// The proxy cannot be reached, or lets nothing through.
+    Proxy,
 }
 
 impl std::fmt::Display for ConnectFailure {
@@ -133,6 +141,7 @@ impl std::fmt::Display for ConnectFailure {
             Self::Connection => "no connection",
             Self::Tls => "the TLS handshake failed",
             Self::Certificate => "the certificate is not trusted",
+            Self::Proxy => "the proxy gives no connection",
         })
     }
 }
@@ -145,13 +154,16 @@ impl TransportError {
                 "check the spelling of platform or api_url, and this machine's DNS"
             }
             Self::Connect { failure: ConnectFailure::Connection, .. } | Self::Timeout(_) => {
-                "check api_url, the network and firewalls; vintner connects directly, HTTPS_PROXY is not used"
+                "check api_url, the network and firewalls; where only a proxy leads out, set `proxy` or HTTPS_PROXY"
             }
             Self::Connect { failure: ConnectFailure::Tls, .. } => {
                 "check that TLS (https) is spoken at this host and port"
             }
             Self::Connect { failure: ConnectFailure::Certificate, .. } => {
-                "a gateway that opens TLS needs its CA among the certificates that this machine trusts; check the machine's clock too"
+                "for a gateway or proxy that opens TLS, name its CA with `ca_file`; check the machine's clock too"
+            }
+            Self::Connect { failure: ConnectFailure::Proxy, .. } => {
+                "check the proxy's address and login, and that it lets connections to this host and port through; `proxy = \"off\"` goes without"
             }
             Self::Broken(_) => "check gateways and firewalls between this machine and the API",
             Self::TooLarge(_) => "`limits.max_body` sets how much is taken",

@@ -18,6 +18,7 @@ pub mod event;
 pub mod fuzzing;
 pub mod inventory;
 pub mod journal;
+pub mod net;
 pub mod normalize;
 pub mod org;
 pub mod output;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use url::Url;
+
 use crate::admin::listen::Listener;
 use crate::admin::view::{AccountView, View};
 use crate::app::AppError;
@@ -30,6 +32,8 @@ use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::setup::{Installed, Setup};
 use crate::journal::sqlite::Journal;
+use crate::net::proxy::Proxy;
+use crate::net::{Egress, EgressError};
 use crate::normalize;
 use crate::normalize::udf::Udfs;
 use crate::normalize::users::Users;
@@ -62,11 +66,19 @@ pub async fn from_config(
     // One clock for all, since it knows what the APIs show of theirs.
     let (clock, journal) = (resources.journal.clock().clone(), resources.journal.clone());
     let admin = resources.admin.clone().listener().await?;
-    let transport = (surroundings.transport)()?;
     let memory: Arc<dyn Memory> = Arc::new(Kept(journal.clone()));
     let mut accounts = Vec::new();
     let mut platforms = HashMap::new();
     for account in &config.accounts {
+        let transport = (surroundings.transport)(account)?;
+        if let Some(proxy) = transport.proxy() {
+            tracing::info!(
+                account = account.name,
+                proxy = proxy.address(),
+                named_by = proxy.named_by(),
+                "requests to the API go through a proxy"
+            );
+        }
         let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Usual };
         accounts.push(
             account_task(account, credentials(account, &surroundings.environment), &mut platforms, &parts).await?,
@@ -112,12 +124,11 @@ pub async fn account_task(
     platforms: &mut HashMap<String, Arc<Platform>>,
     parts: &ClientParts<'_>,
 ) -> Result<AccountTask, AppError> {
-    let unusable =
-        |error: endpoint::EndpointError| AppError::Configuration(format!("account {}: {error}", config.name));
     let failed = |why: String| AppError::Failed(format!("account {}: {why}", config.name));
-    let (url, label) = match &config.endpoint {
-        Endpoint::ApiUrl(url) => (url.clone(), "custom"),
-        Endpoint::Platform(platform) => (endpoint::platform_url(platform).map_err(unusable)?, *platform),
+    let url = api_url(config)?;
+    let label = match &config.endpoint {
+        Endpoint::ApiUrl(_) => "custom",
+        Endpoint::Platform(platform) => *platform,
     };
     let (host, label) = (url.host_str().unwrap_or_default().to_owned(), label.to_owned());
     let key = url.origin().ascii_serialization();
@@ -148,10 +159,26 @@ pub async fn account_task(
     Ok(AccountTask { config: Arc::new(config.clone()), client, platform: label, api_host: host, view })
 }
 
-/// The HTTP transport that all accounts share.
-pub fn http_transport() -> Result<HttpTransport, AppError> {
+/// Where an account's API is.
+fn api_url(config: &AccountConfig) -> Result<Url, AppError> {
+    match &config.endpoint {
+        Endpoint::ApiUrl(url) => Ok(url.clone()),
+        Endpoint::Platform(platform) => endpoint::platform_url(platform)
+            .map_err(|error| AppError::Configuration(format!("account {}: {error}", config.name))),
+    }
+}
+
+/// What carries an account's requests over HTTP, through its proxy.
+pub fn http_transport(config: &AccountConfig, environment: &dyn Environment) -> Result<Arc<dyn Transport>, AppError> {
     let user_agent = concat!("vintner/", env!("CARGO_PKG_VERSION"));
-    HttpTransport::new(user_agent).map_err(|error| AppError::Failed(causes::line(&error)))
+    let open = |url: &Url| {
+        let proxy = Proxy::of(url, config.proxy.as_ref(), environment).map_err(EgressError::from)?;
+        HttpTransport::new(user_agent, Egress { proxy, ca_file: config.ca_file.clone() })
+    };
+    let transport = open(&api_url(config)?);
+    let transport = transport
+        .map_err(|error| AppError::Configuration(format!("account {}: {}", config.name, causes::line(&error))))?;
+    Ok(Arc::new(transport))
 }
 
 /// The sinks of a configuration, not built yet.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::app::AppError;
 use crate::app::account::AccountTask;
-use crate::app::assemble::{ClientParts, account_task, http_transport};
+use crate::app::assemble::{ClientParts, account_task};
 use crate::app::fetch::printer::Printer;
 use crate::app::fetch::target::Target;
 use crate::clock::{Clock, Millis};
@@ -14,7 +14,6 @@ use crate::collect::activity::list::WindowList;
 use crate::collect::activity::window::{Reached, Window};
 use crate::collect::inventory::sight::{DEVICES, SITES};
 use crate::collect::walk::Walk;
-use crate::datto::Transport;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -70,9 +69,9 @@ impl What {
 /// Fetches and prints.
 pub async fn run(target: Target, what: What, format: Format, since: Option<Duration>) -> Result<(), AppError> {
     let clock = Clock::system();
-    let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
-    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::OnceAtFirst };
+    let parts =
+        ClientParts { transport: &target.transport, memory: &memory, clock: &clock, patience: Patience::OnceAtFirst };
     let task = account_task(&target.config, Arc::clone(&target.credentials), &mut HashMap::new(), &parts).await?;
     let failed = |source| AppError::Account { account: target.config.name.clone(), source };
     let account = task.identify().await.map_err(failed)?;

@@ -16,7 +16,6 @@ use crate::collect::activity::user_rows::{self, Asked};
 use crate::collect::inventory::sight::{DEVICES, SITES};
 use crate::config::secrets::Environment;
 use crate::config::settings::Config;
-use crate::datto::Transport;
 use crate::datto::client::Client;
 use crate::datto::error::ClientError;
 use crate::datto::lane::Lane;
@@ -75,12 +74,12 @@ pub async fn check(
     mut report: impl FnMut(Outcome),
 ) -> Result<(), AppError> {
     let clock = Clock::system();
-    let transport: Arc<dyn Transport> = Arc::new(http_transport()?);
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
-    let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Once };
     let mut platforms = HashMap::new();
     let mut looks = JoinSet::new();
     for (account, number) in config.accounts.iter().zip(1..) {
+        let transport = http_transport(account, environment)?;
+        let parts = ClientParts { transport: &transport, memory: &memory, clock: &clock, patience: Patience::Once };
         let task = account_task(account, credentials(account, environment), &mut platforms, &parts).await?;
         let (clock, number) = (clock.clone(), probes.then_some(number));
         looks.spawn(async move { of_account(task, &clock, number).await });

@@ -172,12 +172,11 @@ async fn try_clients(
     config: &Config,
     surroundings: &Surroundings<impl Environment + Clone + Send + Sync + 'static>,
 ) -> Result<(), AppError> {
-    let transport = (surroundings.transport)()?;
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
     let mut platforms = HashMap::new();
     for account in &config.accounts {
         let parts = ClientParts {
-            transport: &transport,
+            transport: &(surroundings.transport)(account)?,
             memory: &memory,
             clock: &surroundings.clock,
             patience: Patience::Usual,

@@ -9,11 +9,13 @@ use crate::app::AppError;
 use crate::app::assemble::http_transport;
 use crate::app::progress::Form;
 use crate::clock::Clock;
+use crate::config::secrets::Environment;
+use crate::config::settings::AccountConfig;
 use crate::datto::Transport;
 use crate::sink::readable::Look;
 
-/// Makes what carries requests to the API; called at each start and reload.
-pub type MakeTransport = Arc<dyn Fn() -> Result<Arc<dyn Transport>, AppError> + Send + Sync>;
+/// Makes what carries an account's requests to the API; called at each start and reload.
+pub type MakeTransport = Arc<dyn Fn(&AccountConfig) -> Result<Arc<dyn Transport>, AppError> + Send + Sync>;
 
 /// Everything outside of configuration and journal that a run needs.
 #[derive(Clone)]
@@ -33,13 +35,14 @@ pub struct Surroundings<E> {
     pub(crate) receivers: Option<crate::app::seams::receiver::Receivers>,
 }
 
-impl<E> Surroundings<E> {
+impl<E: Environment + Clone + Send + Sync + 'static> Surroundings<E> {
     /// Those of this process.
     pub fn of_process(environment: E) -> Self {
+        let variables = environment.clone();
         Self {
             environment,
             clock: Clock::system(),
-            transport: Arc::new(|| Ok(Arc::new(http_transport()?))),
+            transport: Arc::new(move |account| http_transport(account, &variables)),
             progress: Form::default(),
             look: None,
             #[cfg(test)]

@@ -17,7 +17,8 @@ use crate::config::secrets::Environment;
 use crate::config::settings::kafka::TlsConfig;
 use crate::config::settings::{Config, SinkConfig, SinkKind};
 use crate::config::{check, files, folder, raw, text};
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Severity, causes};
+use crate::net::roots;
 use crate::org::directory::Directory;
 
 /// Where a configuration is looked for, in this order.
@@ -152,8 +153,14 @@ impl Loaded {
         self.places.take()
     }
 
-    /// Certificates and keys of sinks that cannot be read now, as warnings: a sink is down until they can.
+    /// Certificates and keys that cannot be read now: a warning for a sink, which is down until they can, an error for an account.
     pub fn certificates(&self) -> Vec<Diagnostic> {
+        for account in &self.config.accounts {
+            let Some(path) = &account.ca_file else { continue };
+            if let Err(error) = roots::read(path) {
+                self.places.error_at(&format!("accounts.{}.ca_file", account.name), causes::line(&error), None);
+            }
+        }
         for sink in &self.config.sinks {
             let tls = match &sink.kind {
                 SinkKind::Kafka(kafka) => &kafka.tls,

@@ -10,7 +10,7 @@ use url::Url;
 use crate::collect::alerts::fields::Updates;
 use crate::collect::inventory::look::{PostureChanges, Snapshot};
 use crate::collect::source::Start;
-use crate::config::secrets::SecretRef;
+use crate::config::secrets::{SecretRef, SecretText};
 use crate::journal::StartAt;
 use crate::normalize::lens::Lens;
 use crate::normalize::ocsf::severity::Overrides;
@@ -73,6 +73,10 @@ pub struct AccountConfig {
     pub name: String,
     /// Where its API is.
     pub endpoint: Endpoint,
+    /// The proxy in front of its API; `None`: what the environment says.
+    pub proxy: Option<ProxyConfig>,
+    /// Certificates in PEM that are trusted besides those of the system.
+    pub ca_file: Option<PathBuf>,
     /// API key of the API user.
     pub api_key: SecretRef,
     /// API secret key of the API user.
@@ -123,6 +127,30 @@ pub enum Endpoint {
     Platform(&'static str),
     /// `api_url`: the host root of a gateway or test server; https, or http to a loopback host.
     ApiUrl(Url),
+}
+
+/// `proxy` of an account, a sink or a token server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProxyConfig {
+    /// None, whatever the environment says.
+    Off,
+    /// This one, whatever the environment says.
+    At {
+        /// The key that names it, e.g. `accounts.acme.proxy`.
+        key: String,
+        /// Its address; with user name and password only as a reference.
+        address: SecretText,
+    },
+}
+
+impl ProxyConfig {
+    /// The secret that it refers to, if it does.
+    pub fn secret(&self) -> Option<&SecretRef> {
+        match self {
+            Self::Off => None,
+            Self::At { address, .. } => address.reference(),
+        }
+    }
 }
 
 /// `[accounts.<name>.poll]`; `None`: the stream is off.
@@ -220,7 +248,10 @@ pub struct WebhookConfig {
 impl Config {
     /// All secrets that it refers to, in no order.
     pub fn secrets(&self) -> Vec<&SecretRef> {
-        let accounts = self.accounts.iter().flat_map(|account| [&account.api_key, &account.api_secret]);
+        let accounts = self.accounts.iter().flat_map(|account| {
+            let proxy = account.proxy.as_ref().and_then(ProxyConfig::secret);
+            [&account.api_key, &account.api_secret].into_iter().chain(proxy)
+        });
         let sinks = self.sinks.iter().flat_map(|sink| match &sink.kind {
             SinkKind::Stdout | SinkKind::File { .. } => Vec::new(),
             SinkKind::Kafka(kafka) => kafka.secrets(),

@@ -15,6 +15,8 @@ use self::gunzip::gunzip;
 use super::endpoint::is_loopback;
 use super::{Auth, ConnectFailure, Request, Response, Transport, TransportError};
 use crate::diagnostic::{causes, words};
+use crate::net::proxy::Proxy;
+use crate::net::{Egress, EgressError};
 
 mod gunzip;
 #[cfg(test)]
@@ -37,25 +39,31 @@ const PUBLIC_CLIENT: (&str, &str) = ("public-client", "public");
 
 /// HTTP with TLS and a pool of connections. One serves all accounts.
 ///
-/// It follows no redirect, repeats nothing by itself, and uses no proxy: `HTTPS_PROXY` and the like are ignored, so that the
-/// credentials take no way that the configuration does not show.
+/// It follows no redirect and repeats nothing by itself.
 #[derive(Clone, Debug)]
 pub struct HttpTransport {
     client: reqwest::Client,
+    proxy: Option<Proxy>,
 }
 
-/// The HTTP client cannot be made (no usable roots of trust, or a user agent that no header can hold).
+/// Why the HTTP client cannot be made.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client cannot be made")]
-pub struct TransportOpenError(#[source] reqwest::Error);
+pub enum TransportOpenError {
+    /// No usable roots of trust, or a user agent that no header can hold.
+    #[error("the HTTP client cannot be made")]
+    Client(#[source] reqwest::Error),
+    /// The proxy or the certificates to trust.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+}
 
 impl HttpTransport {
-    /// A transport that names itself `user_agent` to the API.
-    pub fn new(user_agent: &str) -> Result<Self, TransportOpenError> {
+    /// A transport that names itself `user_agent` to the API, with connections that leave this machine as `egress` says.
+    pub fn new(user_agent: &str, egress: Egress) -> Result<Self, TransportOpenError> {
         // The only error means that a provider is already set, which serves as well.
         let _already_set = rustls::crypto::ring::default_provider().install_default();
         let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let client = reqwest::Client::builder()
+        let builder = reqwest::Client::builder()
             .user_agent(user_agent)
             .default_headers(headers)
             // A gateway may still fold headers.
@@ -63,14 +71,12 @@ impl HttpTransport {
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
             .read_timeout(READ_TIMEOUT)
             .pool_idle_timeout(Duration::from_secs(60))
-            .tcp_keepalive(Duration::from_secs(30))
-            .build()
-            .map_err(TransportOpenError)?;
-        Ok(Self { client })
+            .tcp_keepalive(Duration::from_secs(30));
+        let client = egress.apply(builder)?.build().map_err(TransportOpenError::Client)?;
+        Ok(Self { client, proxy: egress.proxy })
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
@@ -89,7 +95,7 @@ impl HttpTransport {
                 .form(&[("grant_type", "password"), ("username", username.expose()), ("password", password.expose())]),
         };
         let sent = call.timeout(request.timeout).send().await;
-        let answer = sent.map_err(|error| failure(error, request.timeout))?;
+        let answer = sent.map_err(|error| self.of_proxy(failure(error, request.timeout)))?;
         let status = answer.status().as_u16();
         let content_type = header(&answer, &CONTENT_TYPE);
         let retry_after = header(&answer, &RETRY_AFTER);
@@ -107,7 +113,27 @@ impl HttpTransport {
     }
 }
 
+impl HttpTransport {
+    /// A connection that failed before TLS failed at the proxy, where there is one.
+    fn of_proxy(&self, error: TransportError) -> TransportError {
+        match (error, &self.proxy) {
+            (
+                TransportError::Connect { failure: ConnectFailure::Name | ConnectFailure::Connection, words },
+                Some(proxy),
+            ) => {
+                let words = format!("{}, which {} names: {words}", proxy.address(), proxy.named_by());
+                TransportError::Connect { failure: ConnectFailure::Proxy, words }
+            }
+            (error, _) => error,
+        }
+    }
+}
+
 impl Transport for HttpTransport {
+    fn proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref()
+    }
+
     fn send(&self, request: Request) -> Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send + '_>> {
         Box::pin(self.exchange(request))
     }

@@ -13,6 +13,7 @@ use self::transport::Transport;
 use crate::clock::Clock;
 use crate::diagnostic::panics::why_ended;
 use crate::event::Event;
+use crate::net::proxy::{Proxy, ProxyError};
 use crate::secret::Secret;
 use crate::sink::{Delivered, Sink, SinkError, Trouble};
 
@@ -45,11 +46,16 @@ pub struct Settings {
     pub headers: Arc<dyn Headers>,
     /// Roots and client certificate, read at the first delivery and after each lost connection.
     pub tls: Tls,
+    /// The proxy in front of the receiver, asked for when the roots are read.
+    pub proxy: ProxySource,
     /// Form of the log body.
     pub body: Body,
     /// Wall time, for `Retry-After` as a date.
     pub clock: Clock,
 }
+
+/// Gives the proxy in front of the receiver, `None` if there is none.
+pub type ProxySource = Arc<dyn Fn() -> Result<Option<Proxy>, ProxyError> + Send + Sync>;
 
 /// Headers of every request.
 pub trait Headers: Send + Sync {
@@ -187,7 +193,7 @@ impl Sink for OtlpSink {
 
 impl fmt::Debug for Settings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { endpoint, protocol, compression, concurrency, tls, body, headers: _, clock: _ } = self;
+        let Self { endpoint, protocol, compression, concurrency, tls, body, headers: _, proxy: _, clock: _ } = self;
         f.debug_struct("Settings")
             .field("endpoint", &endpoint.host_str())
             .field("protocol", protocol)

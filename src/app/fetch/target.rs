@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::app::assemble::{credentials, event_options};
+use crate::app::assemble::{credentials, event_options, http_transport};
 use crate::app::{AppError, names};
 use crate::config::load;
 use crate::config::secrets::Environment;
 use crate::config::settings::{AccountConfig, Config};
+use crate::datto::Transport;
 use crate::datto::credential::CredentialSource;
 use crate::normalize::Options;
 use crate::org::Policy;
@@ -23,6 +24,7 @@ api_secret = { env = \"VINTNER_API_SECRET\" }
 pub struct Target {
     pub(crate) config: AccountConfig,
     pub(crate) credentials: Arc<dyn CredentialSource>,
+    pub(crate) transport: Arc<dyn Transport>,
     pub(crate) policy: Policy,
     /// What every sink would emit.
     pub(crate) options: Options,
@@ -39,7 +41,8 @@ impl Target {
         let account = names::account_or_only(&config, name)?.clone();
         let credentials = credentials(&account, environment);
         credentials.credentials().map_err(|error| AppError::Configuration(error.to_string()))?;
-        Ok(Self { credentials, config: account, policy: config.policy, options })
+        let transport = http_transport(&account, environment)?;
+        Ok(Self { credentials, transport, config: account, policy: config.policy, options })
     }
 
     /// The account that the environment names.

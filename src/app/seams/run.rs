@@ -173,7 +173,7 @@ impl Run {
         let surroundings = Surroundings {
             environment: Variables,
             clock: self.clock.clone(),
-            transport: Arc::new(move || Ok(Arc::clone(&watched))),
+            transport: Arc::new(move |_| Ok(Arc::clone(&watched))),
             progress: Form::default(),
             look: None,
             receivers: Some(self.receivers.clone()),

@@ -16,6 +16,8 @@ use crate::config::settings::SinkConfig;
 use crate::config::settings::kafka::{KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig};
 use crate::diagnostic::panics::why_ended;
 use crate::diagnostic::words;
+use crate::net::Egress;
+use crate::net::proxy::Proxy;
 use crate::secret::Secret;
 use crate::sink::kafka::token::TokenServer;
 use crate::sink::kafka::{MissingTopics, Options, Settings, Tls, Tokens};
@@ -99,15 +101,20 @@ impl Options for FromConfig {
 }
 
 fn tokens(config: &KafkaConfig, clock: &Clock, runtime: &Handle) -> Option<Arc<dyn Tokens>> {
-    let Some(SaslConfig::OauthBearer { token_url, client_id, client_secret, scope }) = &config.sasl else {
+    let Some(SaslConfig::OauthBearer { token_url, client_id, client_secret, scope, proxy, ca_file }) = &config.sasl
+    else {
         return None;
     };
-    let client_secret = client_secret.clone();
+    let (client_secret, url) = (client_secret.clone(), token_url.clone());
+    let (proxy, ca_file) = (proxy.clone(), ca_file.clone());
+    let egress =
+        move || Ok(Egress { proxy: Proxy::of(&url, proxy.as_ref(), &ProcessEnvironment)?, ca_file: ca_file.clone() });
     Some(Arc::new(TokenServer {
         url: token_url.clone(),
         client_id: client_id.clone(),
         client_secret: Box::new(move || read(&client_secret)),
         scope: scope.clone(),
+        egress: Box::new(egress),
         clock: clock.clone(),
         runtime: runtime.clone(),
     }))

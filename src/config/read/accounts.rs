@@ -44,6 +44,8 @@ pub(crate) fn read(section: Section<'_>) -> (Vec<AccountConfig>, BTreeMap<String
 
 fn account(name: &str, section: Section<'_>) -> (Option<AccountConfig>, AccountPolicy) {
     let endpoint = endpoint(&section);
+    let proxy = section.item("proxy").and_then(|item| item.proxy());
+    let ca_file = section.item("ca_file").and_then(|item| item.file());
     let api_key = section.required("api_key", KEY_HINT).and_then(|item| item.secret());
     let api_secret = section.required("api_secret", SECRET_HINT).and_then(|item| item.secret());
     let org = section.parse("user_activity_org", |text| values::org_id(text).map(|()| text.to_owned()));
@@ -63,6 +65,8 @@ fn account(name: &str, section: Section<'_>) -> (Option<AccountConfig>, AccountP
         Some(AccountConfig {
             name: name.to_owned(),
             endpoint: endpoint?,
+            proxy,
+            ca_file,
             api_key: api_key?,
             api_secret: api_secret?,
             user_activity_org: org,

@@ -10,7 +10,9 @@ use url::Url;
 use crate::config::places::{At, Problems};
 use crate::config::read::Section;
 use crate::config::secrets::{Origin, SecretRef, SecretText};
+use crate::config::settings::ProxyConfig;
 use crate::config::values::{self, Bad};
+use crate::net::proxy;
 use crate::secret::Secret;
 
 /// How a secret is written.
@@ -188,6 +190,31 @@ impl<'a> Item<'a> {
             }
         };
         Some(SecretText::Text(Secret::new(&text)))
+    }
+
+    /// `proxy`: an address, a reference to a secret that is one, or `off`.
+    pub(crate) fn proxy(&self) -> Option<ProxyConfig> {
+        let key = self.path.clone();
+        let DeValue::String(text) = self.value else {
+            let address = SecretText::Reference(self.secret()?);
+            return Some(ProxyConfig::At { key, address });
+        };
+        if text.trim() == "off" {
+            return Some(ProxyConfig::Off);
+        }
+        if text.contains('@') {
+            self.problems.mask(&self.at);
+            let hint = "put the whole address into a secret: proxy = { env = \"PROXY_URL\" }";
+            self.error("a proxy's user name and password must not stand in the configuration", Some(hint));
+            return None;
+        }
+        match proxy::address(text) {
+            Ok(_) => Some(ProxyConfig::At { key, address: SecretText::Text(Secret::new(text)) }),
+            Err(reason) => {
+                self.error(reason, Some("or write proxy = \"off\""));
+                None
+            }
+        }
     }
 
     pub(crate) fn error(&self, message: impl Into<String>, hint: Option<&str>) {

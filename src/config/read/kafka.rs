@@ -137,6 +137,8 @@ fn sasl(section: Section<'_>, with_tls: bool) -> Option<SaslConfig> {
             let token_url = url.and_then(|item| item.url(values::web_url));
             let (client_id, client_secret) = (text("client_id"), secret("client_secret"));
             let scope = section.item("scope").and_then(|item| item.filled()).map(str::to_owned);
+            let proxy = section.item("proxy").and_then(|item| item.proxy());
+            let ca_file = section.item("ca_file").and_then(|item| item.file());
             if token_url.as_ref().is_some_and(|url| url.scheme() == "http" && !values::is_loopback(url)) {
                 let message = "the client secret goes to this server in clear text";
                 let key = format!("{}.token_url", section.path);
@@ -148,6 +150,8 @@ fn sasl(section: Section<'_>, with_tls: bool) -> Option<SaslConfig> {
                 client_id,
                 client_secret,
                 scope,
+                proxy,
+                ca_file,
             })
         }
         None => {

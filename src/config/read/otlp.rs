@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::read::item::{Item, Writing};
 use crate::config::read::{Section, kafka};
 use crate::config::secrets::SecretText;
+use crate::config::settings::ProxyConfig;
 use crate::config::settings::otlp::{OtlpBody, OtlpCompression, OtlpConfig, OtlpProtocol};
 use crate::config::values;
 
@@ -55,8 +56,14 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
         let message = "secret headers go to this endpoint in clear text";
         section.problems.warn_at(&format!("{}.endpoint", section.path), message, Some("use https://".to_owned()));
     }
+    let proxy_item = section.item("proxy");
+    let proxy = proxy_item.as_ref().and_then(Item::proxy);
+    if plain && protocol == OtlpProtocol::Grpc && matches!(proxy, Some(ProxyConfig::At { .. })) {
+        let hint = "write https:// in `endpoint`, or protocol = \"http\"";
+        proxy_item.iter().for_each(|item| item.error("gRPC without TLS goes through no proxy", Some(hint)));
+    }
     let compression = compression.unwrap_or(OtlpCompression::Gzip);
-    Some(OtlpConfig { endpoint: url?, protocol, compression, concurrency, headers, tls, body })
+    Some(OtlpConfig { endpoint: url?, protocol, compression, concurrency, headers, tls, body, proxy })
 }
 
 fn concurrency(item: &Item<'_>) -> Option<u32> {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use url::Url;
 
 use crate::config::secrets::{SecretRef, SecretText};
+use crate::config::settings::ProxyConfig;
 use crate::sink::kafka::{MessageTime, TopicPart};
 
 /// `[sinks.kafka.<name>]`.
@@ -104,6 +105,10 @@ pub enum SaslConfig {
         client_secret: SecretRef,
         /// Scope, if the server wants one.
         scope: Option<String>,
+        /// The proxy in front of the token endpoint; `None`: what the environment says.
+        proxy: Option<ProxyConfig>,
+        /// Certificates that are trusted besides the system's when a token is asked for.
+        ca_file: Option<PathBuf>,
     },
 }
 
@@ -126,6 +131,10 @@ impl KafkaConfig {
             Some(SaslConfig::Password { password, .. }) => Some(password),
             Some(SaslConfig::OauthBearer { client_secret, .. }) => Some(client_secret),
         };
-        sasl.into_iter().chain(self.librdkafka.values().filter_map(SecretText::reference)).collect()
+        let proxy = match &self.sasl {
+            Some(SaslConfig::OauthBearer { proxy: Some(proxy), .. }) => proxy.secret(),
+            Some(SaslConfig::OauthBearer { proxy: None, .. } | SaslConfig::Password { .. }) | None => None,
+        };
+        sasl.into_iter().chain(proxy).chain(self.librdkafka.values().filter_map(SecretText::reference)).collect()
     }
 }

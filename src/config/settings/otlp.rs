@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use crate::config::secrets::{SecretRef, SecretText};
+use crate::config::settings::ProxyConfig;
 use crate::config::settings::kafka::TlsConfig;
 
 /// `[sinks.otlp.<name>]`.
@@ -24,6 +25,8 @@ pub struct OtlpConfig {
     pub tls: Option<TlsConfig>,
     /// Form of the log body.
     pub body: OtlpBody,
+    /// The proxy in front of the receiver; `None`: what the environment says.
+    pub proxy: Option<ProxyConfig>,
 }
 
 /// Form of the log body (event-schema.md section 11).
@@ -60,6 +63,7 @@ pub enum OtlpCompression {
 impl OtlpConfig {
     /// All secrets that it refers to.
     pub fn secrets(&self) -> Vec<&SecretRef> {
-        self.headers.values().filter_map(SecretText::reference).collect()
+        let proxy = self.proxy.as_ref().and_then(ProxyConfig::secret);
+        self.headers.values().filter_map(SecretText::reference).chain(proxy).collect()
     }
 }

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::{HttpTransport, connect_failure};
 use crate::datto::{Auth, ConnectFailure, Request, Response, Transport, TransportError};
+use crate::net::Egress;
 use crate::secret::Secret;
 
 const LIMIT: u64 = 100_000;
@@ -74,7 +75,7 @@ async fn read_request(stream: &mut TcpStream) -> String {
 }
 
 async fn send(url: Url, auth: Auth) -> Result<Response, TransportError> {
-    let transport = HttpTransport::new("vintner/test").expect("a transport");
+    let transport = HttpTransport::new("vintner/test", Egress::default()).expect("a transport");
     transport.send(Request { url, auth, max_body: LIMIT, timeout: Duration::from_secs(5) }).await
 }
 
@@ -172,7 +173,7 @@ async fn silence_and_a_trickle_run_into_the_time_limit() {
     let trickle = [vec![head("200 OK", "content-length: 1000\r\n")], vec![b"x".to_vec(); 100]].concat();
     for act in [Act::Silence, Act::Send(trickle, Duration::from_millis(50))] {
         let (url, _server) = serve(act).await;
-        let transport = HttpTransport::new("vintner/test").expect("a transport");
+        let transport = HttpTransport::new("vintner/test", Egress::default()).expect("a transport");
         let begin = Instant::now();
         let result = transport.send(Request { url, auth: Auth::None, max_body: LIMIT, timeout: limit }).await;
         assert_eq!(result.err(), Some(TransportError::Timeout(limit)));

@@ -13,6 +13,7 @@ use url::Url;
 use super::{Token, Tokens};
 use crate::clock::Clock;
 use crate::diagnostic::causes;
+use crate::net::{Egress, EgressError};
 use crate::secret::Secret;
 
 /// Limit on one request.
@@ -36,6 +37,8 @@ pub struct TokenServer {
     pub client_secret: Box<dyn Fn() -> Result<Secret, String> + Send + Sync>,
     /// The scope, if the server wants one.
     pub scope: Option<String>,
+    /// How requests leave this machine, asked for each of them.
+    pub egress: Box<dyn Fn() -> Result<Egress, EgressError> + Send + Sync>,
     /// Wall time.
     pub clock: Clock,
     /// Where requests run.
@@ -78,15 +81,14 @@ impl TokenServer {
         let secret = (self.client_secret)()?;
         // The only error means that a provider is already set, which serves as well.
         let _already_set = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
+        let egress = (self.egress)().map_err(|error| causes::line(&error))?;
+        let builder = reqwest::Client::builder()
             .user_agent(concat!("vintner/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
-            .no_proxy()
             // A gateway in front of the token server may still fold headers.
             .http1_allow_obsolete_multiline_headers_in_responses(true)
-            .timeout(TIMEOUT)
-            .build()
-            .map_err(words)?;
+            .timeout(TIMEOUT);
+        let client = egress.apply(builder).map_err(|error| causes::line(&error))?.build().map_err(words)?;
         let mut form = vec![("grant_type", "client_credentials")];
         form.extend(self.scope.as_deref().map(|scope| ("scope", scope)));
         let request = client.post(self.url.clone()).basic_auth(&self.client_id, Some(secret.expose())).form(&form);

@@ -159,6 +159,7 @@ fn sink(endpoint: &str, protocol: Protocol, compression: Compression) -> OtlpSin
 
 fn settings(endpoint: &str, protocol: Protocol, compression: Compression) -> Settings {
     Settings {
+        proxy: Arc::new(|| Ok(None)),
         endpoint: endpoint.parse().unwrap(),
         protocol,
         compression,

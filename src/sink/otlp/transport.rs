@@ -18,6 +18,8 @@ use super::answer::{self, Status, Verdict};
 use super::{Compression, Protocol, Settings, compress};
 use crate::clock::Clock;
 use crate::diagnostic::causes;
+use crate::net::proxy::{self, Proxy};
+use crate::net::roots;
 use crate::secret::Secret;
 
 /// Limit on connecting, TLS included.
@@ -40,6 +42,7 @@ pub(super) struct Transport {
     url: Url,
     protocol: Protocol,
     compression: Compression,
+    proxy: Option<Proxy>,
     clock: Clock,
 }
 
@@ -53,7 +56,6 @@ impl Transport {
             .redirect(Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .no_proxy()
             // A proxy in front of the receiver may still fold headers.
             .http1_allow_obsolete_multiline_headers_in_responses(true)
             .connect_timeout(CONNECT_TIMEOUT)
@@ -62,13 +64,10 @@ impl Transport {
         if settings.protocol == Protocol::Grpc {
             builder = builder.http2_prior_knowledge();
         }
+        let proxy = (settings.proxy)().map_err(|error| causes::line(&error))?;
+        builder = proxy::apply(proxy.as_ref(), builder).map_err(|error| causes::line(&error))?;
         if let Some(path) = &settings.tls.ca_file {
-            let unusable = |error: reqwest::Error| format!("{} holds no usable certificate: {error}", path.display());
-            let roots = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(unusable)?;
-            if roots.is_empty() {
-                return Err(format!("{} holds no certificate", path.display()));
-            }
-            builder = builder.tls_certs_only(roots);
+            builder = builder.tls_certs_only(roots::read(path).map_err(|error| error.to_string())?);
         }
         if let Some((cert_file, key_file)) = &settings.tls.client {
             let pem = [read(cert_file)?, b"\n".to_vec(), read(key_file)?].concat();
@@ -79,7 +78,7 @@ impl Transport {
         let client = builder.build().map_err(|error| format!("no TLS client can be made: {}", causes::root(&error)))?;
         let url = address(settings)?;
         let (protocol, compression) = (settings.protocol, settings.compression);
-        Ok(Self { client, url, protocol, compression, clock: settings.clock.clone() })
+        Ok(Self { client, url, protocol, compression, proxy, clock: settings.clock.clone() })
     }
 
     /// Sends one request that is encoded and compressed. No exchange at all is [`Verdict::Later`].
@@ -139,7 +138,12 @@ impl Transport {
 
     async fn exchange(&self, headers: HeaderMap, body: Vec<u8>) -> Result<(u16, HeaderMap, Bytes, HeaderMap), String> {
         let sent = self.client.post(self.url.clone()).headers(headers).body(body).send().await;
-        let response = sent.map_err(|error| failure(&error))?;
+        let response = sent.map_err(|error| {
+            let through = self.proxy.as_ref().filter(|_| error.is_connect());
+            let through = through
+                .map(|proxy| format!(" (through the proxy {}, which {} names)", proxy.address(), proxy.named_by()));
+            failure(&error) + &through.unwrap_or_default()
+        })?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let (body, trailers) = collect(reqwest::Body::from(response), status).await?;
         Ok((status, headers, body, trailers))

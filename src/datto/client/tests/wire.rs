@@ -64,7 +64,7 @@ async fn client(tasks: &mut JoinSet<()>) -> Client {
     let memory = world.memory.clone();
     let platform =
         Platform::open(&api_url, Duration::from_mins(5), memory.clone(), clock.clone()).await.expect("a platform");
-    let transport = Arc::new(HttpTransport::new("vintner/test").expect("a transport"));
+    let transport = Arc::new(HttpTransport::new("vintner/test", crate::net::Egress::default()).expect("a transport"));
     Client::open(Settings { api_url, ..world.settings }, platform, transport, memory, clock).await.expect("a client")
 }
 

@@ -1,0 +1,42 @@
+//! How connections leave this machine: the proxy that they go through and the certificates that are trusted, the same for the API of
+//! Datto RMM, OTLP receivers and token servers.
+
+use std::path::PathBuf;
+
+use reqwest::ClientBuilder;
+
+use self::proxy::{Proxy, ProxyError};
+
+pub mod proxy;
+pub mod roots;
+
+/// How connections to one host leave this machine.
+#[derive(Clone, Debug, Default)]
+pub struct Egress {
+    /// The proxy in front of them; `None`: they go to the host itself.
+    pub proxy: Option<Proxy>,
+    /// Certificates in PEM that are trusted besides those of the system.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Why connections cannot leave as they should.
+#[derive(Debug, thiserror::Error)]
+pub enum EgressError {
+    /// The proxy is not known or has no usable address.
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
+    /// A file of certificates cannot be used.
+    #[error(transparent)]
+    Roots(#[from] roots::RootsError),
+}
+
+impl Egress {
+    /// A client whose connections leave like this. The proxies that the library would find by itself are never used.
+    pub fn apply(&self, builder: ClientBuilder) -> Result<ClientBuilder, EgressError> {
+        let builder = proxy::apply(self.proxy.as_ref(), builder)?;
+        Ok(match &self.ca_file {
+            Some(path) => builder.tls_certs_merge(roots::read(path)?),
+            None => builder,
+        })
+    }
+}
