@@ -21,6 +21,7 @@ use crate::app::{files, held, progress, summary};
 use crate::clock::Millis;
 use crate::collect::sites::end_wait;
 use crate::diagnostic::panics::why_ended;
+use crate::diagnostic::words;
 
 /// How often `--once` looks whether a full journal gets room.
 const STUCK_LOOK: Duration = Duration::from_secs(1);
@@ -176,9 +177,9 @@ impl Engine {
                     Err(error) => return AppError::Journal(error),
                 };
                 return AppError::Failed(format!(
-                    "the journal is full ({} of {} bytes) and nothing makes room: {causes}. To go on: {}",
-                    usage.used,
-                    usage.limit,
+                    "the journal is full ({} of {}) and nothing makes room: {causes}. To go on: {}",
+                    words::bytes(usage.used),
+                    words::bytes(usage.limit),
                     causes.hint()
                 ));
             }

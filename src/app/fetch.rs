@@ -66,8 +66,8 @@ impl What {
     }
 }
 
-/// Fetches and prints.
-pub async fn run(target: Target, what: What, format: Format, since: Option<Duration>) -> Result<(), AppError> {
+/// Fetches and prints; gives how many events were printed.
+pub async fn run(target: Target, what: What, format: Format, since: Option<Duration>) -> Result<u64, AppError> {
     let clock = Clock::system();
     let memory: Arc<dyn Memory> = Arc::new(ProcessMemory::default());
     let parts =
@@ -82,7 +82,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     let udfs = &target.config.inventory.udfs;
     let time = task.client.source_time();
     let now = time.now.unwrap_or(time.latest);
-    let mut printer = Printer { directory, clock, options, stdout, left_out: 0 };
+    let mut printer = Printer { directory, clock, options, stdout, left_out: 0, printed: 0 };
     let least = since.map(|reach| now.minus(reach));
     let mut list = what.list(least, now, Reached { certain: time.earliest, latest: time.latest });
     let mut seen = HashSet::new();
@@ -94,7 +94,7 @@ pub async fn run(target: Target, what: What, format: Format, since: Option<Durat
     }
     printer.finish();
     match list.is_whole() {
-        true => Ok(()),
+        true => Ok(printer.printed),
         false => Err(AppError::Failed("the list led back to a page that was read: it is not whole".to_owned())),
     }
 }

@@ -8,7 +8,7 @@ use crate::app::fetch::target::Target;
 use crate::app::fetch::{self, What};
 use crate::cli::forms::LineFormat;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, completions, demo, environment, open};
+use crate::cli::{ConfigFile, completions, demo, environment, logging, open};
 use crate::config::load::ProcessEnvironment;
 
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,18 @@ enum List {
     Devices,
 }
 
+impl List {
+    fn words(self) -> &'static str {
+        match self {
+            Self::OpenAlerts => "the list of open alerts",
+            Self::ResolvedAlerts => "the list of resolved alerts",
+            Self::Activity => "the activity log",
+            Self::Sites => "the list of sites",
+            Self::Devices => "the list of devices",
+        }
+    }
+}
+
 impl Fetch {
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let what = match self.what {
@@ -54,6 +66,10 @@ impl Fetch {
         } else {
             Target::of_environment(environment::variable, &ProcessEnvironment)?
         };
-        Ok(fetch::run(target, what, self.format.into(), self.since).await?)
+        if fetch::run(target, what, self.format.into(), self.since).await? == 0 {
+            let reach = if self.since.is_some() || self.what == List::Activity { " within that time" } else { "" };
+            logging::complain(&format!("nothing to print: {} has no record{reach}", self.what.words()));
+        }
+        Ok(())
     }
 }

@@ -35,10 +35,10 @@ pub fn template(place: &Place, account: &str) -> Result<String, TemplateError> {
     check_account(account)?;
     let endpoint = match place {
         Place::Platform(platform) => {
-            format!("platform = {:30} # in the portal's address: {}", format!("\"{platform}\""), PLATFORMS.join(", "))
+            format!("platform = {:21} # in the portal's address: {}", format!("\"{platform}\""), PLATFORMS.join(", "))
         }
         Place::ApiUrl(url) => {
-            format!("api_url = {:31} # a gateway or a test server: /auth/… and /api/… follow", format!("\"{url}\""))
+            format!("api_url = {:22} # a gateway or a test server: /auth/… and /api/… follow", format!("\"{url}\""))
         }
     };
     Ok(TEMPLATE.replace("@endpoint@", &endpoint).replace("@account@", account))

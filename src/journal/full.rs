@@ -5,6 +5,7 @@ use std::fmt;
 use rusqlite::Connection;
 
 use crate::clock::Millis;
+use crate::diagnostic::words;
 use crate::journal::JournalError;
 use crate::journal::fail::Done;
 use crate::journal::held::read_site;
@@ -118,17 +119,21 @@ impl Causes {
             Part { bytes: usage.held_bytes, text: self.held_text(), hint: "map the sites: `vintner orgs list`" },
             Part {
                 bytes: usage.dead_bytes,
-                text: format!("{} dead letters keep {} bytes", usage.dead_letters, usage.dead_bytes),
+                text: format!(
+                    "{} keep {}",
+                    words::count(usage.dead_letters, "dead letter"),
+                    words::bytes(usage.dead_bytes)
+                ),
                 hint: "replay or drop dead letters: `vintner dead-letters list`",
             },
             Part {
                 bytes: usage.reference_bytes,
-                text: format!("references of replays take {} bytes", usage.reference_bytes),
+                text: format!("references of replays take {}", words::bytes(usage.reference_bytes)),
                 hint: "wait for the replay",
             },
             Part {
                 bytes: usage.wal_bytes,
-                text: format!("the write-ahead log takes {} bytes", usage.wal_bytes),
+                text: format!("the write-ahead log takes {}", words::bytes(usage.wal_bytes)),
                 hint: "close other programs that read the journal",
             },
         ];
@@ -138,29 +143,31 @@ impl Causes {
     }
 
     fn behind_text(&self) -> String {
-        let bytes = self.usage.record_bytes;
+        let bytes = words::bytes(self.usage.record_bytes);
         if self.behind.is_empty() {
-            return format!("records that every sink has passed take {bytes} bytes");
+            return format!("records that every sink has passed take {bytes}");
         }
         let one = |Behind { sink, pending, oldest }: &Behind| {
-            let since = oldest.map(|oldest| format!(" (the oldest of {oldest})")).unwrap_or_default();
+            let since =
+                oldest.map(|oldest| format!(" (the oldest of {})", oldest.to_rfc3339_seconds())).unwrap_or_default();
             format!("sink {sink} is {pending} records behind{since}")
         };
         let named: Vec<String> = self.behind.iter().take(MOST_NAMED).map(one).collect();
         let others = self.behind.len().saturating_sub(named.len());
         let others = if others > 0 { format!(", {others} more sinks are behind") } else { String::new() };
-        format!("{}{others}: {bytes} bytes wait", named.join(", "))
+        format!("{}{others}: {bytes} wait", named.join(", "))
     }
 
     fn held_text(&self) -> String {
         let Usage { held_records, held_bytes, .. } = self.usage;
         let one = |Holder { account, site, records, bytes }: &Holder| {
-            format!("{site} of {account} {records} records, {bytes} bytes")
+            format!("{site} of {account} {records} records, {}", words::bytes(*bytes))
         };
         let named: Vec<String> = self.sites.iter().map(one).collect();
         format!(
-            "{} unmapped sites hold {held_records} records, {held_bytes} bytes ({})",
+            "{} unmapped sites hold {held_records} records, {} ({})",
             self.holders,
+            words::bytes(held_bytes),
             named.join("; ")
         )
     }

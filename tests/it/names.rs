@@ -1,5 +1,7 @@
 //! Names that options give are checked first: code 2, with the nearest name.
 
+use serde_json::json;
+
 use crate::once::still_world;
 use crate::simulated::Simulated;
 use crate::workplace::Workplace;
@@ -45,6 +47,42 @@ fn an_empty_result_says_so_on_stderr() {
         assert!(output.status.success() && output.stdout.is_empty(), "{command:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(text), "{command:?}");
     }
+}
+
+#[test]
+fn a_list_without_records_is_reported_on_stderr() {
+    let simulated = Simulated::start(&json!({
+        "sites": 1, "devices": 0, "open_alerts": 0, "resolved_alerts": 0, "activity_history": 0,
+        "alert_rate_per_hour": 0, "activity_rate_per_hour": 0
+    }));
+    let place = Workplace::new(&simulated, "");
+    for (what, text) in [
+        ("open-alerts", "nothing to print: the list of open alerts has no record"),
+        ("activity", "nothing to print: the activity log has no record within that time"),
+    ] {
+        let output = place.run(&["fetch", what, "-c", "vintner.toml"]);
+        assert!(output.status.success() && output.stdout.is_empty(), "{what}");
+        assert!(String::from_utf8_lossy(&output.stderr).lines().any(|line| line == text), "{what}");
+    }
+}
+
+#[test]
+fn a_word_that_is_no_level_is_no_log_filter() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    let output = place.command(&["check"]).env("VINTNER_LOG", "loud").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("VINTNER_LOG = \"loud\": \"loud\" is no level"));
+}
+
+#[test]
+fn the_version_names_what_a_report_needs() {
+    let simulated = Simulated::start(&still_world());
+    let place = Workplace::new(&simulated, "");
+    let long = String::from_utf8(place.run(&["--version"]).stdout).unwrap();
+    let keys: Vec<&str> = long.lines().skip(1).map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(keys, ["commit", "target", "librdkafka", "journal schema"]);
+    assert_eq!(place.run(&["-V"]).stdout, concat!("vintner ", env!("CARGO_PKG_VERSION"), "\n").as_bytes());
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! An API out of reach: whoever waits reads at once why, and what to look at.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -9,6 +11,11 @@ use crate::once::still_world;
 use crate::receiver::free_address;
 use crate::simulated::Simulated;
 use crate::workplace::{Workplace, account, wait_for};
+
+/// When a report was made.
+fn at(report: &Value) -> i64 {
+    report["at"].as_i64().unwrap()
+}
 
 /// An account whose API nobody serves.
 fn away(more: &str) -> (Workplace, String) {
@@ -54,5 +61,12 @@ fn a_run_reports_the_first_failed_request_and_status_the_last() {
     assert!(shown["retry_at"].is_number() && shown["unreachable_since"].is_number(), "{shown}");
     let human = String::from_utf8(place.run(&["status"]).stdout).unwrap();
     assert!(human.contains("Connection refused") && human.contains("next try"), "{human}");
+    let mut watching = place.command(&["status", "--watch=100ms", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines().take(3);
+    let times: Vec<i64> = lines.map(|line| at(&serde_json::from_str(&line.unwrap()).unwrap())).collect();
+    assert!(times.is_sorted() && times[0] < times[2], "each report is a new one: {times:?}");
+    // Its reader is gone: it ends by itself.
+    let code = wait_for(Duration::from_secs(10), || watching.try_wait().unwrap());
+    assert_eq!(code.code(), Some(0));
     crate::outage::end(&mut child);
 }

@@ -17,6 +17,8 @@ pub(crate) struct Printer {
     pub(crate) options: Options,
     pub(crate) stdout: Stdout,
     pub(crate) left_out: u64,
+    /// Events on stdout so far.
+    pub(crate) printed: u64,
 }
 
 impl Printer {
@@ -43,7 +45,10 @@ impl Printer {
             }
         }
         match self.stdout.deliver(&events).await {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.printed = self.printed.saturating_add(u64::try_from(events.len()).unwrap_or(u64::MAX));
+                Ok(())
+            }
             Err(SinkError::Closed { .. }) => Err(AppError::Closed),
             Err(SinkError::Retry(reason) | SinkError::Later { reason, .. }) => Err(AppError::Failed(reason)),
         }

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use tokio::task::JoinSet;
+
 use super::*;
 use crate::app::testing::Fixture;
 use crate::sim::world::Options as World;
@@ -43,7 +45,8 @@ async fn a_long_first_pass_logs_a_line_a_minute_and_then_none() {
     let mut fixture = Fixture::new("acme", large(), "").await;
     let (accounts, stop) = (vec![fixture.task.clone()], CancellationToken::new());
     fixture.start();
-    let watching = tokio::spawn(watch(accounts, Vec::new(), Form::Log, stop));
+    let mut watching = JoinSet::new();
+    watching.spawn(watch(accounts, Vec::new(), Form::Log, stop));
     tokio::time::sleep(Duration::from_secs(185)).await;
     let told = lines.with("first pass under way");
     assert_eq!(told.len(), 3, "{told:?}");
@@ -56,6 +59,6 @@ async fn a_long_first_pass_logs_a_line_a_minute_and_then_none() {
     while !fixture.task.is_past_first_pass() {
         tokio::time::sleep(Duration::from_secs(10)).await;
     }
-    watching.await.unwrap().unwrap();
+    watching.join_next().await.unwrap().unwrap().unwrap();
     fixture.end().await;
 }

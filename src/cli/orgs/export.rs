@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cli::open::Purpose;
 use crate::cli::plain::{self, Layout};
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, logging, open, table};
 use crate::org::directory::{Decision, SiteListing};
 
 #[derive(Debug, clap::Args)]
@@ -49,6 +49,9 @@ impl Export {
         let journal = open::reader(&config.journal.path)?;
         let directory = open::directory(&journal, &config).await?;
         let rows: Vec<Row> = directory.listing().into_iter().filter_map(row).collect();
+        if rows.is_empty() {
+            logging::complain("no site is mapped or ignored: `vintner orgs list` shows every known site");
+        }
         let text = match self.format {
             Form::Csv => csv(&rows)?,
             Form::Json => plain::json(&serde_json::to_string_pretty(&rows)?, Layout::Kept) + "\n",

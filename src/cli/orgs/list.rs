@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::app::AppError;
 use crate::cli::open::Purpose;
-use crate::cli::{ConfigFile, open, table};
+use crate::cli::{ConfigFile, logging, open, table};
 use crate::journal::held::HeldSummary;
 use crate::org::changes::Standing;
 use crate::org::directory::{Decision, Directory};
@@ -57,6 +57,9 @@ impl List {
             });
         }
         rows.extend(unseen.into_iter().map(|entry| Row::unseen(&directory, entry)));
+        if rows.is_empty() {
+            logging::complain("no site is known yet: `vintner run --once` reads the list of sites");
+        }
         if json {
             return table::print_lines(&rows);
         }

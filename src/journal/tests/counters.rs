@@ -4,6 +4,7 @@ use rusqlite::Connection;
 use serde_json::value::RawValue;
 
 use super::support::{MANY, Place, START, activities, live, look, page, pass, record, site, uid, use_sinks};
+use crate::diagnostic::words;
 use crate::journal::full::{Behind, Causes};
 use crate::journal::pack::pack_json;
 use crate::journal::requests::{DeadLetters, Request};
@@ -99,7 +100,7 @@ async fn a_full_journal_names_the_true_causes_with_numbers() {
     let causes = journal.causes().await.unwrap();
     let text = causes.to_string();
     let expected =
-        format!("1 unmapped sites hold {held} records, {} bytes (site elsewhere of", causes.usage.held_bytes);
+        format!("1 unmapped sites hold {held} records, {} (site elsewhere of", words::bytes(causes.usage.held_bytes));
     assert!(text.starts_with(&expected), "{text}");
     assert!(!text.contains("behind"), "{text}");
     assert!(causes.hint().starts_with("map the sites: `vintner orgs list`"), "{}", causes.hint());
@@ -114,8 +115,8 @@ fn each_cause_is_named_with_its_numbers_and_with_what_to_do() {
     let causes = Causes { usage, ..Causes::default() };
     assert_eq!(
         causes.to_string(),
-        "records that every sink has passed take 390 bytes; 7 dead letters keep 300 bytes; references of replays take 200 bytes; \
-         the write-ahead log takes 110 bytes",
+        "records that every sink has passed take 390 B; 7 dead letters keep 300 B; references of replays take 200 B; \
+         the write-ahead log takes 110 B",
         "what takes less than a tenth is no cause"
     );
     let hints: Vec<_> = causes.hint().split("; or ").map(str::to_owned).collect();
@@ -130,12 +131,12 @@ fn each_cause_is_named_with_its_numbers_and_with_what_to_do() {
     let behind = |sink: &str, pending| Behind { sink: sink.into(), pending, oldest: Some(START) };
     let behind = vec![behind("a", 9), behind("b", 8), behind("c", 7), behind("d", 6)];
     let text = Causes { behind, ..causes }.to_string();
-    let oldest = format!("(the oldest of {START})");
+    let oldest = format!("(the oldest of {})", START.to_rfc3339_seconds());
     assert!(
         text.starts_with(&format!("sink a is 9 records behind {oldest}, sink b is 8 records behind {oldest}")),
         "{text}"
     );
-    assert!(text.contains(", 1 more sinks are behind: 390 bytes wait"), "{text}");
+    assert!(text.contains(", 1 more sinks are behind: 390 B wait"), "{text}");
 }
 
 /// Dead letters of a sink can fill a journal: they are named, and the way out works.
@@ -168,7 +169,7 @@ async fn a_journal_full_of_dead_letters_says_so() {
         }
     }
     let causes = journal.causes().await.unwrap();
-    let expected = format!("{letters} dead letters keep {} bytes", causes.usage.dead_bytes);
+    let expected = format!("{letters} dead letters keep {}", words::bytes(causes.usage.dead_bytes));
     assert!(causes.to_string().starts_with(&expected), "{causes}");
     assert!(causes.hint().starts_with("replay or drop dead letters"), "{}", causes.hint());
     let asked = journal.ask(Request::DropDead(DeadLetters::Sink("s".into()))).await.unwrap();

@@ -4,6 +4,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::fmt::MakeWriter;
 
@@ -147,10 +148,8 @@ async fn an_outage_is_reported_at_its_first_failure_and_at_its_end() {
     let client = world.client().await;
     world.script.next(LOGIN, (0..5).map(|_| Err(refused())).chain([Ok(json(503, "busy"))]));
     let begin = Instant::now();
-    let calling = tokio::spawn({
-        let client = client.clone();
-        async move { look(&client).await }
-    });
+    let (mut calling, caller) = (JoinSet::new(), client.clone());
+    calling.spawn(async move { look(&caller).await });
     sleep(Duration::from_millis(1)).await;
     let told = lines.with("cannot be reached");
     assert_eq!(told.len(), 1, "{told:?}");
@@ -159,7 +158,7 @@ async fn an_outage_is_reported_at_its_first_failure_and_at_its_end() {
     }
     let outage = client.state().outage.expect("an outage");
     assert!(outage.next_try > Some(world.clock.now()) && outage.error.contains(":443: no connection"), "{outage:?}");
-    let error = calling.await.expect("no panic").expect_err("given up");
+    let error = calling.join_next().await.expect("one").expect("no panic").expect_err("given up");
     assert!(matches!(&error, ClientError::Unreachable { attempts: 5, .. }), "{error}");
     assert!(begin.elapsed() > Duration::from_secs(30));
     assert_eq!(client.state().outage.expect("still").next_try, None);
