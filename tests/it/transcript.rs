@@ -58,7 +58,7 @@ impl<'a> Transcript<'a> {
     fn note(&mut self, arguments: &[&str], shown: &str, code: Option<i32>, lines: Lines) {
         let folder = self.place.path("").display().to_string();
         let shown = shown.replace(folder.trim_end_matches('/'), "[folder]");
-        let mut shown: Vec<String> = shown.lines().map(masked).collect();
+        let mut shown: Vec<String> = shown.lines().map(|line| masked(&shortened(line))).collect();
         if lines == Lines::Sorted {
             shown.sort();
         }
@@ -82,6 +82,16 @@ fn run(mut command: Command, columns: Option<u16>) -> (String, Option<i32>) {
             let streams = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
             (streams.concat(), output.status.code())
         }
+    }
+}
+
+/// An event as JSON, cut to what a reviewer reads; any other line as it is.
+fn shortened(line: &str) -> String {
+    match serde_json::from_str::<Value>(line) {
+        Ok(event) if event["class_uid"].is_number() => {
+            json!({"class_name": event["class_name"], "message": event["message"], "…": "…"}).to_string()
+        }
+        Ok(_) | Err(_) => line.to_owned(),
     }
 }
 

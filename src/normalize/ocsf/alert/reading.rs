@@ -160,3 +160,21 @@ pub(super) fn title(text: &str) -> Option<String> {
     let end = line.char_indices().nth(MAX_TITLE).map_or(line.len(), |(end, _)| end);
     line.get(..end).filter(|title| !title.is_empty()).map(str::to_owned)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_named_as_a_whole_word_only() {
+        assert!(names("DC1 is offline", "DC1") && names("Ping from DC1: slow", "DC1"));
+        assert!(!names("DC10 is offline", "DC1") && !names("Backup of OLD-DC1 failed", "DC1"));
+    }
+
+    #[test]
+    fn words_of_the_wire_are_written_as_people_do() {
+        let words = ["NOT_UPTODATE", "STARTPENDING", "OFFLINE", "Mixed_Case"].map(plain);
+        assert_eq!(words, ["not up to date", "start pending", "offline", "Mixed_Case"]);
+        assert_eq!(capitalized(&plain("SNMP_THROUGHPUT")), "SNMP throughput");
+    }
+}
