@@ -9,6 +9,10 @@ use self::proxy::{Proxy, ProxyError};
 
 pub mod proxy;
 pub mod roots;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 /// How connections to one host leave this machine.
 #[derive(Clone, Debug, Default)]

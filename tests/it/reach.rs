@@ -34,7 +34,7 @@ fn fetch_makes_one_attempt_and_says_why() {
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(output.status.code(), Some(1), "{text}");
     let why = format!("cannot reach {address}: no connection: Connection refused (os error 111) (tries: 1)");
-    assert!(text.contains(&why) && text.contains("HTTPS_PROXY is not used"), "{text}");
+    assert!(text.contains(&why) && text.contains("where only a proxy leads out"), "{text}");
     assert_eq!(text.matches("cannot reach").count(), 1, "{text}");
 }
 

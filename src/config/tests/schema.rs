@@ -78,6 +78,9 @@ fn generated() -> Value {
 fn node(path: &str, value: &Value, comments: &Map<String, Value>) -> Value {
     let comment = comments.get(path).and_then(|found| found["comment"].as_str());
     let mut made = match value {
+        Value::String(_) if path.ends_with("proxy") => {
+            json!({ "anyOf": [{ "type": "string" }, { "$ref": "#/$defs/secret" }] })
+        }
         Value::String(_) => text(value.as_str().unwrap(), comment),
         Value::Bool(_) => json!({ "type": "boolean" }),
         Value::Number(_) => json!({ "type": "number" }),

@@ -264,3 +264,22 @@ async fn a_log_without_cursors_is_read_by_windows_until_that_shows_nothing_new()
     assert_eq!(fixture.records().await.len(), 20, "every row, though no pass can be complete");
     assert_eq!(fixture.task.view.streams()[&Stream::Activity].completed, None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn passes_whose_answers_take_longer_than_the_poll_interval_do_not_overlap() {
+    let mut fixture = Fixture::new("slow", World { page_cap: 250, ..world(88) }, "poll.alerts = \"5s\"").await;
+    let mut slow = Rule::new(Fault::SlowAnswer).on(OPEN);
+    slow.millis = Some(25_000);
+    fixture.sim.set_faults(Faults { rules: vec![slow] });
+    fixture.start();
+    tokio::time::sleep(10 * MINUTE).await;
+    // A page of 25 s after the other fits in 24 times.
+    let asked = requests(&fixture, OPEN);
+    assert!((20..=24).contains(&asked), "{asked} requests");
+    // The interval counts from a pass's end: no burst makes up for what was missed.
+    fixture.sim.set_faults(Faults::default());
+    tokio::time::sleep(MINUTE).await;
+    let more = requests(&fixture, OPEN) - asked;
+    assert!((10..=13).contains(&more), "{more} requests in a minute");
+    fixture.end().await;
+}

@@ -202,6 +202,6 @@ async fn a_certificate_that_is_not_trusted_is_asked_for_once() {
     let words = "invalid peer certificate: UnknownIssuer".to_owned();
     world.script.next(LOGIN, [Err(TransportError::Connect { failure: ConnectFailure::Certificate, words })]);
     let error = look(&client).await.expect_err("refused");
-    assert!(error.to_string().contains("UnknownIssuer (tries: 1); a gateway that opens TLS"), "{error}");
+    assert!(error.to_string().contains("UnknownIssuer (tries: 1); for a gateway or proxy that opens TLS"), "{error}");
     assert_eq!(world.script.count(LOGIN), 1);
 }
