@@ -7,6 +7,7 @@ use crate::journal::JournalError;
 pub mod account;
 pub mod assemble;
 pub mod demo;
+pub mod egress;
 pub mod engine;
 pub mod explain;
 pub mod fetch;

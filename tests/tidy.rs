@@ -16,6 +16,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("telemetry", 0),
     ("diagnostic", 0),
     ("output", 0),
+    ("net", 0),
     ("record", 1),
     ("event", 2),
     ("inventory", 2),

@@ -9,6 +9,7 @@ use crate::admin::listen::Listener;
 use crate::admin::view::{AccountView, View};
 use crate::app::AppError;
 use crate::app::account::AccountTask;
+use crate::app::egress;
 use crate::app::engine::Engine;
 use crate::app::keep::Kept;
 use crate::app::parts::{Accounts, Shared};
@@ -32,7 +33,6 @@ use crate::datto::transport::HttpTransport;
 use crate::diagnostic::causes;
 use crate::journal::setup::{Installed, Setup};
 use crate::journal::sqlite::Journal;
-use crate::net::proxy::Proxy;
 use crate::net::{Egress, EgressError};
 use crate::normalize;
 use crate::normalize::udf::Udfs;
@@ -172,7 +172,7 @@ fn api_url(config: &AccountConfig) -> Result<Url, AppError> {
 pub fn http_transport(config: &AccountConfig, environment: &dyn Environment) -> Result<Arc<dyn Transport>, AppError> {
     let user_agent = concat!("vintner/", env!("CARGO_PKG_VERSION"));
     let open = |url: &Url| {
-        let proxy = Proxy::of(url, config.proxy.as_ref(), environment).map_err(EgressError::from)?;
+        let proxy = egress::proxy(url, config.proxy.as_ref(), environment).map_err(EgressError::from)?;
         HttpTransport::new(user_agent, Egress { proxy, ca_file: config.ca_file.clone() })
     };
     let transport = open(&api_url(config)?);

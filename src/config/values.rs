@@ -3,9 +3,10 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::config::nearest::nearest;
+use crate::net;
 
 /// Why a text is not what it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -133,20 +134,10 @@ pub(crate) fn host_root(text: &str) -> Result<Url, Bad> {
         let hint = "give the host only: vintner adds /auth/… and /api/… itself";
         return Err(Bad::hint("`api_url` must not have a path or a query", hint));
     }
-    if url.scheme() != "https" && !is_loopback(&url) {
+    if url.scheme() != "https" && !net::is_loopback(&url) {
         return Err(Bad::hint("plain http is for loopback hosts only", "use https://"));
     }
     Ok(url)
-}
-
-/// Whether the URL's host is this machine, by name or by address.
-pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// An address to listen on, `address:port`.
@@ -230,7 +221,7 @@ mod tests {
 
     #[test]
     fn loopback_is_a_name_or_an_address() {
-        let loopback = |text: &str| is_loopback(&Url::parse(text).unwrap());
+        let loopback = |text: &str| net::is_loopback(&Url::parse(text).unwrap());
         assert!(loopback("http://localhost:1") && loopback("http://127.9.9.9") && loopback("http://[::1]:1"));
         assert!(
             !loopback("http://localhost.example")

@@ -1,5 +1,7 @@
 //! The proxy in front of a host: a setting, or what the environment says, read as curl reads it.
 
+use std::error::Error;
+use std::ffi::OsString;
 use std::fmt;
 
 use hyper::Uri;
@@ -7,9 +9,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::ClientBuilder;
 use url::Url;
 
-use crate::config::secrets::{Environment, SecretError};
-use crate::config::settings::ProxyConfig;
-use crate::config::values::is_loopback;
+use crate::net::is_loopback;
 
 #[cfg(test)]
 mod tests;
@@ -32,7 +32,7 @@ pub enum ProxyError {
         /// The key that refers to it.
         named_by: String,
         /// Why.
-        source: SecretError,
+        source: Box<dyn Error + Send + Sync>,
     },
     /// The text is no address of a proxy. It is not shown: it may hold a password.
     #[error("{named_by}: {reason}")]
@@ -48,40 +48,25 @@ pub enum ProxyError {
 }
 
 impl Proxy {
-    /// The proxy in front of `target`, by `setting`, or else by `environment`; `None`: there is none. A loopback host has none.
-    pub fn of(
+    /// The proxy that the environment puts in front of `target`; `None`: there is none. `variable` gives the value of a variable that
+    /// is set.
+    pub fn of_environment(
         target: &Url,
-        setting: Option<&ProxyConfig>,
-        environment: &dyn Environment,
+        variable: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Option<Self>, ProxyError> {
-        if is_loopback(target) {
-            return Ok(None);
-        }
-        match setting {
-            Some(ProxyConfig::Off) => Ok(None),
-            Some(ProxyConfig::At { key, address }) => {
-                let text = address
-                    .read(environment)
-                    .map_err(|source| ProxyError::Unreadable { named_by: key.clone(), source })?;
-                Self::at(text.expose(), key).map(Some)
-            }
-            None => Self::of_environment(target, environment),
-        }
-    }
-
-    fn of_environment(target: &Url, environment: &dyn Environment) -> Result<Option<Self>, ProxyError> {
         let https: &[&str] = if target.scheme() == "https" { &["https_proxy", "HTTPS_PROXY"] } else { &[] };
-        let Some((name, text)) = first(environment, https)?.or(first(environment, &["all_proxy", "ALL_PROXY"])?) else {
+        let Some((name, text)) = first(&variable, https)?.or(first(&variable, &["all_proxy", "ALL_PROXY"])?) else {
             return Ok(None);
         };
-        let excepted = first(environment, &["no_proxy", "NO_PROXY"])?;
-        if excepted.is_some_and(|(_, list)| is_excepted(target, &list)) {
+        let excepted = first(&variable, &["no_proxy", "NO_PROXY"])?;
+        if is_loopback(target) || excepted.is_some_and(|(_, list)| is_excepted(target, &list)) {
             return Ok(None);
         }
         Self::at(&text, name).map(Some)
     }
 
-    fn at(text: &str, named_by: &str) -> Result<Self, ProxyError> {
+    /// The proxy at an address, which `named_by` names.
+    pub fn at(text: &str, named_by: &str) -> Result<Self, ProxyError> {
         let url = address(text).map_err(|reason| ProxyError::NoAddress { named_by: named_by.to_owned(), reason })?;
         Ok(Self { url, named_by: named_by.to_owned() })
     }
@@ -123,9 +108,12 @@ pub(crate) fn address(text: &str) -> Result<Url, &'static str> {
 }
 
 /// The first of these variables that is set and not empty.
-fn first<'a>(environment: &dyn Environment, names: &[&'a str]) -> Result<Option<(&'a str, String)>, ProxyError> {
+fn first<'a>(
+    variable: impl Fn(&str) -> Option<OsString>,
+    names: &[&'a str],
+) -> Result<Option<(&'a str, String)>, ProxyError> {
     for name in names {
-        let Some(value) = environment.variable(name).filter(|value| !value.is_empty()) else { continue };
+        let Some(value) = variable(name).filter(|value| !value.is_empty()) else { continue };
         let reason = "its value is not UTF-8";
         let text = value.into_string().map_err(|_| ProxyError::NoAddress { named_by: (*name).to_owned(), reason })?;
         return Ok(Some((name, text)));

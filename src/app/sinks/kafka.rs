@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::app::egress;
 use crate::clock::Clock;
 use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::{SecretRef, SecretText};
@@ -17,7 +18,6 @@ use crate::config::settings::kafka::{KafkaCompression, KafkaConfig, PasswordMech
 use crate::diagnostic::panics::why_ended;
 use crate::diagnostic::words;
 use crate::net::Egress;
-use crate::net::proxy::Proxy;
 use crate::secret::Secret;
 use crate::sink::kafka::token::TokenServer;
 use crate::sink::kafka::{MissingTopics, Options, Settings, Tls, Tokens};
@@ -107,8 +107,9 @@ fn tokens(config: &KafkaConfig, clock: &Clock, runtime: &Handle) -> Option<Arc<d
     };
     let (client_secret, url) = (client_secret.clone(), token_url.clone());
     let (proxy, ca_file) = (proxy.clone(), ca_file.clone());
-    let egress =
-        move || Ok(Egress { proxy: Proxy::of(&url, proxy.as_ref(), &ProcessEnvironment)?, ca_file: ca_file.clone() });
+    let egress = move || {
+        Ok(Egress { proxy: egress::proxy(&url, proxy.as_ref(), &ProcessEnvironment)?, ca_file: ca_file.clone() })
+    };
     Some(Arc::new(TokenServer {
         url: token_url.clone(),
         client_id: client_id.clone(),

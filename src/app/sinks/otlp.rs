@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::app::egress;
 use crate::clock::Clock;
 use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::SecretText;
 use crate::config::settings::ProxyConfig;
 use crate::config::settings::otlp::{OtlpBody, OtlpCompression, OtlpConfig, OtlpProtocol};
-use crate::net::proxy::Proxy;
 use crate::secret::Secret;
 use crate::sink::otlp::{Body, Compression, Headers, Protocol, Settings, Tls};
 
@@ -35,7 +35,7 @@ pub(super) fn settings(config: &OtlpConfig, clock: &Clock) -> Settings {
             let (endpoint, proxy) = (config.endpoint.clone(), config.proxy.clone());
             let can_be_forwarded = endpoint.scheme() == "https" || config.protocol == OtlpProtocol::Http;
             let proxy = if can_be_forwarded { proxy } else { Some(ProxyConfig::Off) };
-            Arc::new(move || Proxy::of(&endpoint, proxy.as_ref(), &ProcessEnvironment))
+            Arc::new(move || egress::proxy(&endpoint, proxy.as_ref(), &ProcessEnvironment))
         },
         tls,
         body: match config.body {

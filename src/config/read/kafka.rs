@@ -10,6 +10,7 @@ use crate::config::settings::kafka::{
     ClientCertificate, Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TopicTemplate,
 };
 use crate::config::values::{self, Bad};
+use crate::net;
 use crate::sink::kafka::option::{self, OptionProblem};
 use crate::sink::kafka::{MessageTime, TopicPart};
 
@@ -139,7 +140,7 @@ fn sasl(section: Section<'_>, with_tls: bool) -> Option<SaslConfig> {
             let scope = section.item("scope").and_then(|item| item.filled()).map(str::to_owned);
             let proxy = section.item("proxy").and_then(|item| item.proxy());
             let ca_file = section.item("ca_file").and_then(|item| item.file());
-            if token_url.as_ref().is_some_and(|url| url.scheme() == "http" && !values::is_loopback(url)) {
+            if token_url.as_ref().is_some_and(|url| url.scheme() == "http" && !net::is_loopback(url)) {
                 let message = "the client secret goes to this server in clear text";
                 let key = format!("{}.token_url", section.path);
                 section.problems.warn_at(&key, message, Some("use https://".to_owned()));

@@ -8,6 +8,7 @@ use crate::config::secrets::SecretText;
 use crate::config::settings::ProxyConfig;
 use crate::config::settings::otlp::{OtlpBody, OtlpCompression, OtlpConfig, OtlpProtocol};
 use crate::config::values;
+use crate::net;
 
 const PROTOCOLS: [(&str, OtlpProtocol); 2] = [("grpc", OtlpProtocol::Grpc), ("http", OtlpProtocol::Http)];
 const COMPRESSIONS: [(&str, OtlpCompression); 3] =
@@ -51,7 +52,7 @@ pub(crate) fn read(section: &Section<'_>) -> Option<OtlpConfig> {
         let hint = "write https:// in `endpoint`";
         section.problems.error(item.key, "`tls` has no meaning for an http:// endpoint", Some(hint.to_owned()));
     }
-    let exposed = plain && url.as_ref().is_some_and(|url| !values::is_loopback(url));
+    let exposed = plain && url.as_ref().is_some_and(|url| !net::is_loopback(url));
     if exposed && headers.values().any(|value| value.reference().is_some()) {
         let message = "secret headers go to this endpoint in clear text";
         section.problems.warn_at(&format!("{}.endpoint", section.path), message, Some("use https://".to_owned()));

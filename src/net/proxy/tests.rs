@@ -1,17 +1,9 @@
+//! The environment, read as curl reads it.
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::*;
-use crate::config::secrets::{Origin, SecretRef, SecretText};
-use crate::secret::Secret;
-
-struct Variables(BTreeMap<&'static str, &'static str>);
-
-impl Environment for Variables {
-    fn variable(&self, name: &str) -> Option<OsString> {
-        self.0.get(name).map(OsString::from)
-    }
-}
 
 fn url(text: &str) -> Url {
     Url::parse(text).unwrap()
@@ -19,8 +11,9 @@ fn url(text: &str) -> Url {
 
 /// The proxy that an environment puts in front of an address.
 fn found<const N: usize>(target: &str, variables: [(&'static str, &'static str); N]) -> Option<String> {
-    let variables = Variables(variables.into());
-    Proxy::of(&url(target), None, &variables).unwrap().map(|proxy| format!("{} {}", proxy.address(), proxy.named_by()))
+    let variables = BTreeMap::from(variables);
+    let found = Proxy::of_environment(&url(target), |name| variables.get(name).map(OsString::from)).unwrap();
+    found.map(|proxy| format!("{} {}", proxy.address(), proxy.named_by()))
 }
 
 #[test]
@@ -69,28 +62,9 @@ fn no_proxy_excepts_names_domains_addresses_and_networks() {
 }
 
 #[test]
-fn a_setting_stands_above_the_environment_and_loopback_above_both() {
-    let environment =
-        Variables([("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "*"), ("P", "http://u:s3cr3t@own:2")].into());
-    let own = SecretRef { key: "accounts.acme.proxy".to_owned(), origin: Origin::Env("P".to_owned()) };
-    let own = ProxyConfig::At { key: "accounts.acme.proxy".to_owned(), address: SecretText::Reference(own) };
-    let proxy = Proxy::of(&url("https://api.example/"), Some(&own), &environment).unwrap().unwrap();
-    assert_eq!((proxy.address().as_str(), proxy.named_by()), ("http://own:2", "accounts.acme.proxy"));
-    assert!(!format!("{proxy:?}").contains("s3cr3t"), "{proxy:?}");
-    for host in ["http://127.0.0.1:8080/", "https://localhost/", "https://[::1]/"] {
-        assert_eq!(Proxy::of(&url(host), Some(&own), &environment).unwrap(), None, "{host}");
-    }
-    let environment = Variables([("HTTPS_PROXY", "http://env:1")].into());
-    assert_eq!(Proxy::of(&url("https://api.example/"), Some(&ProxyConfig::Off), &environment).unwrap(), None);
-}
-
-#[test]
 fn what_is_no_address_is_an_error_without_the_text() {
     for text in ["socks5://u:s3cr3t@p:1080", "http://u:s3cr3t@p:port", "http://u:s3cr3t@p/path", "http://"] {
-        let at =
-            ProxyConfig::At { key: "accounts.acme.proxy".to_owned(), address: SecretText::Text(Secret::new(text)) };
-        let error = Proxy::of(&url("https://api.example/"), Some(&at), &Variables(BTreeMap::new())).unwrap_err();
-        let error = error.to_string();
+        let error = Proxy::at(text, "accounts.acme.proxy").unwrap_err().to_string();
         assert!(error.starts_with("accounts.acme.proxy: ") && !error.contains("s3cr3t"), "{error}");
     }
 }

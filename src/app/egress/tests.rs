@@ -1,19 +1,19 @@
 //! The three HTTP clients behind a proxy and a private certificate authority, in real time.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
 use url::Url;
 
-use super::proxy::Proxy;
 use super::testing::{CA_FILE, Gate, HOST, Network};
-use super::*;
 use crate::clock::Clock;
 use crate::config::secrets::{Environment, Origin, SecretRef, SecretText};
 use crate::config::settings::ProxyConfig;
 use crate::datto::transport::HttpTransport;
 use crate::datto::{Auth, ConnectFailure, Request, Response, Transport, TransportError};
+use crate::net::Egress;
 use crate::secret::Secret;
 use crate::sink::Sink;
 use crate::sink::kafka::Tokens;
@@ -47,7 +47,7 @@ fn target() -> Url {
 /// Through the proxy that the environment names, with what stands before its address.
 fn egress(network: &Network, login: &str) -> Egress {
     let variable = Variable(format!("http://{login}{}", network.proxy()));
-    let proxy = Proxy::of(&target(), None, &variable).unwrap();
+    let proxy = super::proxy(&target(), None, &variable).unwrap();
     Egress { proxy, ca_file: Some(CA_FILE.into()) }
 }
 
@@ -86,7 +86,7 @@ async fn a_login_at_the_proxy_comes_from_a_secret_and_goes_to_the_proxy_alone() 
     let own = SecretRef { key: "accounts.acme.proxy".to_owned(), origin: Origin::Env("OWN".to_owned()) };
     let own = ProxyConfig::At { key: own.key.clone(), address: SecretText::Reference(own) };
     let variable = Variable(format!("http://user:p%40ss@{}", network.proxy()));
-    let proxy = Proxy::of(&target(), Some(&own), &variable).unwrap();
+    let proxy = super::proxy(&target(), Some(&own), &variable).unwrap();
     let egress = Egress { proxy, ca_file: Some(CA_FILE.into()) };
     assert_eq!(send(egress).await.unwrap().status, 200);
     assert!(!network.received().concat().to_lowercase().contains("proxy-authorization"));
@@ -166,4 +166,33 @@ async fn an_otlp_receiver_is_reached_through_the_proxy() {
     });
     sink.healthcheck().await.unwrap();
     assert!(network.received().concat().starts_with("POST /api/v2/account/v1/logs HTTP/1.1\r\n"));
+}
+
+/// Some variables.
+struct Variables(BTreeMap<&'static str, &'static str>);
+
+impl Environment for Variables {
+    fn variable(&self, name: &str) -> Option<OsString> {
+        self.0.get(name).map(OsString::from)
+    }
+}
+
+#[test]
+fn a_setting_stands_above_the_environment_and_loopback_above_both() {
+    let url = |text: &str| Url::parse(text).unwrap();
+    let environment =
+        Variables([("HTTPS_PROXY", "http://env:1"), ("NO_PROXY", "*"), ("P", "http://u:s3cr3t@own:2")].into());
+    let own = SecretRef { key: "accounts.acme.proxy".to_owned(), origin: Origin::Env("P".to_owned()) };
+    let own = ProxyConfig::At { key: own.key.clone(), address: SecretText::Reference(own) };
+    let found = super::proxy(&url("https://api.example/"), Some(&own), &environment).unwrap().unwrap();
+    assert_eq!((found.address().as_str(), found.named_by()), ("http://own:2", "accounts.acme.proxy"));
+    assert!(!format!("{found:?}").contains("s3cr3t"), "{found:?}");
+    for host in ["http://127.0.0.1:8080/", "https://localhost/", "https://[::1]/"] {
+        assert_eq!(super::proxy(&url(host), Some(&own), &environment).unwrap(), None, "{host}");
+    }
+    let environment = Variables([("HTTPS_PROXY", "http://env:1")].into());
+    assert!(super::proxy(&url("https://api.example/"), None, &environment).unwrap().is_some());
+    assert_eq!(super::proxy(&url("https://api.example/"), Some(&ProxyConfig::Off), &environment).unwrap(), None);
+    let missing = super::proxy(&url("https://api.example/"), Some(&own), &environment).unwrap_err();
+    assert_eq!(missing.to_string(), "accounts.acme.proxy: the environment variable P is not set");
 }

@@ -94,8 +94,8 @@ impl Network {
 
 /// The certificate of the authority, in PEM (`tests/fixtures/tls/make`).
 pub(crate) const CA_FILE: &str = "tests/fixtures/tls/ca.pem";
-const SERVER: &[u8] = include_bytes!("../../tests/fixtures/tls/server.pem");
-const KEY: &[u8] = include_bytes!("../../tests/fixtures/tls/server.key");
+const SERVER: &[u8] = include_bytes!("../../../tests/fixtures/tls/server.pem");
+const KEY: &[u8] = include_bytes!("../../../tests/fixtures/tls/server.key");
 
 /// Accepts TLS as [`HOST`].
 fn acceptor() -> TlsAcceptor {
