@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 use vintner::clock::Clock;
 use vintner::deliver::route::Route;
-use vintner::deliver::runner::Runner;
+use vintner::deliver::runner::{LIMIT, Runner};
 use vintner::deliver::status::SinkStatus;
 use vintner::inventory::Device;
 use vintner::journal::sqlite::{Journal, Options};
@@ -78,6 +78,7 @@ impl Filled {
         let name = format!("round-{}", self.rounds);
         self.journal.use_sinks(vec![(name.clone(), StartAt::Oldest)]).await.unwrap();
         Runner {
+            limit: LIMIT,
             sink: sink(&name, self.journal.id()),
             name,
             route: Route::default(),

@@ -189,10 +189,9 @@ impl Look<'_> {
 
 /// An error in the words of somebody who tries once.
 fn words(error: &ClientError) -> String {
-    match error {
-        ClientError::Blocked { host, until } => {
-            format!("{host} blocks this machine's address; send nothing to it before {until}")
-        }
-        error => causes::line(error),
+    if let ClientError::Blocked { host, until } = error {
+        format!("{host} blocks this machine's address; send nothing to it before {until}")
+    } else {
+        causes::line(error)
     }
 }

@@ -38,12 +38,15 @@ impl Init {
         let (place, account) = self.answers()?;
         let text = template::template(&place, &account).map_err(usage)?;
         let opened = OpenOptions::new().write(true).create_new(true).open(&self.config);
-        let mut file = opened.map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => exists(&self.config),
-            _ => AppError::Failed(format!("{path} cannot be written: {error}")),
-        })?;
-        file.write_all(text.as_bytes())
-            .map_err(|error| AppError::Failed(format!("{path} cannot be written: {error}")))?;
+        let unwritable = |error: std::io::Error| {
+            if error.kind() == ErrorKind::AlreadyExists {
+                exists(&self.config)
+            } else {
+                AppError::Failed(format!("{path} cannot be written: {error}"))
+            }
+        };
+        let mut file = opened.map_err(unwritable)?;
+        file.write_all(text.as_bytes()).map_err(unwritable)?;
         logging::complain(&format!("{path} is written; set the secrets that it names, then: vintner check --online"));
         Ok(())
     }

@@ -58,10 +58,8 @@ impl Session {
 
     /// How often a call is tried now.
     pub(super) fn patience(&self) -> Patience {
-        match self.link.patience {
-            Patience::OnceAtFirst if self.has_answered.load(Ordering::Relaxed) => Patience::Usual,
-            patience => patience,
-        }
+        let is_over = self.link.patience == Patience::OnceAtFirst && self.has_answered.load(Ordering::Relaxed);
+        if is_over { Patience::Usual } else { self.link.patience }
     }
 
     /// What an answer means; its texts hold none of the account's secrets.

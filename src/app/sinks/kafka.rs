@@ -14,7 +14,9 @@ use crate::clock::Clock;
 use crate::config::load::ProcessEnvironment;
 use crate::config::secrets::{SecretRef, SecretText};
 use crate::config::settings::SinkConfig;
-use crate::config::settings::kafka::{KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig};
+use crate::config::settings::kafka::{
+    KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TokenConfig,
+};
 use crate::diagnostic::panics::why_ended;
 use crate::diagnostic::words;
 use crate::net::Egress;
@@ -28,7 +30,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Whether at least one broker accepts a connection: the Kafka library would try again for a quarter of a minute before it says so.
 pub(super) async fn reachable(brokers: &[String]) -> Result<(), String> {
     let mut attempts = JoinSet::new();
-    for broker in brokers.iter().cloned() {
+    for broker in brokers {
+        let broker = broker.clone();
         attempts.spawn(async move {
             match timeout(CONNECT_TIMEOUT, TcpStream::connect(broker.as_str())).await {
                 Ok(Ok(_)) => Ok(()),
@@ -56,7 +59,7 @@ pub(super) fn settings(sink: &SinkConfig, config: &KafkaConfig, journal: Uuid, c
         SaslConfig::Password { mechanism: PasswordMechanism::Plain, .. } => "PLAIN",
         SaslConfig::Password { mechanism: PasswordMechanism::ScramSha256, .. } => "SCRAM-SHA-256",
         SaslConfig::Password { mechanism: PasswordMechanism::ScramSha512, .. } => "SCRAM-SHA-512",
-        SaslConfig::OauthBearer { .. } => "OAUTHBEARER",
+        SaslConfig::OauthBearer(_) => "OAUTHBEARER",
     });
     Settings {
         sink: sink.name.clone(),
@@ -101,10 +104,8 @@ impl Options for FromConfig {
 }
 
 fn tokens(config: &KafkaConfig, clock: &Clock, runtime: &Handle) -> Option<Arc<dyn Tokens>> {
-    let Some(SaslConfig::OauthBearer { token_url, client_id, client_secret, scope, proxy, ca_file }) = &config.sasl
-    else {
-        return None;
-    };
+    let Some(SaslConfig::OauthBearer(token)) = &config.sasl else { return None };
+    let TokenConfig { token_url, client_id, client_secret, scope, proxy, ca_file } = &**token;
     let (client_secret, url) = (client_secret.clone(), token_url.clone());
     let (proxy, ca_file) = (proxy.clone(), ca_file.clone());
     let egress = move || {

@@ -7,7 +7,8 @@ use crate::config::read::Section;
 use crate::config::read::item::Writing;
 use crate::config::secrets::SecretText;
 use crate::config::settings::kafka::{
-    ClientCertificate, Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TopicTemplate,
+    ClientCertificate, Delivery, KafkaCompression, KafkaConfig, PasswordMechanism, SaslConfig, TlsConfig, TokenConfig,
+    TopicTemplate,
 };
 use crate::config::values::{self, Bad};
 use crate::net;
@@ -146,13 +147,9 @@ fn sasl(section: Section<'_>, with_tls: bool) -> Option<SaslConfig> {
                 section.problems.warn_at(&key, message, Some("use https://".to_owned()));
             }
             let client = client_id.zip(client_secret);
-            token_url.zip(client).map(|(token_url, (client_id, client_secret))| SaslConfig::OauthBearer {
-                token_url,
-                client_id,
-                client_secret,
-                scope,
-                proxy,
-                ca_file,
+            token_url.zip(client).map(|(token_url, (client_id, client_secret))| {
+                let token = TokenConfig { token_url, client_id, client_secret, scope, proxy, ca_file };
+                SaslConfig::OauthBearer(Box::new(token))
             })
         }
         None => {

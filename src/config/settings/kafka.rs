@@ -96,20 +96,24 @@ pub enum SaslConfig {
         password: SecretRef,
     },
     /// A token of an OAuth server, by client credentials.
-    OauthBearer {
-        /// Token endpoint.
-        token_url: Url,
-        /// Client id.
-        client_id: String,
-        /// Client secret.
-        client_secret: SecretRef,
-        /// Scope, if the server wants one.
-        scope: Option<String>,
-        /// The proxy in front of the token endpoint; `None`: what the environment says.
-        proxy: Option<ProxyConfig>,
-        /// Certificates that are trusted besides the system's when a token is asked for.
-        ca_file: Option<PathBuf>,
-    },
+    OauthBearer(Box<TokenConfig>),
+}
+
+/// Where access tokens come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenConfig {
+    /// Token endpoint.
+    pub token_url: Url,
+    /// Client id.
+    pub client_id: String,
+    /// Client secret.
+    pub client_secret: SecretRef,
+    /// Scope, if the server wants one.
+    pub scope: Option<String>,
+    /// The proxy in front of the token endpoint; `None`: what the environment says.
+    pub proxy: Option<ProxyConfig>,
+    /// Certificates that are trusted besides the system's when a token is asked for.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// SASL mechanisms with user name and password.
@@ -129,11 +133,11 @@ impl KafkaConfig {
         let sasl = match &self.sasl {
             None => None,
             Some(SaslConfig::Password { password, .. }) => Some(password),
-            Some(SaslConfig::OauthBearer { client_secret, .. }) => Some(client_secret),
+            Some(SaslConfig::OauthBearer(token)) => Some(&token.client_secret),
         };
         let proxy = match &self.sasl {
-            Some(SaslConfig::OauthBearer { proxy: Some(proxy), .. }) => proxy.secret(),
-            Some(SaslConfig::OauthBearer { proxy: None, .. } | SaslConfig::Password { .. }) | None => None,
+            Some(SaslConfig::OauthBearer(token)) => token.proxy.as_ref().and_then(ProxyConfig::secret),
+            Some(SaslConfig::Password { .. }) | None => None,
         };
         sasl.into_iter().chain(proxy).chain(self.librdkafka.values().filter_map(SecretText::reference)).collect()
     }

@@ -44,19 +44,7 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
         fields.get("antivirus").and_then(|antivirus| Fields::open(antivirus, "antivirus.")?.peek("antivirusProduct"));
     let host = device.hostname.as_deref().or(device.uid.as_deref()).unwrap_or_default();
     let about = product.filter(|_| aspect == "antivirus").map(|product| format!(" ({product})")).unwrap_or_default();
-    let message = match (aspect, &old) {
-        ("reboot", old) => {
-            let verb = match (new.eq_ignore_ascii_case("true"), old) {
-                (true, _) => "needs a reboot",
-                (false, Some(_)) => "no longer needs a reboot",
-                (false, None) => "needs no reboot",
-            };
-            format!("{host} {verb}")
-        }
-        (_, Some(old)) => format!("{host}: {aspect}{about} went from {old} to {new}"),
-        (_, None) => format!("{host}: {aspect}{about} is {new}"),
-    };
-
+    let message = message(host, aspect, &about, old.as_deref(), new);
     let now = Posture::of(aspect, new);
     let before = old.as_deref().map(|old| Posture::of(aspect, old));
     let level = Choice::of(captions::SECURITY_LEVEL, now.level());
@@ -93,6 +81,22 @@ pub(crate) fn draft<'a>(scope: &mut Scope<'a>, mut fields: Fields<'a>, notes: &m
     draft.posture = Some(Change { aspect: aspect.into(), from: old, to: new.into() });
     lens::mark(&mut draft, &hits, scope);
     draft
+}
+
+/// What happened, as a sentence; `about` is the product in parentheses, if there is one.
+fn message(host: &str, aspect: &str, about: &str, old: Option<&str>, new: &str) -> String {
+    match (aspect, old) {
+        ("reboot", old) => {
+            let verb = match (new.eq_ignore_ascii_case("true"), old) {
+                (true, _) => "needs a reboot",
+                (false, Some(_)) => "no longer needs a reboot",
+                (false, None) => "needs no reboot",
+            };
+            format!("{host} {verb}")
+        }
+        (_, Some(old)) => format!("{host}: {aspect}{about} went from {old} to {new}"),
+        (_, None) => format!("{host}: {aspect}{about} is {new}"),
+    }
 }
 
 /// The rules of the lens that fit.

@@ -98,14 +98,14 @@ impl<'a> Scope<'a> {
     pub(crate) fn portal_user(&self, uid: Option<Text<'a>>, name: Option<Text<'a>>) -> User<'a> {
         let is_service = name.as_deref().is_some_and(|name| self.is_api_user(&name.to_lowercase()));
         let user = User::portal(uid, name);
-        if is_service { user.as_service() } else { user }
+        if is_service { user.into_service() } else { user }
     }
 
     /// The acting user, whose name the record may no longer hold.
     pub(crate) fn acting_user(&self, uid: Option<Text<'a>>, name: Option<Text<'a>>) -> User<'a> {
         let user = self.portal_user(uid, name);
         let is_service = self.acting_users.is_some_and(|names| names.iter().any(|name| self.is_api_user(name)));
-        if is_service { user.as_service() } else { user }
+        if is_service { user.into_service() } else { user }
     }
 
     /// `name` is in lower case.

@@ -40,6 +40,6 @@ fn value(yaml: &Yaml<'_>) -> Option<Value> {
             let members = members.iter().map(|(key, member)| Some((key.as_str()?.to_owned(), value(member)?)));
             Value::Object(members.collect::<Option<Map<_, _>>>()?)
         }
-        _ => return None,
+        Yaml::Representation(..) | Yaml::Tagged(..) | Yaml::Alias(_) | Yaml::BadValue => return None,
     })
 }

@@ -200,7 +200,7 @@ fn drop_list(row: &mut Row<'_>, key: &str, held: usize) {
 /// Who gets the security level Administrator is an administrator from then on.
 fn note_administrator(user: &mut User<'_>, given: &[Text<'_>]) {
     if given.iter().any(|role| role.trim().eq_ignore_ascii_case("administrator")) {
-        *user = std::mem::take(user).as_admin();
+        *user = std::mem::take(user).into_admin();
     }
 }
 

@@ -120,12 +120,12 @@ impl<'a> User<'a> {
     }
 
     /// The same user as an administrator (type Admin).
-    pub(crate) fn as_admin(self) -> Self {
+    pub(crate) fn into_admin(self) -> Self {
         self.of_type(ADMIN)
     }
 
     /// The same user as a program's (type Service).
-    pub(crate) fn as_service(self) -> Self {
+    pub(crate) fn into_service(self) -> Self {
         self.of_type(SERVICE)
     }
 
