@@ -49,7 +49,7 @@ use run::Run;
 use crate::app::prepare;
 
 /// Seeds of the default run.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 500;
 /// Steps of each.
 const STEPS: u64 = 7;
 /// Worlds are small, and so are their journals: `max_bytes` counts as this part of what the configuration says.
