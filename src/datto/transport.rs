@@ -37,6 +37,13 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Datto's fixed public OAuth client; the same for everyone and no secret (datto-rmm-api.md section 2).
 const PUBLIC_CLIENT: (&str, &str) = ("public-client", "public");
 
+/// What the HTTP client says when a proxy answers CONNECT with no, and what that means.
+const TUNNEL: [(&str, &str); 3] = [
+    ("tunnel error: proxy authorization required", "it wants a user name and a password, or other ones (407)"),
+    ("tunnel error: unsuccessful", "it refuses to connect to this host and port, or the login"),
+    ("tunnel error: unexpected end of file", "it closed the connection without an answer"),
+];
+
 /// HTTP with TLS and a pool of connections. One serves all accounts.
 ///
 /// It follows no redirect and repeats nothing by itself.
@@ -121,7 +128,8 @@ impl HttpTransport {
                 TransportError::Connect { failure: ConnectFailure::Name | ConnectFailure::Connection, words },
                 Some(proxy),
             ) => {
-                let words = format!("{}, which {} names: {words}", proxy.address(), proxy.named_by());
+                let why = TUNNEL.iter().find(|(text, _)| words.contains(text)).map_or(words.as_str(), |(_, why)| why);
+                let words = format!("{}, which {} names: {why}", proxy.address(), proxy.named_by());
                 TransportError::Connect { failure: ConnectFailure::Proxy, words }
             }
             (error, _) => error,

@@ -95,8 +95,8 @@ async fn a_login_at_the_proxy_comes_from_a_secret_and_goes_to_the_proxy_alone() 
 #[tokio::test]
 async fn a_proxy_that_refuses_or_is_not_there_is_named_as_the_cause() {
     for (gate, words) in [
-        (Gate::Refusing("403 Forbidden"), "unsuccessful"),
-        (Gate::Login("Basic b3RoZXI6b3RoZXI="), "authorization required"),
+        (Gate::Refusing("403 Forbidden"), "it refuses to connect"),
+        (Gate::Login("Basic b3RoZXI6b3RoZXI="), "it wants a user name and a password"),
     ] {
         let network = Network::new(gate, ANSWER).await;
         let (failure, text) = failed(send(egress(&network, "user:s3cr3t@")).await);
