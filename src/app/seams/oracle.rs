@@ -15,8 +15,8 @@ use crate::app::seams::receiver::Arrival;
 use crate::app::seams::run::Run;
 use crate::journal::dead::{DeadFilter, DeadLetter};
 use crate::journal::sqlite::Journal;
-use crate::record::EventId;
 use crate::record::place::SiteRef;
+use crate::record::{AccountUid, EventId};
 
 mod items;
 mod order;
@@ -39,6 +39,8 @@ pub(crate) struct Oracle<'a> {
     dead: Vec<DeadLetter>,
     /// Records of the sink `main`, which takes everything: by event id, in the order of their first arrival.
     records: Vec<Raw>,
+    /// Rows that are held until it is known where their device was.
+    waiting: BTreeSet<String>,
     /// Items that some dead letter holds.
     given_up: BTreeSet<String>,
     /// Events in lines that the real sinks wrote, by sink.
@@ -63,6 +65,11 @@ pub(crate) async fn judge(run: &mut Run) -> Vec<String> {
     let held = journal.held().await.unwrap();
     // One that names only a device waits for a look-up of it, not for a mapping; whether it is lost is judged by itself.
     let held: u64 = held.iter().filter(|entry| entry.site != SiteRef::Device).map(|entry| entry.count).sum();
+    let mut waiting = BTreeSet::new();
+    for (account, _) in &run.platforms {
+        let unsettled = journal.unsettled(&AccountUid::new(account), 0, 100_000).await.unwrap();
+        waiting.extend(unsettled.into_iter().map(|held| held.record.envelope.native_id));
+    }
     let mut backlogs = Vec::new();
     for sink in &run.draft.sinks {
         let pending: u64 = journal.backlog(&sink.name).await.unwrap().iter().map(|entry| entry.pending).sum();
@@ -74,6 +81,7 @@ pub(crate) async fn judge(run: &mut Run) -> Vec<String> {
     let mut oracle = Oracle {
         sites: Sites::of(run),
         given_up: dead.iter().flat_map(ids_of).chain(refused(run, &arrivals)).collect(),
+        waiting,
         arrivals,
         dead,
         records,

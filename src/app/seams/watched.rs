@@ -86,6 +86,7 @@ fn list_of(path: &str) -> Option<(List, &'static str, &'static str)> {
         // Looked up by itself: the answer is the item.
         _ if path.starts_with("/api/v2/alert/") => (List::LookedUp, "", "alertUid"),
         _ if path.starts_with("/api/v2/device/") => (List::LookedUp, "", "uid"),
+        _ if path.starts_with("/api/v2/site/") => (List::LookedUp, "", "uid"),
         _ => return None,
     })
 }

@@ -69,7 +69,12 @@ impl Oracle<'_> {
                 row.visible_from < truth.now.minus(if is_late { LATE_SETTLED } else { SETTLED })
             };
             for row in truth.activities.iter().filter(is_due) {
-                if there.contains(&(account, &row.id)) || self.given_up.contains(&row.id) {
+                // Without a device that must be found, a 404 proves nothing, and what names an unknown device waits.
+                let may_wait = truth.devices.iter().all(|device| !device.listed);
+                if there.contains(&(account, &row.id))
+                    || self.given_up.contains(&row.id)
+                    || (may_wait && self.waiting.contains(&row.id))
+                {
                     continue;
                 }
                 let first = self.first_shown(account, &row.id).unwrap_or(self.run.began);
@@ -212,6 +217,16 @@ impl Oracle<'_> {
                 continue;
             }
             let Some(records) = items.get(&(account.as_str(), kind, id.as_str())) else {
+                // A full journal has no room for a new item, which may be gone when there is room again.
+                let was_full = self.run.epochs.iter().any(|epoch| epoch.draft.max_kib < 1 << 15);
+                let is_there = self.run.platforms.iter().filter(|(uid, _)| uid == account).any(|(_, sim)| {
+                    let truth = sim.truth();
+                    truth.devices.iter().any(|device| device.listed && device.uid == *id)
+                        || truth.sites.iter().any(|site| site.listed && site.uid == *id)
+                });
+                if was_full && !is_there {
+                    continue;
+                }
                 texts.push(format!("{account}: {kind} {id} is lost"));
                 continue;
             };
