@@ -53,6 +53,10 @@ impl Workplace {
             .current_dir(self.folder.path())
             .env("ACME_KEY", &self.key)
             .env("ACME_SECRET", &self.secret);
+        // What leads out of the machine of the tests is no concern of theirs.
+        for proxy in ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+            command.env_remove(proxy);
+        }
         command
     }
 
