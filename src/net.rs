@@ -51,3 +51,9 @@ pub fn is_loopback(url: &Url) -> bool {
         None => false,
     }
 }
+
+/// Host and port of an address, the usual port too: it is what a firewall asks for.
+pub fn host_and_port(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}

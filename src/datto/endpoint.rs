@@ -1,8 +1,8 @@
 //! Addresses of the API: the six platforms, what an operator may put instead, and paths.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use url::Url;
 
-use url::{Host, Url};
+use crate::net;
 
 /// The platforms of Datto RMM, named after grapes (datto-rmm-api.md section 1).
 pub const PLATFORMS: [&str; 6] = ["pinotage", "merlot", "concord", "vidal", "zinfandel", "syrah"];
@@ -60,11 +60,13 @@ pub fn portal_url(platform: &str) -> Option<String> {
 
 /// Checks what an operator put as `api_url`: https, or http to a loopback host; a bare host root.
 pub fn check_api_url(url: &Url) -> Result<(), EndpointError> {
-    let Some(host) = url.host() else { return Err(EndpointError::NoHost(without_credentials(url))) };
+    if url.host().is_none() {
+        return Err(EndpointError::NoHost(without_credentials(url)));
+    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err(EndpointError::HoldsCredentials);
     }
-    let stays_here = url.scheme() == "http" && is_loopback(&host);
+    let stays_here = url.scheme() == "http" && net::is_loopback(url);
     if url.scheme() != "https" && !stays_here {
         return Err(EndpointError::NotEncrypted(without_credentials(url)));
     }
@@ -107,15 +109,6 @@ pub(super) fn token_url(root: &Url) -> Url {
     let mut url = root.clone();
     url.set_path(TOKEN_PATH);
     url
-}
-
-/// Whether plain http may go there.
-pub(super) fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => name.eq_ignore_ascii_case("localhost"),
-        Host::Ipv4(address) => Ipv4Addr::is_loopback(address),
-        Host::Ipv6(address) => Ipv6Addr::is_loopback(address),
-    }
 }
 
 fn without_credentials(url: &Url) -> String {

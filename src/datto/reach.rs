@@ -5,13 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tracing::{debug, info, warn};
-use url::Url;
 
 use super::TransportError;
 use super::error::ClientError;
 use super::session::Session;
 use crate::clock::Millis;
 use crate::diagnostic::words;
+use crate::net::host_and_port;
 
 /// An outage that has not ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,10 +83,4 @@ impl Session {
             attempts,
         }
     }
-}
-
-/// Host and port of an address, the usual port too: it is what a firewall asks for.
-fn host_and_port(url: &Url) -> String {
-    let host = url.host_str().unwrap_or_default();
-    url.port_or_known_default().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }

@@ -12,11 +12,10 @@ use reqwest::header::{
 use reqwest::redirect::Policy;
 
 use self::gunzip::gunzip;
-use super::endpoint::is_loopback;
 use super::{Auth, ConnectFailure, Request, Response, Transport, TransportError};
 use crate::diagnostic::{causes, words};
 use crate::net::proxy::Proxy;
-use crate::net::{Egress, EgressError};
+use crate::net::{Egress, EgressError, is_loopback};
 
 mod gunzip;
 #[cfg(test)]
@@ -87,7 +86,7 @@ impl HttpTransport {
     }
 
     async fn exchange(&self, request: Request) -> Result<Response, TransportError> {
-        let loopback = request.url.host().is_some_and(|host| is_loopback(&host));
+        let loopback = is_loopback(&request.url);
         if request.url.scheme() != "https" && !loopback {
             let words = "plain http goes to loopback addresses only".to_owned();
             return Err(TransportError::Connect { failure: ConnectFailure::Connection, words });

@@ -9,7 +9,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::ClientBuilder;
 use url::Url;
 
-use crate::net::is_loopback;
+use crate::net::{host_and_port, is_loopback};
 
 #[cfg(test)]
 mod tests;
@@ -73,9 +73,7 @@ impl Proxy {
 
     /// `scheme://host:port`.
     pub fn address(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        let port = self.url.port_or_known_default().map(|port| format!(":{port}")).unwrap_or_default();
-        format!("{}://{host}{port}", self.url.scheme())
+        format!("{}://{}", self.url.scheme(), host_and_port(&self.url))
     }
 
     /// The key of the configuration or the environment variable that names it.

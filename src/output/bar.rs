@@ -9,11 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 use crate::output::log::{self, Log};
+use crate::output::width;
 
 /// Redraws of a second at most.
 const PER_SECOND: u8 = 5;
-/// Columns of a terminal that does not say how many it has.
-const USUAL_WIDTH: u16 = 80;
 
 /// The line; it goes away with its owner.
 #[derive(Debug)]
@@ -70,8 +69,7 @@ impl Queued {
 
 impl TermLike for Queued {
     fn width(&self) -> u16 {
-        let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok();
-        size.map(|size| size.ws_col).filter(|columns| *columns > 0).unwrap_or(USUAL_WIDTH)
+        width::of(io::stderr())
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {

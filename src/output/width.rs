@@ -1,10 +1,13 @@
 //! Text in columns of a terminal: an accent that combines takes none, many characters of Asia take two.
 
+use std::os::fd::AsFd;
+
 use rustix::termios::tcgetwinsize;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// A terminal that does not say how wide it is, and the narrowest that text is fitted to.
-const USUAL: usize = 80;
+/// A terminal that does not say how wide it is has so many columns.
+const USUAL: u16 = 80;
+/// Text is fitted to no terminal that is narrower.
 const NARROWEST: usize = 40;
 
 /// How wide the terminal behind standard output is now; `None`: there is none.
@@ -14,8 +17,12 @@ pub(crate) fn of_stdout() -> Option<usize> {
     if !stdout.is_terminal() {
         return None;
     }
-    let columns = tcgetwinsize(&stdout).map_or(0, |size| usize::from(size.ws_col));
-    Some(if columns == 0 { USUAL } else { columns.max(NARROWEST) })
+    Some(usize::from(of(stdout)).max(NARROWEST))
+}
+
+/// How wide a terminal is now.
+pub(crate) fn of(terminal: impl AsFd) -> u16 {
+    tcgetwinsize(terminal).ok().map(|size| size.ws_col).filter(|columns| *columns > 0).unwrap_or(USUAL)
 }
 
 /// The columns that a text takes.

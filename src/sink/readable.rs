@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 
 use crate::clock::Millis;
+use crate::diagnostic::words;
 use crate::event::Event;
 use crate::output::plain::{self, escaped};
 use crate::output::style::{self, Paint};
@@ -107,11 +108,10 @@ fn is_inventory(event: &Event) -> bool {
 
 /// The one line of several events of the inventory.
 fn summary(run: &[Event], look: Look) -> String {
-    let of = |class: u32| run.iter().filter(|event| event.pivots.class_uid == class).count();
+    let of = |class: u32| run.iter().fold(0_u64, |count, event| count + u64::from(event.pivots.class_uid == class));
     let nouns = [(5023, "site"), (5001, "device"), (5003, "user"), (5020, "software list")];
     let counts = nouns.into_iter().map(|(class, noun)| (of(class), noun)).filter(|(count, _)| *count > 0);
-    let counts: Vec<String> =
-        counts.map(|(count, noun)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" })).collect();
+    let counts: Vec<String> = counts.map(|(count, noun)| words::count(count, noun)).collect();
     let organizations: BTreeSet<&str> = run.iter().map(organization).collect();
 
     let one = organizations.first().filter(|_| organizations.len() == 1);

@@ -48,10 +48,10 @@ async fn a_long_first_pass_logs_a_line_a_minute_and_then_none() {
     let mut watching = JoinSet::new();
     watching.spawn(watch(accounts, Vec::new(), Form::Log, stop));
     tokio::time::sleep(Duration::from_secs(185)).await;
-    let told = lines.with("first pass under way");
-    assert_eq!(told.len(), 3, "{told:?}");
+    let logged = lines.with("first pass under way");
+    assert_eq!(logged.len(), 3, "{logged:?}");
     for part in ["account=\"acme\"", "alerts ", " records", "requests=", "running_for=\"2 min\""] {
-        assert!(told[1].contains(part), "{part} is not in {}", told[1]);
+        assert!(logged[1].contains(part), "{part} is not in {}", logged[1]);
     }
     let running = [&fixture.task];
     let text = line(&running, &[]);

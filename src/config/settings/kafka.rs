@@ -130,14 +130,12 @@ pub enum PasswordMechanism {
 impl KafkaConfig {
     /// All secrets that it refers to.
     pub fn secrets(&self) -> Vec<&SecretRef> {
-        let sasl = match &self.sasl {
-            None => None,
-            Some(SaslConfig::Password { password, .. }) => Some(password),
-            Some(SaslConfig::OauthBearer(token)) => Some(&token.client_secret),
-        };
-        let proxy = match &self.sasl {
-            Some(SaslConfig::OauthBearer(token)) => token.proxy.as_ref().and_then(ProxyConfig::secret),
-            Some(SaslConfig::Password { .. }) | None => None,
+        let (sasl, proxy) = match &self.sasl {
+            None => (None, None),
+            Some(SaslConfig::Password { password, .. }) => (Some(password), None),
+            Some(SaslConfig::OauthBearer(token)) => {
+                (Some(&token.client_secret), token.proxy.as_ref().and_then(ProxyConfig::secret))
+            }
         };
         sasl.into_iter().chain(proxy).chain(self.librdkafka.values().filter_map(SecretText::reference)).collect()
     }

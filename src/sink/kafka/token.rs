@@ -13,7 +13,7 @@ use url::Url;
 use super::{Token, Tokens};
 use crate::clock::Clock;
 use crate::diagnostic::causes;
-use crate::net::{Egress, EgressError};
+use crate::net::{Egress, EgressError, host_and_port};
 use crate::secret::Secret;
 
 /// Limit on one request.
@@ -69,10 +69,8 @@ struct Refusal {
 
 impl Tokens for TokenServer {
     fn token(&self) -> Result<Token, String> {
-        self.runtime.block_on(self.fetch()).map_err(|why| {
-            let (host, port) = (self.url.host_str().unwrap_or_default(), self.url.port_or_known_default().unwrap_or(0));
-            format!("no access token from {host}:{port}: {why}")
-        })
+        let from = || host_and_port(&self.url);
+        self.runtime.block_on(self.fetch()).map_err(|why| format!("no access token from {}: {why}", from()))
     }
 }
 
